@@ -1,0 +1,35 @@
+//! Every ceiling of the engine in one place. What an operator may move is in the configuration
+//! (`limits.*`), with these as defaults.
+
+/// Identities in one `GetPersonsForProfile` request (TKB 5.1, rule of the contract).
+pub const IDENTITIES_PER_REQUEST: usize = 500;
+
+/// Bytes of one request body. 500 identities take about 60 kB in UTF-8.
+pub const BODY_BYTES: usize = 1 << 20;
+
+/// Depth of elements in one XML document that we read.
+pub const XML_DEPTH: usize = 32;
+
+/// Attributes on one XML element that we read.
+pub const XML_ATTRIBUTES: usize = 64;
+
+/// Bytes of one person's archived record: attachments included.
+pub const RECORD_BYTES: usize = 8 << 20;
+
+/// Bytes of one post in a Navet file, and of one line in an exchange file.
+pub const POST_BYTES: usize = 16 << 20;
+
+/// Entries of one repeating group (relations, citizenships, contact items ...) in one record.
+pub const GROUP_ITEMS: usize = 1_000;
+
+/// Open connections per listening thread.
+pub const CONNECTIONS_PER_THREAD: usize = 4_096;
+
+/// Seconds a client may take to send the head of a request.
+pub const HEADER_SECONDS: u64 = 10;
+
+/// Seconds a client may take to send the body of a request.
+pub const BODY_SECONDS: u64 = 20;
+
+/// Seconds a graceful shutdown waits for open requests.
+pub const DRAIN_SECONDS: u64 = 10;

@@ -1,0 +1,8 @@
+//! What every room may lean on and what knows no room: limits, Swedish time, and a wrapper that
+//! keeps personal values out of logs.
+//!
+//! In: nothing. Out: small value types. Never here: a person, a file, a socket.
+
+pub mod limits;
+pub mod private;
+pub mod time;

@@ -1,0 +1,427 @@
+//! Swedish time and the contracts' date forms.
+//!
+//! Three forms cross the contracts: partial dates (year, month or day may be unknown), timestamps
+//! of 14 digits in Swedish local time, and `xs:dateTime` with milliseconds and offset. Each is
+//! packed into one integer that keeps its written form, so that rendering needs no calendar and no
+//! time zone. The calendar and the zone are jiff's.
+
+use std::fmt;
+
+use jiff::Zoned;
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+/// A date whose day, or day and month, may be unknown: `YYYYMMDD` as a number, zeros for what is
+/// not known (Navet's form).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartialDate(u32);
+
+impl PartialDate {
+    /// From year, month and day, where month and day may be 0 for unknown. A known day demands a
+    /// known month; the day must exist in some year's calendar.
+    pub fn new(year: u32, month: u32, day: u32) -> Option<Self> {
+        const DAYS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        let known = (1..=9999).contains(&year)
+            && month <= 12
+            && DAYS.get(month as usize).is_some_and(|&days| day <= days);
+        known.then_some(Self(year * 10_000 + month * 100 + day))
+    }
+
+    /// From the packed number `YYYYMMDD`.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::new(number / 10_000, number / 100 % 100, number % 100)
+    }
+
+    /// From any of the written forms `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, `YYYYMMDD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let digits = |from: usize, to: usize| number(bytes.get(from..to)?);
+        match bytes.len() {
+            4 => Self::new(digits(0, 4)?, 0, 0),
+            7 if bytes[4] == b'-' => {
+                Self::new(digits(0, 4)?, digits(5, 7)?, 0).filter(|date| date.month() > 0)
+            }
+            8 => Self::from_number(digits(0, 8)?),
+            10 if bytes[4] == b'-' && bytes[7] == b'-' => {
+                Self::new(digits(0, 4)?, digits(5, 7)?, digits(8, 10)?)
+                    .filter(|date| date.is_complete())
+            }
+            _ => None,
+        }
+    }
+
+    /// The packed number `YYYYMMDD`.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The year.
+    pub const fn year(self) -> u32 {
+        self.0 / 10_000
+    }
+
+    /// The month, 0 when unknown.
+    pub const fn month(self) -> u32 {
+        self.0 / 100 % 100
+    }
+
+    /// The day, 0 when unknown.
+    pub const fn day(self) -> u32 {
+        self.0 % 100
+    }
+
+    /// Whether year, month and day are known.
+    pub const fn is_complete(self) -> bool {
+        self.month() > 0 && self.day() > 0
+    }
+
+    /// How much is known, as the contract names it (`DateTypeFormatType`).
+    pub const fn format(self) -> &'static str {
+        match (self.month(), self.day()) {
+            (0, _) => "YYYY",
+            (_, 0) => "YYYY-MM",
+            _ => "YYYY-MM-DD",
+        }
+    }
+
+    /// The written form in a fixed buffer and how many of its bytes count.
+    pub fn written(self) -> ([u8; 10], usize) {
+        let mut out = *b"0000-00-00";
+        put(&mut out, 0, 4, u64::from(self.year()));
+        put(&mut out, 5, 2, u64::from(self.month()));
+        put(&mut out, 8, 2, u64::from(self.day()));
+        (out, self.format().len())
+    }
+}
+
+impl fmt::Display for PartialDate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, len) = self.written();
+        bytes[..len]
+            .iter()
+            .try_for_each(|&byte| fmt::Write::write_char(out, char::from(byte)))
+    }
+}
+
+/// A moment as the contracts' `Timestamp`: 14 digits `YYYYMMDDhhmmss`, Swedish local time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// Digits of the written form.
+    pub const LEN: usize = 14;
+
+    /// From 14 digits that name a moment of the calendar.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != Self::LEN {
+            return None;
+        }
+        let packed = u64::from(number(&bytes[..8])?) * 1_000_000 + u64::from(number(&bytes[8..])?);
+        Self::from_number(packed)
+    }
+
+    /// From the packed number `YYYYMMDDhhmmss`.
+    pub fn from_number(packed: u64) -> Option<Self> {
+        Self(packed).civil().map(|_| Self(packed))
+    }
+
+    /// The packed number `YYYYMMDDhhmmss`.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The written form.
+    pub fn written(self) -> [u8; 14] {
+        let mut out = [b'0'; 14];
+        put(&mut out, 0, 14, self.0);
+        out
+    }
+
+    /// This moment, or one second after `last` when the clock has not moved past it: versions of a
+    /// record are strictly increasing.
+    pub fn after(self, last: Option<Self>) -> Self {
+        match last {
+            Some(last) if self <= last => last
+                .civil()
+                .and_then(|at| at.checked_add(jiff::SignedDuration::from_secs(1)).ok())
+                .map_or(Self(last.0 + 1), Self::from_civil),
+            _ => self,
+        }
+    }
+
+    fn civil(self) -> Option<civil::DateTime> {
+        let part = |div: u64, modulus: u64| i16::try_from(self.0 / div % modulus).ok();
+        let small = |div: u64| i8::try_from(self.0 / div % 100).ok();
+        civil::DateTime::new(
+            part(10_000_000_000, 10_000)?,
+            small(100_000_000)?,
+            small(1_000_000)?,
+            small(10_000)?,
+            small(100)?,
+            small(1)?,
+            0,
+        )
+        .ok()
+    }
+
+    fn from_civil(at: civil::DateTime) -> Self {
+        let part = |value: i8| u64::from(value.unsigned_abs());
+        Self(
+            u64::from(at.year().unsigned_abs()) * 10_000_000_000
+                + part(at.month()) * 100_000_000
+                + part(at.day()) * 1_000_000
+                + part(at.hour()) * 10_000
+                + part(at.minute()) * 100
+                + part(at.second()),
+        )
+    }
+}
+
+/// A moment as `xs:dateTime` in Swedish time with milliseconds and offset, for instance
+/// `2020-09-16T08:34:33.000+02:00`. Packed so that the written form comes out by shifts alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DateTime(u64);
+
+/// Offsets are kept as quarters of an hour, biased to be positive.
+const OFFSET_BIAS: i32 = 64;
+
+impl DateTime {
+    /// Bytes of the written form.
+    pub const LEN: usize = 29;
+
+    /// From an instant in any zone, written in Swedish time.
+    pub fn from_zoned(at: &Zoned) -> Self {
+        let at = at.with_time_zone(sweden());
+        let quarters = at.offset().seconds() / 900 + OFFSET_BIAS;
+        let part = |value: i32| u64::from(value.unsigned_abs());
+        Self(
+            part(i32::from(at.year())) << 43
+                | part(i32::from(at.month())) << 39
+                | part(i32::from(at.day())) << 34
+                | part(i32::from(at.hour())) << 29
+                | part(i32::from(at.minute())) << 23
+                | part(i32::from(at.second())) << 17
+                | part(i32::from(at.millisecond())) << 7
+                | part(quarters) & 0x7f,
+        )
+    }
+
+    /// From an `xs:dateTime`; without an offset it is Swedish time (TKB).
+    pub fn parse(text: &str) -> Option<Self> {
+        let has_offset = text.ends_with('Z')
+            || text
+                .get(19..)
+                .is_some_and(|rest| rest.contains('+') || rest.contains('-'));
+        let at = if has_offset {
+            text.parse::<jiff::Timestamp>().ok()?.to_zoned(sweden())
+        } else {
+            text.parse::<civil::DateTime>()
+                .ok()?
+                .to_zoned(sweden())
+                .ok()?
+        };
+        (at.year() >= 1).then(|| Self::from_zoned(&at))
+    }
+
+    /// From the packed bits; `None` when they are no moment.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        let at = Self(bits);
+        let fits = bits >> 57 == 0
+            && (1..=12).contains(&at.part(39, 4))
+            && (1..=31).contains(&at.part(34, 5))
+            && at.part(29, 5) < 24
+            && at.part(23, 6) < 60
+            && at.part(17, 6) < 60
+            && at.part(7, 10) < 1000;
+        fits.then_some(at)
+    }
+
+    /// The packed bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Milliseconds since 1970 (UTC): the order of moments.
+    pub fn instant(self) -> i64 {
+        let written = self.written();
+        std::str::from_utf8(&written)
+            .ok()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+            .map_or(0, jiff::Timestamp::as_millisecond)
+    }
+
+    /// The written form.
+    pub fn written(self) -> [u8; 29] {
+        let mut out = *b"0000-00-00T00:00:00.000+00:00";
+        put(&mut out, 0, 4, self.part(43, 14));
+        put(&mut out, 5, 2, self.part(39, 4));
+        put(&mut out, 8, 2, self.part(34, 5));
+        put(&mut out, 11, 2, self.part(29, 5));
+        put(&mut out, 14, 2, self.part(23, 6));
+        put(&mut out, 17, 2, self.part(17, 6));
+        put(&mut out, 20, 3, self.part(7, 10));
+        let bias = u64::from(OFFSET_BIAS.unsigned_abs());
+        let quarters = self.part(0, 7);
+        if quarters < bias {
+            out[23] = b'-';
+        }
+        let minutes = quarters.abs_diff(bias) * 15;
+        put(&mut out, 24, 2, minutes / 60);
+        put(&mut out, 27, 2, minutes % 60);
+        out
+    }
+
+    const fn part(self, shift: u32, bits: u32) -> u64 {
+        self.0 >> shift & ((1 << bits) - 1)
+    }
+}
+
+/// One moment in the forms a change needs. Taken once per change, so that everything the change
+/// writes carries the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    /// As a record's version.
+    pub timestamp: Timestamp,
+    /// As a synchronisation or registration time.
+    pub date_time: DateTime,
+    /// As a date.
+    pub date: PartialDate,
+}
+
+impl Moment {
+    /// Now, in Swedish time.
+    pub fn now() -> Self {
+        Self::from_zoned(&Zoned::now())
+    }
+
+    /// A given instant.
+    pub fn from_zoned(at: &Zoned) -> Self {
+        let at = at.with_time_zone(sweden());
+        let timestamp = Timestamp::from_civil(at.datetime());
+        let date = u32::try_from(timestamp.number() / 1_000_000).unwrap_or(0);
+        Self {
+            timestamp,
+            date_time: DateTime::from_zoned(&at),
+            date: PartialDate(date),
+        }
+    }
+
+    /// From an `xs:dateTime`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let written = DateTime::parse(text)?.written();
+        let at: jiff::Timestamp = std::str::from_utf8(&written).ok()?.parse().ok()?;
+        Some(Self::from_zoned(&at.to_zoned(sweden())))
+    }
+}
+
+/// Europe/Stockholm. The rules are compiled in, so a machine without a time zone database answers
+/// the same.
+fn sweden() -> TimeZone {
+    thread_local! {
+        static SWEDEN: TimeZone = TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC);
+    }
+    SWEDEN.with(TimeZone::clone)
+}
+
+/// A number of digits only.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |sum, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10)
+            .then(|| sum.checked_mul(10)?.checked_add(u32::from(digit)))
+            .flatten()
+    })
+}
+
+/// Writes `value` as `width` digits at `at`.
+fn put(out: &mut [u8], at: usize, width: usize, mut value: u64) {
+    for digit in out[at..at + width].iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_dates_keep_what_is_known() {
+        for (text, format, written) in [
+            ("19410000", "YYYY", "1941"),
+            ("19410700", "YYYY-MM", "1941-07"),
+            ("1941-07-02", "YYYY-MM-DD", "1941-07-02"),
+            ("1941", "YYYY", "1941"),
+        ] {
+            let date = PartialDate::parse(text).expect(text);
+            assert_eq!(
+                (date.format(), date.to_string().as_str()),
+                (format, written)
+            );
+        }
+        for bad in [
+            "",
+            "19411301",
+            "1941-00",
+            "1941-07-00",
+            "19410732",
+            "1941-7-2",
+            "0",
+            "x",
+        ] {
+            assert_eq!(PartialDate::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn date_times_follow_swedish_summer_time() {
+        for (text, written) in [
+            (
+                "2020-09-16T08:34:33.000+02:00",
+                "2020-09-16T08:34:33.000+02:00",
+            ),
+            ("2020-09-16T06:34:33Z", "2020-09-16T08:34:33.000+02:00"),
+            ("2024-11-28T09:12:33", "2024-11-28T09:12:33.000+01:00"),
+            (
+                "2024-11-28T09:12:33.25-05:00",
+                "2024-11-28T15:12:33.250+01:00",
+            ),
+        ] {
+            let at = DateTime::parse(text).expect(text);
+            assert_eq!(std::str::from_utf8(&at.written()).unwrap(), written);
+            assert_eq!(DateTime::from_bits(at.bits()), Some(at));
+        }
+        assert_eq!(DateTime::parse("2024-13-01T00:00:00"), None);
+        assert_eq!(DateTime::from_bits(u64::MAX), None);
+    }
+
+    #[test]
+    fn instants_order_moments_across_the_change_of_offset() {
+        let before = DateTime::parse("2024-10-27T02:30:00+02:00").unwrap();
+        let after = DateTime::parse("2024-10-27T02:10:00+01:00").unwrap();
+        assert!(before.instant() < after.instant());
+    }
+
+    #[test]
+    fn versions_always_move() {
+        let at = Timestamp::parse("20241231235959").unwrap();
+        assert_eq!(at.after(None), at);
+        assert_eq!(at.after(Some(at)).written(), *b"20250101000000");
+        let earlier = Timestamp::parse("20200101000000").unwrap();
+        assert_eq!(earlier.after(Some(at)).written(), *b"20250101000000");
+        assert_eq!(Timestamp::parse("20241301000000"), None);
+        assert_eq!(Timestamp::parse("2024010100000"), None);
+    }
+
+    #[test]
+    fn a_moment_has_three_forms_of_one_time() {
+        let at = Moment::parse("2025-01-07T23:30:00Z").unwrap();
+        assert_eq!(at.timestamp.written(), *b"20250108003000");
+        assert_eq!(at.date.to_string(), "2025-01-08");
+        assert_eq!(
+            &at.date_time.written()[..],
+            b"2025-01-08T00:30:00.000+01:00"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! tour
+pub mod base;
+pub mod person;

@@ -1,0 +1,467 @@
+//! Identities: parsing, packing into a 64-bit key, and what a value tells.
+
+use std::fmt;
+
+use super::format::{Format, FormatError, FormatRow, Text, built_in};
+use crate::base::time::PartialDate;
+
+/// A person's identity as one number: the format's number in the high byte, the value below it.
+/// Keys order as (format, characters). Only well-formed values become identities.
+///
+/// `Debug` shows no value: an identity is personal data.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(u64);
+
+impl Identity {
+    /// The packed key.
+    pub const fn key(self) -> u64 {
+        self.0
+    }
+
+    /// From a key that [`Identity::key`] gave, for instance out of a file. A key of an unknown
+    /// format has no characters: [`Formats::text`] answers `None`.
+    pub const fn from_key(key: u64) -> Self {
+        Self(key)
+    }
+
+    /// Which of the four kinds the identity is.
+    pub const fn kind(self) -> IdentityType {
+        IdentityType::of_number(self.format_number())
+    }
+
+    /// Whether care itself issued it (NRID or LRID): only then have some fields a meaning.
+    pub fn is_reserve(self) -> bool {
+        self.kind() <= IdentityType::Nrid
+    }
+
+    pub(super) const fn format_number(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}([private])", self.kind())
+    }
+}
+
+/// The kinds of identity, lowest first: the order of the link hierarchy (TKB, LinkPersonIdentity).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum IdentityType {
+    /// Local reserve identity, issued by a region.
+    Lrid,
+    /// National reserve identity.
+    Nrid,
+    /// Samordningsnummer, coordination number.
+    Snr,
+    /// Personnummer, personal number.
+    Pnr,
+}
+
+impl IdentityType {
+    pub(super) const fn of_number(number: u8) -> Self {
+        match number {
+            1 => Self::Pnr,
+            2 => Self::Snr,
+            3 => Self::Nrid,
+            _ => Self::Lrid,
+        }
+    }
+}
+
+/// Why text is not an identity. The value is never part of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// No format has this root.
+    #[error("the root is not one of this register's identity types")]
+    UnknownRoot,
+    /// The value breaks the format of its root.
+    #[error("the value breaks the format of its root")]
+    Malformed,
+    /// No root was given and the value fits no format, or more than one.
+    #[error("the value fits no identity type, or several: name the root")]
+    Unclear,
+}
+
+/// The identity formats of one register: the built-in rows and those of the configuration.
+#[derive(Clone, Debug)]
+pub struct Formats {
+    formats: Vec<Format>,
+    by_number: [u8; 256],
+}
+
+const NONE: u8 = u8::MAX;
+
+impl Formats {
+    /// The formats every register knows.
+    pub fn standard() -> Self {
+        let mut formats = Self {
+            formats: Vec::new(),
+            by_number: [NONE; 256],
+        };
+        for row in built_in() {
+            // A built-in row that does not compile is caught by this room's tests.
+            if formats.add(row).is_err() {
+                debug_assert!(false, "a built-in identity format is wrong");
+            }
+        }
+        formats
+    }
+
+    /// The built-in formats and `rows` beside them.
+    pub fn with(rows: &[FormatRow]) -> Result<Self, FormatError> {
+        let mut formats = Self::standard();
+        for row in rows {
+            if row.number < 64 {
+                return Err(FormatError::Reserved {
+                    short_name: row.short_name.clone(),
+                });
+            }
+            formats.add(row.clone())?;
+        }
+        Ok(formats)
+    }
+
+    fn add(&mut self, row: FormatRow) -> Result<(), FormatError> {
+        let taken = self.rows().any(|other| {
+            other.number == row.number
+                || other.root == row.root
+                || other.short_name.eq_ignore_ascii_case(&row.short_name)
+        });
+        if taken {
+            return Err(FormatError::Taken {
+                short_name: row.short_name,
+            });
+        }
+        self.by_number[usize::from(row.number)] = self.formats.len() as u8;
+        self.formats.push(Format::compile(row)?);
+        Ok(())
+    }
+
+    /// The table's rows, built-in ones first.
+    pub fn rows(&self) -> impl Iterator<Item = &FormatRow> {
+        self.formats.iter().map(|format| &format.row)
+    }
+
+    /// The identity that `extension` is under `root`.
+    pub fn parse(&self, root: &str, extension: &str) -> Result<Identity, IdentityError> {
+        let format = self
+            .formats
+            .iter()
+            .find(|format| format.row.root == root)
+            .ok_or(IdentityError::UnknownRoot)?;
+        packed(format, extension).ok_or(IdentityError::Malformed)
+    }
+
+    /// The identity that a bare value is, for people who do not write OIDs: the one format it fits,
+    /// where a right check character and PNR, SNR, NRID before local formats decide between several.
+    pub fn guess(&self, value: &str) -> Result<Identity, IdentityError> {
+        let value: String = value
+            .chars()
+            .filter(|c| !matches!(c, '-' | ' '))
+            .collect::<String>()
+            .to_uppercase();
+        let fitting = || {
+            self.formats
+                .iter()
+                .filter_map(|format| packed(format, &value).map(|identity| (format, identity)))
+        };
+        let right = fitting()
+            .find(|(format, _)| format.row.check.is_some() && format.check_is_right(&value));
+        if let Some((_, identity)) = right {
+            return Ok(identity);
+        }
+        let mut all = fitting();
+        match (all.next(), all.next()) {
+            (Some((_, identity)), None) => Ok(identity),
+            (Some((_, identity)), Some(_)) if identity.kind() == IdentityType::Pnr => Ok(identity),
+            _ => Err(IdentityError::Unclear),
+        }
+    }
+
+    /// The characters of an identity; `None` when its format is not in this table.
+    pub fn text(&self, identity: Identity) -> Option<Text> {
+        self.of(identity)?.unpack(identity.0 & (u64::MAX >> 8))
+    }
+
+    /// The OID of an identity's format.
+    pub fn root(&self, identity: Identity) -> Option<&str> {
+        Some(&self.of(identity)?.row.root)
+    }
+
+    /// The date of birth, as far as the value tells it.
+    pub fn birth_date(&self, identity: Identity) -> Option<PartialDate> {
+        self.of(identity)?.birth_date(self.text(identity)?.as_str())
+    }
+
+    /// The gender code (`1` man, `2` woman), as far as the value tells it.
+    pub fn gender(&self, identity: Identity) -> Option<&'static str> {
+        self.of(identity)?.gender(self.text(identity)?.as_str())
+    }
+
+    /// Whether the check character is right: demanded of what is issued or newly registered, not of
+    /// what is looked up.
+    pub fn check_is_right(&self, identity: Identity) -> bool {
+        self.of(identity)
+            .zip(self.text(identity))
+            .is_some_and(|(format, text)| format.check_is_right(text.as_str()))
+    }
+
+    /// The value with its last character replaced by the right check digit, for those who make
+    /// identities. `value` must fit the format of `root` otherwise.
+    pub fn with_check_digit(&self, root: &str, value: &str) -> Result<Identity, IdentityError> {
+        let format = self
+            .formats
+            .iter()
+            .find(|format| format.row.root == root)
+            .ok_or(IdentityError::UnknownRoot)?;
+        let check = format.row.check.as_ref().ok_or(IdentityError::Malformed)?;
+        let digit = format.check_digit(value).ok_or(IdentityError::Malformed)?;
+        let mut corrected = value.to_owned();
+        if !corrected.is_char_boundary(check.at) || corrected.len() <= check.at {
+            return Err(IdentityError::Malformed);
+        }
+        corrected.replace_range(check.at..=check.at, digit.encode_utf8(&mut [0; 4]));
+        packed(format, &corrected).ok_or(IdentityError::Malformed)
+    }
+
+    fn of(&self, identity: Identity) -> Option<&Format> {
+        self.formats.get(usize::from(
+            self.by_number[usize::from(identity.format_number())],
+        ))
+    }
+}
+
+fn packed(format: &Format, value: &str) -> Option<Identity> {
+    debug_assert_eq!(format.kind(), IdentityType::of_number(format.row.number));
+    format
+        .pack(value)
+        .map(|packed| Identity(u64::from(format.row.number) << 56 | packed))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::person::format::{Birth, Check};
+
+    const PNR: &str = "1.2.752.129.2.1.3.1";
+    const SNR: &str = "1.2.752.129.2.1.3.3";
+    const NRID: &str = "1.2.752.74.9.1";
+    const SLL: &str = "1.2.752.97.3.1.3";
+    const VGRL: &str = "1.2.752.113.11.0.2.1.1.1";
+    const LIV: &str = "1.2.752.74.9.2";
+    const CLNK: &str = "1.2.752.129.2.1.3.2";
+    const ROL: &str = "1.2.752.74.9.3";
+
+    #[test]
+    fn every_built_in_row_compiles() {
+        let formats = Formats::standard();
+        assert_eq!(formats.rows().count(), built_in().len());
+    }
+
+    /// Published examples of each format: what they tell, and that their check characters are right.
+    #[test]
+    fn published_examples_are_read() {
+        let formats = Formats::standard();
+        for (root, value, kind, birth, gender) in [
+            (PNR, "191212121212", IdentityType::Pnr, "1912-12-12", "1"),
+            (SNR, "197001782395", IdentityType::Snr, "1970-01-18", "1"),
+            (NRID, "22790814AA01", IdentityType::Nrid, "1979-08-14", "2"),
+            (NRID, "22950606FH20", IdentityType::Nrid, "1995-06-06", "2"),
+            (NRID, "22950606FH12", IdentityType::Nrid, "1995-06-06", "1"),
+            (NRID, "25780404KHD5", IdentityType::Nrid, "1978-04-04", ""),
+            (NRID, "00342145BZ31", IdentityType::Nrid, "", "1"),
+            (NRID, "00749852BZK0", IdentityType::Nrid, "", ""),
+            (SLL, "991981000010", IdentityType::Lrid, "", ""),
+            (VGRL, "19810829M071", IdentityType::Lrid, "1981-08-29", "1"),
+            (VGRL, "19450829K088", IdentityType::Lrid, "1945-08-29", "2"),
+            (VGRL, "19930829X802", IdentityType::Lrid, "1993-08-29", ""),
+            (LIV, "19810829SU3A", IdentityType::Lrid, "", "1"),
+            (LIV, "19810829SF2B", IdentityType::Lrid, "1981-08-29", "2"),
+            (CLNK, "198108320014", IdentityType::Lrid, "1981-08", ""),
+            (ROL, "12345678TA0A", IdentityType::Lrid, "", ""),
+            (ROL, "19930829T320", IdentityType::Lrid, "", ""),
+        ] {
+            let identity = formats.parse(root, value).expect(value);
+            assert_eq!(identity.kind(), kind, "{value}");
+            assert_eq!(formats.text(identity).unwrap().as_str(), value);
+            assert_eq!(formats.root(identity), Some(root));
+            let told = formats
+                .birth_date(identity)
+                .map_or(String::new(), |date| date.to_string());
+            assert_eq!(told, birth, "{value}");
+            assert_eq!(formats.gender(identity).unwrap_or(""), gender, "{value}");
+            assert!(formats.check_is_right(identity), "{value}");
+        }
+    }
+
+    #[test]
+    fn unknown_parts_of_a_coordination_number_stay_unknown() {
+        let formats = Formats::standard();
+        let told = |value: &str| formats.birth_date(formats.parse(SNR, value).unwrap());
+        assert_eq!(told("197000782390").unwrap().to_string(), "1970");
+        assert_eq!(told("197003602390").unwrap().to_string(), "1970-03");
+        assert_eq!(told("197000602390").unwrap().to_string(), "1970");
+    }
+
+    #[test]
+    fn what_breaks_a_format_is_refused() {
+        let formats = Formats::standard();
+        for (root, value) in [
+            (PNR, "19121212121"),
+            (PNR, "1912121212121"),
+            (PNR, "191213121212"),
+            (PNR, "191212001212"),
+            (PNR, "19121212-121"),
+            (PNR, "197001782395"),
+            (SNR, "191212121212"),
+            (SNR, "197013782395"),
+            (NRID, "22790814AI01"),
+            (NRID, "21790814AA01"),
+            (NRID, "00341945BZ31"),
+            (VGRL, "19810829A071"),
+            (LIV, "19810829SU3V"),
+            (PNR, ""),
+            (PNR, "19121212121å"),
+        ] {
+            assert_eq!(
+                formats.parse(root, value),
+                Err(IdentityError::Malformed),
+                "{value}"
+            );
+        }
+        assert_eq!(
+            formats.parse("1.2.3", "191212121212"),
+            Err(IdentityError::UnknownRoot)
+        );
+    }
+
+    #[test]
+    fn a_wrong_check_digit_is_well_formed_but_not_right() {
+        let formats = Formats::standard();
+        let identity = formats.parse(PNR, "191212121213").unwrap();
+        assert!(!formats.check_is_right(identity));
+        let right = formats.with_check_digit(PNR, "191212121213").unwrap();
+        assert_eq!(formats.text(right).unwrap().as_str(), "191212121212");
+    }
+
+    #[test]
+    fn bare_values_are_recognised() {
+        let formats = Formats::standard();
+        for (value, root) in [
+            ("19121212-1212", PNR),
+            ("197001782395", SNR),
+            ("22790814aa01", NRID),
+            ("991981000010", SLL),
+            ("19810829M071", VGRL),
+            ("12345678TA0A", ROL),
+        ] {
+            let identity = formats.guess(value).expect(value);
+            assert_eq!(formats.root(identity), Some(root), "{value}");
+        }
+        assert_eq!(formats.guess("x"), Err(IdentityError::Unclear));
+    }
+
+    #[test]
+    fn regions_add_formats_by_configuration() {
+        let row = FormatRow {
+            number: 64,
+            root: "1.2.752.999.1".into(),
+            short_name: "RX".into(),
+            name: "Region Exempel".into(),
+            pattern: "[0-9]{8}RX[0-9]{2}".into(),
+            check: Some(Check {
+                from: 0,
+                at: 11,
+                letters: "R1 X2".into(),
+            }),
+            birth: Birth::Date,
+            gender: None,
+        };
+        let formats = Formats::with(std::slice::from_ref(&row)).unwrap();
+        let identity = formats.with_check_digit(&row.root, "19930829RX10").unwrap();
+        assert_eq!(identity.kind(), IdentityType::Lrid);
+        assert!(formats.check_is_right(identity));
+        assert_eq!(
+            formats.birth_date(identity).unwrap().to_string(),
+            "1993-08-29"
+        );
+
+        let changed = |change: &dyn Fn(&mut FormatRow)| {
+            let mut other = row.clone();
+            change(&mut other);
+            Formats::with(&[other]).unwrap_err()
+        };
+        let short_name = || "RX".to_owned();
+        assert_eq!(
+            changed(&|it| it.number = 16),
+            FormatError::Reserved {
+                short_name: short_name()
+            }
+        );
+        assert_eq!(
+            changed(&|it| it.root = PNR.into()),
+            FormatError::Taken {
+                short_name: short_name()
+            }
+        );
+        assert_eq!(
+            changed(&|it| it.pattern = "[0-9A-Z]{12}".into()),
+            FormatError::TooWide {
+                short_name: short_name()
+            }
+        );
+        assert_eq!(
+            changed(&|it| it.pattern = "[0-9]{8}[".into()),
+            FormatError::Pattern {
+                short_name: short_name(),
+                at: 8
+            }
+        );
+        assert_eq!(
+            changed(&|it| it.check = Some(Check {
+                from: 3,
+                at: 12,
+                letters: String::new()
+            })),
+            FormatError::Rule {
+                short_name: short_name()
+            }
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let identity = Formats::standard().parse(PNR, "191212121212").unwrap();
+        assert_eq!(format!("{identity:?}"), "Pnr([private])");
+    }
+
+    proptest! {
+        #[test]
+        fn packing_keeps_the_characters_and_their_order(
+            (place, a, b) in (0..built_in().len()).prop_flat_map(|place| {
+                let pattern = built_in()[place].pattern.clone();
+                let value = || proptest::string::string_regex(&pattern).unwrap();
+                (Just(place), value(), value())
+            })
+        ) {
+            let formats = Formats::standard();
+            let root = built_in()[place].root.clone();
+            if let (Ok(x), Ok(y)) = (formats.parse(&root, &a), formats.parse(&root, &b)) {
+                let written = formats.text(x).unwrap();
+                prop_assert_eq!(written.as_str(), a.as_str());
+                prop_assert_eq!(Identity::from_key(x.key()), x);
+                prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            }
+        }
+
+        #[test]
+        fn any_key_is_safe_to_write(key: u64) {
+            let formats = Formats::standard();
+            let _ = formats.text(Identity::from_key(key));
+            let _ = formats.birth_date(Identity::from_key(key));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What a person is, and who may see what.
+//!
+//! In: values from files and requests. Out: records as bytes, and masked [views](view::View) of
+//! them. What can never happen here: an unmasked field leaving the room by anything but the
+//! editable form, which only the rooms that change records use (`tests/house.rs` holds that).
+
+pub mod field;
+pub mod format;
+pub mod identity;
+pub mod schema;
