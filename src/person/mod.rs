@@ -2,9 +2,14 @@
 //!
 //! In: values from files and requests. Out: records as bytes, and masked [views](view::View) of
 //! them. What can never happen here: an unmasked field leaving the room by anything but the
-//! editable form, which only the rooms that change records use (`tests/house.rs` holds that).
+//! [editable form](edit::Person), which only the rooms that change records use (`tests/house.rs`
+//! holds that).
 
+pub mod edit;
 pub mod field;
 pub mod format;
 pub mod identity;
+pub mod record;
 pub mod schema;
+pub mod value;
+pub mod view;

@@ -1,0 +1,215 @@
+//! A record's bytes: one rkyv archive per person, holding the sparse list of the person's fields.
+//!
+//! The list is in document order: for each value the field's number and the value in the form its
+//! kind demands; for each entry of a repeating group (and each group that is written even when
+//! empty) the group's number alone. Groups in between are not written: the field table knows them.
+//!
+//! | kind | after the field's number |
+//! |---|---|
+//! | text, number | length (one byte, or 255 and four bytes), then the text, XML-escaped |
+//! | boolean | one byte |
+//! | date, partial date | four bytes `YYYYMMDD` |
+//! | moment | eight bytes |
+//! | identity | eight bytes, the packed key |
+//! | entry | nothing |
+//!
+//! All numbers are little endian. The archive's root is at its end, so a record is found by where
+//! it ends; nothing in it is aligned.
+
+use rkyv::{Archive, Serialize, rancor};
+
+use super::field::Field;
+use super::identity::Identity;
+use super::schema::Kind;
+use super::value::{Escaped, Value, ValueRef, escape_into};
+use super::view::Shield;
+use crate::base::limits;
+use crate::base::time::{DateTime, PartialDate, Timestamp};
+
+/// The archived form. Its fields stay in this room.
+#[derive(Archive, Serialize)]
+pub struct Record {
+    pub(in crate::person) identity: u64,
+    /// The person's own protection in the low half, what linked identities lend in the high half.
+    pub(in crate::person) shields: u8,
+    pub(in crate::person) fields: Vec<u8>,
+}
+
+/// Bytes that are not a record. Says no more: what the bytes hold is personal data, and where they
+/// lie is told by the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are not a person record")]
+pub struct Damaged;
+
+/// Why a person cannot be written as a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// A mandatory field is missing.
+    #[error("the mandatory field {0:?} is missing")]
+    Missing(Field),
+    /// More entries of one group than a record may hold.
+    #[error("more than {max} entries of {0:?}", max = limits::GROUP_ITEMS)]
+    TooManyEntries(Field),
+    /// The record is larger than a record may be.
+    #[error("the record is larger than {} bytes", limits::RECORD_BYTES)]
+    TooLarge,
+}
+
+/// A record in its bytes. It shows whose it is and how it is protected; its fields are seen through
+/// a [`View`](super::view::View) only.
+#[derive(Clone, Copy)]
+pub struct RecordRef<'a>(&'a ArchivedRecord);
+
+impl<'a> RecordRef<'a> {
+    /// The record that ends where `bytes` ends; what lies before it does not matter.
+    #[inline]
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Damaged> {
+        rkyv::access::<ArchivedRecord, rancor::Failure>(bytes)
+            .map(Self)
+            .map_err(|_| Damaged)
+    }
+
+    /// Whose record it is.
+    #[inline]
+    pub const fn identity(self) -> Identity {
+        Identity::from_key(self.0.identity.to_native())
+    }
+
+    /// The protection that counts: the record's own and that of linked identities.
+    #[inline]
+    pub const fn shield(self) -> Shield {
+        self.own_shield().with(self.inherited_shield())
+    }
+
+    /// The protection that linked identities lend it.
+    #[inline]
+    pub const fn inherited_shield(self) -> Shield {
+        Shield::from_bits(self.0.shields >> 4)
+    }
+
+    /// The protection of its own two flags.
+    pub const fn own_shield(self) -> Shield {
+        Shield::from_bits(self.0.shields & 0xf)
+    }
+
+    #[inline]
+    pub(super) fn fields(self) -> &'a [u8] {
+        &self.0.fields
+    }
+}
+
+/// One entry of the list.
+pub(super) enum Token<'a> {
+    /// An entry of a repeating group begins.
+    Entry(Field),
+    /// A value.
+    Value(Field, ValueRef<'a>),
+}
+
+/// Takes the first token off `bytes`.
+#[inline]
+pub(super) fn next_token<'a>(bytes: &mut &'a [u8]) -> Result<Token<'a>, Damaged> {
+    let (&number, rest) = bytes.split_first().ok_or(Damaged)?;
+    let field = Field::from_number(number).ok_or(Damaged)?;
+    *bytes = rest;
+    let value = match field.kind() {
+        Kind::Group if field.is_entry() => return Ok(Token::Entry(field)),
+        Kind::Group => return Err(Damaged),
+        Kind::Text | Kind::Number => ValueRef::Text(Escaped(take_text(bytes)?)),
+        Kind::Boolean => match take::<1>(bytes)? {
+            [0] => ValueRef::Boolean(false),
+            [1] => ValueRef::Boolean(true),
+            // Protection fails closed: anything that is not a clear "no" is damage.
+            _ => return Err(Damaged),
+        },
+        Kind::Date => ValueRef::Date(take_date(bytes)?),
+        Kind::PartialDate => ValueRef::PartialDate(take_date(bytes)?),
+        Kind::DateTime => {
+            let bits = u64::from_le_bytes(take(bytes)?);
+            ValueRef::DateTime(DateTime::from_bits(bits).ok_or(Damaged)?)
+        }
+        Kind::Timestamp => {
+            let number = u64::from_le_bytes(take(bytes)?);
+            ValueRef::Timestamp(Timestamp::from_number(number).ok_or(Damaged)?)
+        }
+        Kind::Identity => ValueRef::Identity(Identity::from_key(u64::from_le_bytes(take(bytes)?))),
+    };
+    Ok(Token::Value(field, value))
+}
+
+#[inline]
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Damaged> {
+    let (taken, rest) = bytes.split_first_chunk::<N>().ok_or(Damaged)?;
+    *bytes = rest;
+    Ok(*taken)
+}
+
+#[inline]
+fn take_date(bytes: &mut &[u8]) -> Result<PartialDate, Damaged> {
+    PartialDate::from_number(u32::from_le_bytes(take(bytes)?)).ok_or(Damaged)
+}
+
+#[inline]
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Damaged> {
+    let len = match take::<1>(bytes)? {
+        [LONG] => u32::from_le_bytes(take(bytes)?) as usize,
+        [len] => usize::from(len),
+    };
+    let (text, rest) = bytes.split_at_checked(len).ok_or(Damaged)?;
+    *bytes = rest;
+    Ok(text)
+}
+
+/// The length byte that says that four bytes of length follow.
+const LONG: u8 = u8::MAX;
+
+pub(super) fn put_entry(out: &mut Vec<u8>, field: Field) {
+    out.push(field.number());
+}
+
+pub(super) fn put_value(out: &mut Vec<u8>, field: Field, value: &Value) {
+    debug_assert!(value.fits(field), "{field:?}");
+    out.push(field.number());
+    match value {
+        Value::Text(text) => {
+            let at = out.len();
+            out.push(LONG);
+            escape_into(out, text);
+            let len = out.len() - at - 1;
+            if len < usize::from(LONG) {
+                out[at] = len as u8;
+            } else {
+                let long = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
+                out.splice(at + 1..at + 1, long);
+            }
+        }
+        Value::Boolean(truth) => out.push(u8::from(*truth)),
+        Value::Date(date) | Value::PartialDate(date) => {
+            out.extend_from_slice(&date.number().to_le_bytes());
+        }
+        Value::DateTime(at) => out.extend_from_slice(&at.bits().to_le_bytes()),
+        Value::Timestamp(at) => out.extend_from_slice(&at.number().to_le_bytes()),
+        Value::Identity(identity) => out.extend_from_slice(&identity.key().to_le_bytes()),
+    }
+}
+
+/// The archive of a list of fields.
+pub(super) fn archive(
+    identity: Identity,
+    own: Shield,
+    inherited: Shield,
+    fields: Vec<u8>,
+) -> Result<Vec<u8>, EncodeError> {
+    if fields.len() > limits::RECORD_BYTES {
+        return Err(EncodeError::TooLarge);
+    }
+    let shields = own.bits() | inherited.bits() << 4;
+    let record = Record {
+        identity: identity.key(),
+        shields,
+        fields,
+    };
+    rkyv::to_bytes::<rancor::Failure>(&record)
+        .map(|bytes| bytes.into_vec())
+        .map_err(|_| EncodeError::TooLarge)
+}

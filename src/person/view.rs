@@ -1,0 +1,264 @@
+//! Who may see what. A [`View`] is a record seen through one mask, computed once from the grant
+//! (contract and profile) and the record's protection. Nothing else can be rendered, matched or
+//! exported, so a new contract or output cannot forget protection.
+//!
+//! Rules: TKB 5.1 (profiles, chapter 8; protection, rule 1 of the restricted read contracts) and
+//! the service terms for skyddad folkbokföring.
+
+use std::sync::LazyLock;
+
+use super::field::{Field, FieldMask};
+use super::identity::Identity;
+use super::record::{Damaged, RecordRef, Token, next_token};
+use super::schema::Level;
+use super::value::ValueRef;
+
+/// A profile in use. P6 to P10 are reserved in the schema and refused by the contracts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Profile {
+    /// Identity, names, links.
+    P1,
+    /// And addresses, registration, data about reserve identities.
+    P2,
+    /// And contact data and actors.
+    P3,
+    /// And all other current data.
+    P4,
+    /// And history.
+    P5,
+}
+
+impl Profile {
+    /// Every profile in use.
+    pub const ALL: [Self; 5] = [Self::P1, Self::P2, Self::P3, Self::P4, Self::P5];
+
+    /// The profile with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
+    }
+
+    /// Its name in the contracts.
+    pub const fn name(self) -> &'static str {
+        ["P1", "P2", "P3", "P4", "P5"][self as usize]
+    }
+
+    const fn level(self) -> Level {
+        [Level::P1, Level::P2, Level::P3, Level::P4, Level::P5][self as usize]
+    }
+}
+
+/// The protection of a person: sekretessmarkering, skyddad folkbokföring, both or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shield(u8);
+
+impl Shield {
+    /// No protection.
+    pub const NONE: Self = Self(0);
+    /// Sekretessmarkering: `protectedPersonIndicator`.
+    pub const PERSON: Self = Self(1);
+    /// Skyddad folkbokföring: `protectedPopulationRecord`.
+    pub const POPULATION_RECORD: Self = Self(2);
+
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits & 3)
+    }
+
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Both protections together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is any protection.
+    pub const fn is_on(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether the protection of population registration is among them.
+    pub const fn has_population_record(self) -> bool {
+        self.0 & Self::POPULATION_RECORD.0 != 0
+    }
+}
+
+/// What a restricted contract shows of a person with skyddad folkbokföring
+/// (`protection.population_record`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PopulationRecordRule {
+    /// Name and number, as the service terms say: no place of any kind.
+    #[default]
+    NameAndNumber,
+    /// Profile 1, as the contract description says: county code included.
+    #[serde(rename = "profile-1")]
+    Profile1,
+}
+
+/// What a caller may see: the contract's kind and the profile asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grant {
+    level: Level,
+    shielding: Option<PopulationRecordRule>,
+}
+
+impl Grant {
+    /// A restricted contract: protected persons are cut down.
+    pub const fn restricted(profile: Profile, rule: PopulationRecordRule) -> Self {
+        Self {
+            level: profile.level(),
+            shielding: Some(rule),
+        }
+    }
+
+    /// An Unrestricted contract, for callers with a recorded reason: the profile in full.
+    pub const fn unrestricted(profile: Profile) -> Self {
+        Self {
+            level: profile.level(),
+            shielding: None,
+        }
+    }
+
+    /// Everything the register holds, its own fields included: for the operator's backup and for
+    /// editing, never for a contract.
+    pub const fn backup() -> Self {
+        Self {
+            level: Level::Internal,
+            shielding: None,
+        }
+    }
+
+    /// The highest level this grant shows of a record under `shield`.
+    const fn ceiling(self, shield: Shield) -> Level {
+        match self.shielding {
+            Some(PopulationRecordRule::NameAndNumber) if shield.has_population_record() => {
+                Level::Always
+            }
+            Some(_) if shield.is_on() => Level::P1,
+            _ => self.level,
+        }
+    }
+}
+
+const LEVELS: usize = Level::Internal as usize + 1;
+
+/// One mask per ceiling, for other identities and for reserve identities.
+static MASKS: LazyLock<[[FieldMask; 2]; LEVELS]> = LazyLock::new(|| {
+    std::array::from_fn(|ceiling| {
+        std::array::from_fn(|reserve| {
+            FieldMask::of(|field| {
+                let info = field.info();
+                let meant = reserve == 1 || !info.reserve_only || ceiling == LEVELS - 1;
+                info.level as usize <= ceiling && meant
+            })
+        })
+    })
+});
+
+/// A record through a mask.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    record: RecordRef<'a>,
+    mask: &'static FieldMask,
+}
+
+/// The one door to a record's fields: `record` as `grant` shows it, under its own protection and
+/// under `also`, the protection of the identity it is shown for.
+#[inline]
+pub fn restrict<'a>(record: RecordRef<'a>, grant: &Grant, also: Shield) -> View<'a> {
+    let ceiling = grant.ceiling(record.shield().with(also));
+    let reserve = record.identity().is_reserve();
+    View {
+        record,
+        mask: &MASKS[ceiling as usize][usize::from(reserve)],
+    }
+}
+
+/// Receives what a view shows, in document order.
+pub trait Visitor {
+    /// A group begins; it holds at least one value, or its surroundings demand it.
+    fn open(&mut self, group: Field);
+    /// The group opened last and not yet closed ends.
+    fn close(&mut self, group: Field);
+    /// A value in the group opened last.
+    fn value(&mut self, field: Field, value: ValueRef<'_>);
+}
+
+impl<'a> View<'a> {
+    /// Whose record it is.
+    #[inline]
+    pub const fn identity(&self) -> Identity {
+        self.record.identity()
+    }
+
+    /// The fields this view can show.
+    pub const fn mask(&self) -> &'static FieldMask {
+        self.mask
+    }
+
+    /// Walks through what the view shows of the fields in `within`.
+    #[inline]
+    pub fn walk(&self, within: &FieldMask, visitor: &mut impl Visitor) -> Result<(), Damaged> {
+        let mask = self.mask.and(within);
+        let mut bytes = self.record.fields();
+        let mut open = Field::RECORD;
+        while !bytes.is_empty() {
+            match next_token(&mut bytes)? {
+                Token::Value(field, value) if mask.has(field) => {
+                    let group = field.parent();
+                    if group != open {
+                        open = enter(open, group, visitor);
+                    }
+                    visitor.value(field, value);
+                }
+                Token::Entry(group) if mask.has(group) => {
+                    while open == group || !open.contains(group) {
+                        visitor.close(open);
+                        open = open.parent();
+                    }
+                    open = enter(open, group, visitor);
+                }
+                Token::Value(..) | Token::Entry(_) => {}
+            }
+        }
+        enter(open, Field::RECORD, visitor);
+        Ok(())
+    }
+
+    /// The values of one field, wherever it is repeated.
+    pub fn values(&self, wanted: Field) -> impl Iterator<Item = Result<ValueRef<'a>, Damaged>> {
+        let mut bytes = if self.mask.has(wanted) {
+            self.record.fields()
+        } else {
+            &[]
+        };
+        std::iter::from_fn(move || {
+            while !bytes.is_empty() {
+                match next_token(&mut bytes) {
+                    Ok(Token::Value(field, value)) if field == wanted => return Some(Ok(value)),
+                    Ok(_) => {}
+                    Err(damaged) => {
+                        bytes = &[];
+                        return Some(Err(damaged));
+                    }
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Closes and opens groups until `group` is the one that is open.
+#[inline]
+fn enter(mut open: Field, group: Field, visitor: &mut impl Visitor) -> Field {
+    while !open.contains(group) {
+        visitor.close(open);
+        open = open.parent();
+    }
+    for depth in open.info().depth + 1..=group.info().depth {
+        visitor.open(group.ancestor(depth));
+    }
+    group
+}

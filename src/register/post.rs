@@ -1,0 +1,35 @@
+//! A post: what one notification from Skatteverket wishes of one person, whatever file format
+//! carried it.
+
+use crate::person::edit::Group;
+use crate::person::field::Field;
+use crate::person::identity::Identity;
+use crate::person::value::Value;
+
+/// One post (Folkbokforingspost), in the register's terms.
+#[derive(Clone)]
+pub struct Post {
+    /// Whom it is about: a PNR or SNR.
+    pub subject: Identity,
+    /// Skatteverket's running number of the change, `YYYY.NNN.NNN.NNN`; orders posts of one person.
+    /// Posts in the text format may lack it.
+    pub post_id: Option<String>,
+    /// Whether the post holds the whole record (totalpost), not only what changed.
+    pub total: bool,
+    /// What it says, in the file's order.
+    pub edits: Vec<Edit>,
+}
+
+/// One thing a post says.
+#[derive(Clone)]
+pub enum Edit {
+    /// A field has this value. The field is a value on a way without repetition.
+    Set(Field, Value),
+    /// A field, or a group with all below it, is blanked.
+    Clear(Field),
+    /// An entry of a repeating group: `relationship`, `citizenship`, `referredPersonalIdentities`,
+    /// `immigration/immigrationIdentity` or
+    /// `populationRegistrationRecord/historicalRecords/populationRegistrationLocality`.
+    /// Its status, where it has one, says whether it begins, changes or ends.
+    Entry(Group),
+}
