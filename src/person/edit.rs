@@ -235,6 +235,70 @@ impl Group {
         entries.into_iter().for_each(|entry| self.push(entry));
     }
 
+    /// The same values under another group of the same type, for instance the current locality as
+    /// a historical one.
+    #[must_use]
+    pub fn moved_to(&self, field: Field) -> Self {
+        let moved = |from: Field| field.plus(from.number() - self.field.number());
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|node| match node {
+                Node::Value(from, value) => Node::Value(moved(*from), value.clone()),
+                Node::Group(group) => Node::Group(group.moved_to(moved(group.field))),
+            })
+            .collect();
+        Self { field, nodes }
+    }
+
+    /// Takes over every value and group directly below `other`, in place of its own; what `other`
+    /// does not tell stays.
+    pub fn overlay(&mut self, other: &Self) {
+        for node in &other.nodes {
+            self.clear(node.field());
+        }
+        for node in &other.nodes {
+            self.insert(node.clone());
+        }
+    }
+
+    /// Copies everything at `field` from another group that holds the same field.
+    pub fn copy_from(&mut self, other: &Self, field: Field) {
+        let nodes: Vec<Node> = other
+            .nodes
+            .iter()
+            .filter(|node| field.contains(node.field()))
+            .cloned()
+            .collect();
+        if !nodes.is_empty() {
+            self.clear(field);
+            nodes.into_iter().for_each(|node| {
+                self.insert(node);
+            });
+        } else if let Some(group) = other.nodes.iter().find_map(|node| match node {
+            Node::Group(group) if group.field.contains(field) => Some(group),
+            _ => None,
+        }) && group.holds(field)
+        {
+            let target = group.field;
+            let at = match self.nodes.iter().position(|node| node.field() == target) {
+                Some(at) => at,
+                None => self.insert(Node::Group(Self::new(target))),
+            };
+            if let Node::Group(own) = &mut self.nodes[at] {
+                own.copy_from(group, field);
+            }
+        }
+    }
+
+    fn holds(&self, field: Field) -> bool {
+        self.nodes.iter().any(|node| match node {
+            _ if field.contains(node.field()) => true,
+            Node::Group(group) => group.field.contains(field) && group.holds(field),
+            Node::Value(..) => false,
+        })
+    }
+
     /// The group that `field` stands in directly, made where it is missing.
     fn within(&mut self, field: Field) -> &mut Self {
         let parent = field.parent();

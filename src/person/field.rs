@@ -216,6 +216,11 @@ impl Field {
         self.0
     }
 
+    /// The field so many numbers on: the same place in another group of the same type.
+    pub(super) const fn plus(self, offset: u8) -> Self {
+        Self(self.0 + offset)
+    }
+
     /// What the table says of it.
     #[inline]
     pub const fn info(self) -> &'static FieldInfo {

@@ -4,4 +4,6 @@
 //! person as it shall be, or why not. Rules are functions of these two alone: they read no file and
 //! no clock.
 
+pub mod chain;
+pub mod merge;
 pub mod post;

@@ -1,0 +1,517 @@
+//! One post applied to one person: what Skatteverket says, laid over what the register knows.
+//!
+//! A total post, or the first post of an identity, replaces what Navet carries; any other post
+//! changes the terms it names. What Navet does not carry is never touched: contact data, links,
+//! reserve identities' data. A move leaves its trace in the history.
+
+use crate::base::time::{DateTime, Moment};
+use crate::person::edit::{Group, Person};
+use crate::person::field::Field;
+use crate::person::identity::Formats;
+use crate::person::value::Value;
+
+use super::post::{Edit, Post};
+
+/// What became of a post.
+pub enum Outcome {
+    /// The person as it is from now on.
+    Applied(Box<Person>),
+    /// The post's number is not newer than the one applied last for this person.
+    NotNewer,
+    /// A post without a number that changes nothing.
+    Unchanged,
+}
+
+const VERSION: Field = Field::at("version");
+const TEST_INDICATOR: Field = Field::at("testIndicator");
+const PRIMARY_IDENTITY: Field = Field::at("primaryIdentity");
+const PROTECTED_PERSON: Field = Field::at("protectedPersonIndicator");
+const LOCALITY: Field = Field::at("populationRegistrationLocality");
+const LOCAL_TIME: Field = Field::at("populationRegistrationLocality/localRegistrationTime");
+const SYNCHRONISED: Field = Field::at("populationRegistrationRecord/syncronizationTime");
+const CASE: Field = Field::at("populationRegistrationRecord/notificationCase");
+const RECORD_ID: Field = Field::at("populationRegistrationRecord/notificationCase/recordId");
+const TOTAL_RECORD: Field = Field::at("populationRegistrationRecord/notificationCase/totalRecord");
+const HISTORY: Field = Field::at("populationRegistrationRecord/historicalRecords");
+const PAST_LOCALITY: Field =
+    Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
+const PAST_START: Field = Field::at(
+    "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/localRegistrationTime",
+);
+const PAST_END: Field = Field::at(
+    "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/localRegistrationEndTime",
+);
+const PAST_ADDRESS: Field =
+    Field::at("populationRegistrationRecord/historicalRecords/historicalAddress");
+const RESIDENCE: Field = Field::at("addressInformation/residentialAddress");
+const RELATIONSHIP: Field = Field::at("relationship");
+const RELATIONSHIP_STATUS: Field = Field::at("relationship/status");
+const RELATIONSHIP_TYPE: Field = Field::at("relationship/relationshipType");
+const RELATIVE: Field = Field::at("relationship/relationshipId/personalIdentity");
+const RELATIVE_BORN: Field = Field::at("relationship/relationshipId/dateOfBirth");
+
+/// What Navet does not carry, and a post therefore never touches.
+const NOT_NAVETS: [Field; 14] = [
+    TEST_INDICATOR,
+    PRIMARY_IDENTITY,
+    VERSION,
+    Field::at("linkedIdentity"),
+    HISTORY,
+    Field::at("addressInformation/givenAddress"),
+    Field::at("contactInformation"),
+    Field::at("contactPerson"),
+    Field::at("confirmedIdentity"),
+    Field::at("administrativeInformation"),
+    Field::at("updatePersonActor"),
+    Field::at("updatePersonContactInformationActor"),
+    Field::at("attachment"),
+    Field::at("optoutPaperNotification"),
+];
+
+/// What tells one registration from another.
+const REGISTRATION: [Field; 5] = [
+    Field::at("populationRegistrationLocality/populationRegistrationDate"),
+    Field::at("populationRegistrationLocality/countyCode"),
+    Field::at("populationRegistrationLocality/municipalityCode"),
+    Field::at("populationRegistrationLocality/propertyDesignation"),
+    Field::at("populationRegistrationLocality/fictitiousPropertyNumber"),
+];
+
+/// Applies `post` to `current` at the moment `at`.
+pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Moment) -> Outcome {
+    if let (Some(new), Some(applied)) = (
+        post.post_id.as_deref(),
+        current.and_then(|person| person.text(RECORD_ID)),
+    ) && new <= applied
+    {
+        return Outcome::NotNewer;
+    }
+    let mut person = match current {
+        Some(current) if !post.total => current.clone(),
+        current => renewed(post, current, formats),
+    };
+    person.clear(CASE);
+    post.edits
+        .iter()
+        .for_each(|edit| take(&mut person, edit, at));
+    if person.value(PROTECTED_PERSON).is_none() {
+        person.set(PROTECTED_PERSON, Value::Boolean(false));
+    }
+    person.tell_by_number(formats);
+    keep_history(&mut person, current, at);
+
+    if let Some(current) = current
+        && post.post_id.is_none()
+        && without_bookkeeping(current) == without_bookkeeping(&person)
+    {
+        return Outcome::Unchanged;
+    }
+    if let Some(id) = &post.post_id {
+        person.set(RECORD_ID, Value::from(id.as_str()));
+    }
+    person.set(TOTAL_RECORD, Value::Boolean(post.total));
+    person.set(SYNCHRONISED, Value::DateTime(at.date_time));
+    touch(&mut person, at);
+    Outcome::Applied(Box::new(person))
+}
+
+/// Gives the record a new version: the moment of the change, and always later than the last one.
+pub fn touch(person: &mut Person, at: &Moment) {
+    let last = person.value(VERSION).and_then(Value::as_timestamp);
+    person.set(VERSION, Value::Timestamp(at.timestamp.after(last)));
+}
+
+/// An empty record with what Navet does not carry taken over.
+fn renewed(post: &Post, current: Option<&Person>, formats: &Formats) -> Person {
+    let mut person = Person::new(post.subject, formats);
+    if let Some(current) = current {
+        NOT_NAVETS
+            .iter()
+            .for_each(|&field| person.copy_from(current, field));
+        person.inherited = current.inherited;
+    }
+    person
+}
+
+fn take(person: &mut Person, edit: &Edit, at: &Moment) {
+    match edit {
+        Edit::Set(field, value) => person.set(*field, value.clone()),
+        Edit::Clear(field) => person.clear(*field),
+        Edit::Entry(entry) if entry.field() == PAST_LOCALITY => past_locality(person, entry, at),
+        Edit::Entry(entry) => take_entry(person, entry),
+    }
+}
+
+/// The fields that tell entries of a repeating group apart.
+fn entry_key(of: Field) -> &'static [Field] {
+    const RELATION: [Field; 3] = [RELATIVE, RELATIVE_BORN, RELATIONSHIP_TYPE];
+    const CITIZENSHIP: [Field; 1] = [Field::at("citizenship/citizenshipCountryCode")];
+    const REFERENCE: [Field; 1] = [Field::at(
+        "referredPersonalIdentities/referredPersonalIdentity",
+    )];
+    const NORDIC: [Field; 1] = [Field::at("immigration/immigrationIdentity/country")];
+    const PAST: [Field; 4] = [
+        Field::at(
+            "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/populationRegistrationDate",
+        ),
+        Field::at(
+            "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
+        ),
+        Field::at(
+            "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/municipalityCode",
+        ),
+        Field::at(
+            "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/propertyDesignation",
+        ),
+    ];
+    if of == RELATIONSHIP {
+        &RELATION
+    } else if of == PAST_LOCALITY {
+        &PAST
+    } else if REFERENCE[0].parent() == of {
+        &REFERENCE
+    } else if NORDIC[0].parent() == of {
+        &NORDIC
+    } else {
+        &CITIZENSHIP
+    }
+}
+
+fn is_same_entry(one: &Group, other: &Group) -> bool {
+    entry_key(one.field())
+        .iter()
+        .all(|&field| one.value(field) == other.value(field))
+}
+
+/// An entry replaces the one with the same key. When its status says that it ends, what was known
+/// of it stays beside the new status; spouses and partners who are so no more are not kept, since
+/// no contract shows them.
+fn take_entry(person: &mut Person, entry: &Group) {
+    const STATUSES: [Field; 2] = [RELATIONSHIP_STATUS, Field::at("citizenship/status")];
+    let of = entry.field();
+    let ends = STATUSES
+        .iter()
+        .filter(|field| of.contains(**field))
+        .any(|&field| matches!(entry.text(field), Some("AS" | "AV" | "IV" | "AN")));
+    let former_spouse =
+        ends && of == RELATIONSHIP && matches!(entry.text(RELATIONSHIP_TYPE), Some("M" | "P"));
+    let mut entries: Vec<Group> = person.entries(of).cloned().collect();
+    match entries.iter().position(|other| is_same_entry(other, entry)) {
+        Some(at) if former_spouse => {
+            entries.remove(at);
+        }
+        Some(at) if ends => entries[at].overlay(entry),
+        Some(at) => entries[at] = entry.clone(),
+        None if former_spouse => {}
+        None => entries.push(entry.clone()),
+    }
+    person.set_entries(of, entries);
+}
+
+/// A registration that Navet itself tells of as past. It entered the register now.
+fn past_locality(person: &mut Person, entry: &Group, at: &Moment) {
+    let mut entries: Vec<Group> = person.entries(PAST_LOCALITY).cloned().collect();
+    if entries.iter().any(|other| is_same_entry(other, entry)) {
+        return;
+    }
+    let mut entry = entry.clone();
+    entry.set(PAST_START, Value::DateTime(at.date_time));
+    entry.set(PAST_END, Value::DateTime(at.date_time));
+    entries.push(entry);
+    person.set_entries(PAST_LOCALITY, entries);
+}
+
+/// Notes when the current registration entered the register; when it gives way to another one, the
+/// old one goes to the history, and the old address becomes the historical one.
+fn keep_history(person: &mut Person, before: Option<&Person>, at: &Moment) {
+    let registered = |person: &Person| REGISTRATION.map(|field| person.value(field).cloned());
+    let same = before.is_some_and(|before| registered(before) == registered(person));
+    if let Some(before) = before.filter(|_| same) {
+        person.copy_from(before, LOCAL_TIME);
+        return;
+    }
+    if person.group(LOCALITY).is_some() {
+        person.set(LOCAL_TIME, Value::DateTime(at.date_time));
+    }
+    let Some(before) = before else { return };
+    if let Some(old) = before.group(LOCALITY) {
+        let mut past = old.moved_to(PAST_LOCALITY);
+        if past.value(PAST_START).is_none()
+            && let Some(since) = before.value(SYNCHRONISED)
+        {
+            past.set(PAST_START, since.clone());
+        }
+        past.set(PAST_END, Value::DateTime(at.date_time));
+        let mut entries: Vec<Group> = person.entries(PAST_LOCALITY).cloned().collect();
+        entries.push(past);
+        person.set_entries(PAST_LOCALITY, trimmed(entries, at));
+    }
+    if let Some(old) = before.group(RESIDENCE)
+        && person.group(RESIDENCE) != Some(old)
+    {
+        person.set_group(old.moved_to(PAST_ADDRESS));
+    }
+}
+
+/// Registrations of the current year and the two before it, and the last one before those (IS 5.1).
+fn trimmed(mut entries: Vec<Group>, at: &Moment) -> Vec<Group> {
+    let since = |entry: &Group| match entry.value(PAST_START) {
+        Some(Value::DateTime(at)) => *at,
+        _ => at.date_time,
+    };
+    entries.sort_by_key(|entry| since(entry).instant());
+    let oldest_year = at.date.year() - 2;
+    let kept_in_full = |entry: &Group| year(since(entry)) >= oldest_year;
+    let first = entries
+        .iter()
+        .position(kept_in_full)
+        .unwrap_or(entries.len());
+    entries.split_off(first.saturating_sub(1))
+}
+
+fn year(at: DateTime) -> u32 {
+    at.written()[..4]
+        .iter()
+        .fold(0, |year, digit| year * 10 + u32::from(digit - b'0'))
+}
+
+fn without_bookkeeping(person: &Person) -> Person {
+    let mut person = person.clone();
+    [VERSION, SYNCHRONISED, CASE]
+        .iter()
+        .for_each(|&field| person.clear(field));
+    person
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::PartialDate;
+    use crate::person::edit::tests::identity;
+
+    const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
+    const CITY: Field = Field::at("addressInformation/residentialAddress/city");
+    const CARE_OF: Field = Field::at("addressInformation/residentialAddress/careOf");
+    const SURNAME: Field = Field::at("name/surname");
+    const EMAIL: Field = Field::at("contactInformation/contactType");
+    const PAST_CITY: Field =
+        Field::at("populationRegistrationRecord/historicalRecords/historicalAddress/city");
+
+    fn at(text: &str) -> Moment {
+        Moment::parse(text).unwrap()
+    }
+
+    fn post(number: u32, total: bool, edits: Vec<Edit>) -> Post {
+        Post {
+            subject: identity("191212121212"),
+            post_id: (number > 0).then(|| format!("2025.000.000.{number:03}")),
+            total,
+            edits,
+        }
+    }
+
+    fn set(field: Field, text: &str) -> Edit {
+        Edit::Set(field, Value::parse(field, text).unwrap())
+    }
+
+    fn applied(post: &Post, current: Option<&Person>, moment: &str) -> Person {
+        match apply(post, current, &Formats::standard(), &at(moment)) {
+            Outcome::Applied(person) => *person,
+            _ => panic!("the post was not applied"),
+        }
+    }
+
+    fn relation(kind: &str, relative: &str, status: &str) -> Edit {
+        let mut entry = Group::new(RELATIONSHIP);
+        entry.set(RELATIVE, Value::Identity(identity(relative)));
+        entry.set(RELATIONSHIP_TYPE, Value::from(kind));
+        entry.set(RELATIONSHIP_STATUS, Value::from(status));
+        Edit::Entry(entry)
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_and_a_total_post_does_not() {
+        let first = applied(
+            &post(
+                1,
+                true,
+                vec![set(SURNAME, "Testsson"), set(CARE_OF, "FÖRSTA")],
+            ),
+            None,
+            "2025-01-01T10:00:00",
+        );
+        let second = applied(
+            &post(2, false, vec![set(CITY, "EKERÖ"), Edit::Clear(CARE_OF)]),
+            Some(&first),
+            "2025-01-02T10:00:00",
+        );
+        assert_eq!(second.text(SURNAME), Some("Testsson"));
+        assert_eq!(
+            (second.text(CITY), second.text(CARE_OF)),
+            (Some("EKERÖ"), None)
+        );
+        let third = applied(&post(3, true, vec![]), Some(&second), "2025-01-03T10:00:00");
+        assert_eq!((third.text(SURNAME), third.text(CITY)), (None, None));
+        assert_eq!(
+            third.text(Field::at("gender")),
+            Some("1"),
+            "the number still tells"
+        );
+    }
+
+    #[test]
+    fn navet_never_touches_what_it_does_not_carry() {
+        let mut current = applied(&post(1, true, vec![]), None, "2025-01-01T10:00:00");
+        let mut contact = Group::new(EMAIL.parent());
+        contact.set(EMAIL, Value::from("email"));
+        current.push(contact);
+        current.set(TEST_INDICATOR, Value::Boolean(true));
+        let next = applied(
+            &post(2, true, vec![]),
+            Some(&current),
+            "2025-01-02T10:00:00",
+        );
+        assert_eq!(next.entries(EMAIL.parent()).count(), 1);
+        assert!(next.value(TEST_INDICATOR).unwrap().is_true());
+    }
+
+    #[test]
+    fn posts_that_are_not_newer_are_skipped() {
+        let formats = Formats::standard();
+        let moment = at("2025-01-01T10:00:00");
+        let current = applied(&post(5, true, vec![]), None, "2025-01-01T10:00:00");
+        for number in [4, 5] {
+            let outcome = apply(
+                &post(number, false, vec![]),
+                Some(&current),
+                &formats,
+                &moment,
+            );
+            assert!(matches!(outcome, Outcome::NotNewer));
+        }
+        let unnumbered = post(0, false, vec![set(Field::at("gender"), "1")]);
+        let outcome = apply(&unnumbered, Some(&current), &formats, &moment);
+        assert!(matches!(outcome, Outcome::Unchanged));
+    }
+
+    #[test]
+    fn versions_move_even_when_the_clock_does_not() {
+        let first = applied(&post(1, true, vec![]), None, "2025-01-01T10:00:00");
+        let second = applied(&post(2, false, vec![]), Some(&first), "2025-01-01T10:00:00");
+        let version = |person: &Person| person.value(VERSION).unwrap().as_timestamp().unwrap();
+        assert!(version(&second) > version(&first));
+    }
+
+    #[test]
+    fn a_move_leaves_the_old_registration_and_address_in_the_history() {
+        let place = |county: &str, city: &str| vec![set(COUNTY, county), set(CITY, city)];
+        let first = applied(
+            &post(1, true, place("01", "EKERÖ")),
+            None,
+            "2024-05-01T10:00:00+02:00",
+        );
+        let second = applied(
+            &post(2, false, place("12", "MALMÖ")),
+            Some(&first),
+            "2025-01-07T10:00:00+01:00",
+        );
+        let past: Vec<_> = second.entries(PAST_LOCALITY).collect();
+        assert_eq!(past.len(), 1);
+        let county = Field::at(
+            "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
+        );
+        assert_eq!(past[0].text(county), Some("01"));
+        let time = |field: Field| match past[0].value(field) {
+            Some(Value::DateTime(at)) => String::from_utf8(at.written().to_vec()).unwrap(),
+            _ => String::new(),
+        };
+        assert_eq!(time(PAST_START), "2024-05-01T10:00:00.000+02:00");
+        assert_eq!(time(PAST_END), "2025-01-07T10:00:00.000+01:00");
+        assert_eq!(second.text(PAST_CITY), Some("EKERÖ"));
+        // The next registration began when the last one ended.
+        let third = applied(
+            &post(3, false, place("14", "GÖTEBORG")),
+            Some(&second),
+            "2025-02-01T10:00:00",
+        );
+        let last = third.entries(PAST_LOCALITY).last().unwrap();
+        assert!(last.value(PAST_START) == past[0].value(PAST_END));
+        assert_eq!(third.text(PAST_CITY), Some("MALMÖ"));
+    }
+
+    #[test]
+    fn history_keeps_three_years_and_the_change_before_them() {
+        let mut person = None;
+        for (number, year) in (2015..=2025).enumerate() {
+            let edits = vec![set(COUNTY, &format!("{:02}", number + 1))];
+            let post = post(number as u32 + 1, false, edits);
+            person = Some(applied(
+                &post,
+                person.as_ref(),
+                &format!("{year}-06-01T10:00:00"),
+            ));
+        }
+        // In 2025 the registrations of 2023 and 2024 are kept whole, and that of 2022 before them.
+        assert_eq!(person.unwrap().entries(PAST_LOCALITY).count(), 3);
+    }
+
+    #[test]
+    fn relations_begin_change_and_end() {
+        let spouse = "194012239101";
+        let child = "198401012391";
+        let first = applied(
+            &post(
+                1,
+                true,
+                vec![relation("M", spouse, "NY"), relation("B", child, "NY")],
+            ),
+            None,
+            "2025-01-01T10:00:00",
+        );
+        assert_eq!(first.entries(RELATIONSHIP).count(), 2);
+        let from = Field::at("relationship/relationshipFromDate");
+        let mut corrected = Group::new(RELATIONSHIP);
+        corrected.set(RELATIVE, Value::Identity(identity(spouse)));
+        corrected.set(RELATIONSHIP_TYPE, Value::from("M"));
+        corrected.set(RELATIONSHIP_STATUS, Value::from("RD"));
+        corrected.set(
+            from,
+            Value::PartialDate(PartialDate::parse("1940").unwrap()),
+        );
+        let second = applied(
+            &post(2, false, vec![Edit::Entry(corrected)]),
+            Some(&first),
+            "2025-01-02T10:00:00",
+        );
+        assert_eq!(second.entries(RELATIONSHIP).count(), 2);
+        let ended = applied(
+            &post(
+                3,
+                false,
+                vec![relation("M", spouse, "AS"), relation("B", child, "AV")],
+            ),
+            Some(&second),
+            "2025-01-03T10:00:00",
+        );
+        let left: Vec<_> = ended.entries(RELATIONSHIP).collect();
+        assert_eq!(left.len(), 1, "the former spouse is not kept");
+        assert_eq!(left[0].text(RELATIONSHIP_STATUS), Some("AV"));
+    }
+
+    #[test]
+    fn lifted_protection_is_a_clear_no() {
+        let first = applied(
+            &post(1, true, vec![set(PROTECTED_PERSON, "true")]),
+            None,
+            "2025-01-01T10:00:00",
+        );
+        assert!(first.own_shield().is_on());
+        let second = applied(
+            &post(2, false, vec![Edit::Clear(PROTECTED_PERSON)]),
+            Some(&first),
+            "2025-01-02T10:00:00",
+        );
+        assert!(!second.own_shield().is_on());
+        assert!(second.to_record().is_ok());
+    }
+}
