@@ -2,3 +2,4 @@
 pub mod base;
 pub mod person;
 pub mod register;
+pub mod wire;

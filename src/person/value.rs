@@ -99,6 +99,14 @@ impl Value {
         }
     }
 
+    /// Whether text is a value of some kind, within what the type allows.
+    pub fn check_as(kind: Kind, facet: Facet, text: &str) -> Result<(), ValueError> {
+        match kind {
+            Kind::Text => text_within(facet, text).map(|_| ()),
+            _ => Self::parse_as(kind, facet, text).map(|_| ()),
+        }
+    }
+
     /// The text, for values that are text.
     pub fn as_text(&self) -> Option<&str> {
         match self {

@@ -1,0 +1,4 @@
+//! wire
+pub mod message;
+pub mod render;
+pub mod request;

@@ -1,0 +1,339 @@
+//! Views as XML. The field table and a version are compiled once into ready-made tags, one entry
+//! per field; a record is then rendered by copying tags and values. Values are kept escaped, so
+//! nothing is looked at on the way.
+
+use crate::base::time::PartialDate;
+use crate::person::field::{Field, FieldMask, Wrap};
+use crate::person::identity::{Formats, Identity};
+use crate::person::record::Damaged;
+use crate::person::schema::{Core, Extension, Kind};
+use crate::person::value::ValueRef;
+use crate::person::view::{View, Visitor};
+
+/// Room for one tag. Copying this many bytes whatever the tag's length is quicker than copying as
+/// many as it has; what is too much is written over by what follows.
+const TAG: usize = 64;
+
+/// A ready-made piece of XML.
+#[derive(Clone, Copy)]
+struct Tag {
+    bytes: [u8; TAG],
+    len: usize,
+}
+
+impl Tag {
+    const EMPTY: Self = Self {
+        bytes: [0; TAG],
+        len: 0,
+    };
+
+    /// `text` cut to the room there is; the longest tag of the table is asserted to fit by a test.
+    fn new(text: &str) -> Self {
+        let len = text.len().min(TAG);
+        let mut bytes = [0; TAG];
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        debug_assert_eq!(len, text.len(), "{text}");
+        Self { bytes, len }
+    }
+}
+
+/// Where answers are written. It keeps its memory from answer to answer.
+#[derive(Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    /// What has been written.
+    pub fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Forgets what has been written.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.put(bytes);
+    }
+
+    /// Makes sure that `more` bytes and two tags fit.
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if self.bytes.len() - self.len < more + 2 * TAG {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let wanted = self.len + more + 2 * TAG;
+        self.bytes
+            .resize(wanted.next_power_of_two().max(16 * 1024), 0);
+    }
+
+    #[inline]
+    fn put_tag(&mut self, tag: &Tag) {
+        if let Some(room) = self.bytes[self.len..].first_chunk_mut::<TAG>() {
+            *room = tag.bytes;
+            self.len += tag.len;
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
+
+/// What one field becomes in one version.
+#[derive(Clone, Copy)]
+struct Piece {
+    open: Tag,
+    close: Tag,
+}
+
+/// Records of one version of the core types as XML, prefix `p` for the core namespace and `e1` to
+/// `e3` for version 3's extensions.
+pub struct RecordWriter {
+    fields: FieldMask,
+    pieces: Box<[Piece; 256]>,
+    identities: Identities,
+}
+
+/// The insides of an `IIType`, ready for each identity format.
+struct Identities {
+    roots: Vec<(u8, Box<[u8]>)>,
+    formats: Formats,
+}
+
+const IDENTITY_END: &[u8] = b"</p:extension>";
+
+/// The prefix of an extension namespace.
+pub const fn extension_prefix(extension: Extension) -> &'static str {
+    match extension {
+        Extension::E31 => "e1",
+        Extension::E32 => "e2",
+        Extension::E33 => "e3",
+    }
+}
+
+impl RecordWriter {
+    /// Compiles the table for one version.
+    pub fn compile(core: Core, formats: &Formats) -> Self {
+        let mut pieces = Box::new(
+            [Piece {
+                open: Tag::EMPTY,
+                close: Tag::EMPTY,
+            }; 256],
+        );
+        for field in Field::all() {
+            pieces[usize::from(field.number())] = piece(field, core);
+        }
+        let root = |root: &str| format!("<p:root>{root}</p:root><p:extension>").into_bytes();
+        let roots = formats
+            .rows()
+            .map(|row| (row.number, root(&row.root).into_boxed_slice()))
+            .collect();
+        Self {
+            fields: FieldMask::of(|field| field.exists_in(core)),
+            pieces,
+            identities: Identities {
+                roots,
+                formats: formats.clone(),
+            },
+        }
+    }
+
+    /// Writes what `view` shows, without an element around it.
+    #[inline]
+    pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
+        let mut writing = Writing {
+            pieces: &self.pieces,
+            identities: &self.identities,
+            out,
+        };
+        view.walk(&self.fields, &mut writing)
+    }
+
+    /// Writes root and extension of an identity, without an element around them.
+    #[inline]
+    pub fn write_identity(&self, identity: Identity, out: &mut Buffer) {
+        self.identities.write(identity, out);
+    }
+}
+
+impl Identities {
+    #[inline]
+    fn write(&self, identity: Identity, out: &mut Buffer) {
+        let number = (identity.key() >> 56) as u8;
+        let root = self.roots.iter().find(|(format, _)| *format == number);
+        // A key of a format that is not in the table cannot come out of a register opened with
+        // this table; it would be written as an empty identity rather than as somebody else's.
+        if let Some(((_, root), text)) = root.zip(self.formats.text(identity)) {
+            out.make_room(root.len() + text.as_bytes().len() + IDENTITY_END.len());
+            out.put(root);
+            out.put(text.as_bytes());
+            out.put(IDENTITY_END);
+        }
+    }
+}
+
+/// The tags of a field in a version. The record itself, fields that the version lacks, and the
+/// wrappers that version 5 dropped have none.
+fn piece(field: Field, core: Core) -> Piece {
+    let info = field.info();
+    let unwrapped = core == Core::V5;
+    if field == Field::RECORD || !field.exists_in(core) || (unwrapped && info.wrap == Wrap::Wrapper)
+    {
+        return Piece {
+            open: Tag::EMPTY,
+            close: Tag::EMPTY,
+        };
+    }
+    let row = match info.wrap {
+        Wrap::Value if unwrapped => info.parent.info().row,
+        _ => info.row,
+    };
+    let prefix = match row.extension {
+        Some(extension) if core == Core::V3 => extension_prefix(extension),
+        _ => "p",
+    };
+    let name = row.name;
+    Piece {
+        open: Tag::new(&format!("<{prefix}:{name}>")),
+        close: Tag::new(&match info.kind {
+            Kind::PartialDate => format!("</p:value></{prefix}:{name}>"),
+            _ => format!("</{prefix}:{name}>"),
+        }),
+    }
+}
+
+struct Writing<'w> {
+    pieces: &'w [Piece; 256],
+    identities: &'w Identities,
+    out: &'w mut Buffer,
+}
+
+impl Visitor for Writing<'_> {
+    #[inline]
+    fn open(&mut self, group: Field) {
+        self.out.make_room(0);
+        self.out
+            .put_tag(&self.pieces[usize::from(group.number())].open);
+    }
+
+    #[inline]
+    fn close(&mut self, group: Field) {
+        self.out.make_room(0);
+        self.out
+            .put_tag(&self.pieces[usize::from(group.number())].close);
+    }
+
+    #[inline]
+    fn value(&mut self, field: Field, value: ValueRef<'_>) {
+        let piece = &self.pieces[usize::from(field.number())];
+        let out = &mut *self.out;
+        if let ValueRef::Text(text) = value {
+            let text = text.xml();
+            out.make_room(text.len());
+            out.put_tag(&piece.open);
+            out.put(text);
+            out.put_tag(&piece.close);
+            return;
+        }
+        out.make_room(2 * TAG);
+        out.put_tag(&piece.open);
+        match value {
+            ValueRef::Text(_) => {}
+            ValueRef::Boolean(true) => out.put(b"true"),
+            ValueRef::Boolean(false) => out.put(b"false"),
+            ValueRef::Date(date) => out.put(&date.written().0),
+            ValueRef::PartialDate(date) => put_partial_date(date, out),
+            ValueRef::DateTime(at) => out.put(&at.written()),
+            ValueRef::Timestamp(at) => out.put(&at.written()),
+            ValueRef::Identity(identity) => self.identities.write(identity, out),
+        }
+        out.make_room(0);
+        out.put_tag(&piece.close);
+    }
+}
+
+/// Format and value; the value's end tag is part of the field's own.
+#[inline]
+fn put_partial_date(date: PartialDate, out: &mut Buffer) {
+    let (written, len) = date.written();
+    out.put(match len {
+        4 => b"<p:format>YYYY</p:format><p:value>".as_slice(),
+        7 => b"<p:format>YYYY-MM</p:format><p:value>",
+        _ => b"<p:format>YYYY-MM-DD</p:format><p:value>",
+    });
+    out.put(&written[..len]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::edit::tests::{full, identity};
+    use crate::person::record::RecordRef;
+    use crate::person::view::{Grant, Profile, Shield, restrict};
+
+    fn rendered(core: Core) -> String {
+        let bytes = full(identity("22790814AA01"), 4).to_record().unwrap();
+        let record = RecordRef::open(&bytes).unwrap();
+        let view = restrict(record, &Grant::unrestricted(Profile::P5), Shield::NONE);
+        let mut out = Buffer::default();
+        RecordWriter::compile(core, &Formats::standard())
+            .write(&view, &mut out)
+            .unwrap();
+        String::from_utf8(out.written().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_tag_has_room() {
+        for core in Core::ALL {
+            for field in Field::all() {
+                let piece = piece(field, core);
+                assert!(piece.open.len < TAG && piece.close.len < TAG, "{field:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn versions_wrap_values_their_own_way() {
+        let (v3, v4, v5) = (rendered(Core::V3), rendered(Core::V4), rendered(Core::V5));
+        assert!(v5.contains("<p:givenName>å&lt;4&gt;&amp;</p:givenName>"));
+        let wrapped = "<p:givenName><p:name>å&lt;4&gt;&amp;</p:name><p:attested>true</p:attested></p:givenName>";
+        assert!(v4.contains(wrapped) && v3.contains(wrapped));
+        assert!(v5.contains("<p:UUID>") && v4.contains("<p:UUID>") && v3.contains("<e2:UUID>"));
+        assert!(v3.contains("<e1:foundDeadAtDate><p:format>"));
+        assert!(v3.contains("</p:value></e1:foundDeadAtDate>"));
+        for absent in [
+            "identityLevel",
+            "referredPersonalIdentities",
+            "localRegistrationTime",
+        ] {
+            assert!(!v3.contains(absent), "{absent}");
+        }
+        assert!(v5.contains("identityLevel") && !v4.contains("identityLevel"));
+        assert!(!v5.contains("attested") && !v5.contains(":link>"));
+    }
+
+    #[test]
+    fn tags_balance() {
+        for core in Core::ALL {
+            let text = format!(
+                "<x xmlns:p='p' xmlns:e1='1' xmlns:e2='2' xmlns:e3='3'>{}</x>",
+                rendered(core)
+            );
+            let mut reader = quick_xml::Reader::from_str(&text);
+            while reader.read_event().unwrap() != quick_xml::events::Event::Eof {}
+        }
+    }
+}

@@ -1,0 +1,716 @@
+//! Requests: a SOAP 1.1 envelope read in one pass and checked against the contract's message while
+//! it is read. quick-xml cuts the text into tags; namespaces, order and occurrence are checked here
+//! against the compiled table.
+//!
+//! Rules: SOAP 1.1, WS-I Basic Profile 1.1, RIV-TA Basic Profile 2.1 (encodings, logical address).
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::attributes::Attributes;
+use quick_xml::events::{BytesStart, Event};
+
+use super::message::{Message, Node, Space};
+use crate::base::limits;
+use crate::person::schema::Kind;
+use crate::person::value::{Value, ValueError};
+
+/// Why a request is refused. No variant holds anything of what was sent: names are the table's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Not UTF-8 or UTF-16, or HTTP header, byte order mark and XML declaration disagree.
+    #[error("the encoding is not supported, or told in contradicting ways")]
+    Encoding,
+    /// Not well-formed XML.
+    #[error("not well-formed XML at byte {at}")]
+    NotXml {
+        /// Where, in bytes of the UTF-8 text.
+        at: u64,
+    },
+    /// A document type definition.
+    #[error("a DTD")]
+    Dtd,
+    /// A processing instruction.
+    #[error("a processing instruction")]
+    ProcessingInstruction,
+    /// Elements nested too deep, or too many attributes on one.
+    #[error("more than {max_depth} levels or {max_attributes} attributes", max_depth = limits::XML_DEPTH, max_attributes = limits::XML_ATTRIBUTES)]
+    TooComplex,
+    /// An envelope of SOAP 1.2, or of no version of SOAP.
+    #[error("not a SOAP 1.1 envelope")]
+    NotSoap11,
+    /// A header block that must be understood, and is not.
+    #[error("a header block that is not understood")]
+    MustUnderstand,
+    /// No logical address in the header.
+    #[error("no logical address")]
+    NoLogicalAddress,
+    /// A logical address that is not ours.
+    #[error("the logical address is not this service's")]
+    ForeignLogicalAddress,
+    /// The message, or the SOAPAction, belongs to another contract than the path.
+    #[error("the message belongs to another contract than the path")]
+    WrongOperation,
+    /// An element where another one, or none, is expected.
+    #[error("in {inside}: {expected} expected")]
+    Unexpected {
+        /// The element around it.
+        inside: &'static str,
+        /// What is expected.
+        expected: Expected,
+    },
+    /// A value that its type does not allow.
+    #[error("{element}: {why}")]
+    Value {
+        /// The element.
+        element: &'static str,
+        /// Why not.
+        why: ValueError,
+    },
+}
+
+/// What was expected where something else stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This element.
+    Element(&'static str),
+    /// The end of the element around.
+    End,
+    /// Elements only, no text.
+    NoText,
+    /// Text only, no elements.
+    NoElements,
+    /// No attributes.
+    NoAttributes,
+}
+
+impl std::fmt::Display for Expected {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Element(name) => name,
+            Self::End => "no further element",
+            Self::NoText => "no text",
+            Self::NoElements => "no element",
+            Self::NoAttributes => "no attribute",
+        })
+    }
+}
+
+/// The names of one contract's messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'t> {
+    /// The contract's namespace.
+    pub responder: &'t str,
+    /// The core types' namespace, when the contract uses them.
+    pub core: Option<&'t str>,
+    /// Whether the core types are version 3's, with extension namespaces.
+    pub extensions: bool,
+}
+
+/// Receives the values of a message in document order.
+pub trait Sink<'x> {
+    /// The value of the node at `place`, checked against its type.
+    fn value(&mut self, place: usize, text: Cow<'x, str>);
+    /// The element with children at `place` ends.
+    fn close(&mut self, place: usize);
+}
+
+/// A sink for messages that are only checked.
+pub struct Ignore;
+
+impl Sink<'_> for Ignore {
+    fn value(&mut self, _: usize, _: Cow<'_, str>) {}
+    fn close(&mut self, _: usize) {}
+}
+
+const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const REGISTRY: &str = "urn:riv:itintegration:registry:1";
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const NEXT_ACTOR: &str = "http://schemas.xmlsoap.org/soap/actor/next";
+
+/// The text of a body: UTF-8 or UTF-16, as byte order mark, HTTP header and first characters agree.
+pub fn decode<'b>(body: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, RequestError> {
+    let told = match charset.map(str::to_ascii_lowercase).as_deref() {
+        None => None,
+        Some("utf-8" | "utf8") => Some(encoding_rs::UTF_8),
+        Some("utf-16le") => Some(encoding_rs::UTF_16LE),
+        Some("utf-16be") => Some(encoding_rs::UTF_16BE),
+        Some("utf-16") => match body {
+            [0xff, 0xfe, ..] | [b'<', 0, ..] => Some(encoding_rs::UTF_16LE),
+            _ => Some(encoding_rs::UTF_16BE),
+        },
+        Some(_) => return Err(RequestError::Encoding),
+    };
+    let (seen, text) = match body {
+        [0xef, 0xbb, 0xbf, rest @ ..] => (encoding_rs::UTF_8, rest),
+        [0xff, 0xfe, rest @ ..] => (encoding_rs::UTF_16LE, rest),
+        [0xfe, 0xff, rest @ ..] => (encoding_rs::UTF_16BE, rest),
+        [b'<', 0, ..] => (encoding_rs::UTF_16LE, body),
+        [0, b'<', ..] => (encoding_rs::UTF_16BE, body),
+        _ => (encoding_rs::UTF_8, body),
+    };
+    if told.is_some_and(|told| told != seen) {
+        return Err(RequestError::Encoding);
+    }
+    let text = if seen == encoding_rs::UTF_8 {
+        std::str::from_utf8(text).map(Cow::Borrowed).ok()
+    } else {
+        seen.decode_without_bom_handling_and_without_replacement(text)
+    }
+    .ok_or(RequestError::Encoding)?;
+    let declared = declared_encoding(&text);
+    let agrees = match declared.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("utf-16") if seen != encoding_rs::UTF_8 => true,
+        None | Some("utf-8") => seen == encoding_rs::UTF_8,
+        Some("utf-16le") => seen == encoding_rs::UTF_16LE,
+        Some("utf-16be") => seen == encoding_rs::UTF_16BE,
+        Some(_) => false,
+    };
+    if agrees {
+        Ok(text)
+    } else {
+        Err(RequestError::Encoding)
+    }
+}
+
+/// The encoding in the XML declaration.
+fn declared_encoding(text: &str) -> Option<&str> {
+    let declaration = text.strip_prefix("<?xml")?;
+    let declaration = &declaration[..declaration.find("?>")?];
+    let rest = declaration[declaration.find("encoding")? + "encoding".len()..].trim_start();
+    let rest = rest.strip_prefix('=')?.trim_start();
+    let quote = rest.chars().next().filter(|it| matches!(it, '"' | '\''))?;
+    rest[1..].split(quote).next()
+}
+
+/// Reads the request in `text`: one envelope to `logical_address` holding `message`, whose values
+/// go to `sink`.
+pub fn read<'x>(
+    text: &'x str,
+    message: &Message,
+    names: Names<'_>,
+    logical_address: &str,
+    sink: &mut impl Sink<'x>,
+) -> Result<(), RequestError> {
+    let mut parser = Parser {
+        text,
+        reader: Reader::from_str(text),
+        names,
+        bindings: Vec::with_capacity(8),
+        depth: 0,
+        pending_end: false,
+    };
+    parser.envelope(message, logical_address, sink)
+}
+
+/// A namespace, as far as the reader tells them apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Namespace {
+    None,
+    Soap11,
+    Registry,
+    Instance,
+    Xml,
+    Responder,
+    Core,
+    Extension,
+    Other,
+}
+
+struct Binding<'x> {
+    prefix: &'x str,
+    namespace: Namespace,
+    depth: usize,
+}
+
+/// What the reader meets next.
+enum Step<'x> {
+    Start(Start<'x>),
+    End,
+    Text(Cow<'x, str>),
+    Eof,
+}
+
+struct Start<'x> {
+    namespace: Namespace,
+    local: &'x str,
+    attributes: &'x str,
+}
+
+struct Parser<'x, 't> {
+    text: &'x str,
+    reader: Reader<&'x [u8]>,
+    names: Names<'t>,
+    bindings: Vec<Binding<'x>>,
+    depth: usize,
+    /// An empty element was met as a start; its end comes next.
+    pending_end: bool,
+}
+
+impl<'x> Parser<'x, '_> {
+    fn envelope(
+        &mut self,
+        message: &Message,
+        logical_address: &str,
+        sink: &mut impl Sink<'x>,
+    ) -> Result<(), RequestError> {
+        let envelope = self.start()?.ok_or(RequestError::NotSoap11)?;
+        if envelope.namespace != Namespace::Soap11 || envelope.local != "Envelope" {
+            return Err(RequestError::NotSoap11);
+        }
+        let expected = |name| RequestError::Unexpected {
+            inside: "Envelope",
+            expected: Expected::Element(name),
+        };
+        let mut first = self.start()?.ok_or_else(|| expected("Body"))?;
+        let mut addressed = None;
+        if first.namespace == Namespace::Soap11 && first.local == "Header" {
+            addressed = self.header(logical_address)?;
+            first = self.start()?.ok_or_else(|| expected("Body"))?;
+        }
+        if first.namespace != Namespace::Soap11 || first.local != "Body" {
+            return Err(expected("Body"));
+        }
+        match addressed {
+            None => return Err(RequestError::NoLogicalAddress),
+            Some(false) => return Err(RequestError::ForeignLogicalAddress),
+            Some(true) => {}
+        }
+        let root = self.start()?.ok_or(RequestError::WrongOperation)?;
+        if root.namespace != Namespace::Responder || root.local != message.node(0).name {
+            return Err(RequestError::WrongOperation);
+        }
+        self.allow_no_attributes(&root, message.node(0).name)?;
+        self.group(message, 0, sink)?;
+        self.end_of("Body")?;
+        // SOAP 1.1 tolerates elements after the body; the basic profile does not.
+        self.end_of("Envelope")?;
+        match self.next()? {
+            Step::Eof => Ok(()),
+            _ => Err(RequestError::NotXml {
+                at: self.reader.buffer_position(),
+            }),
+        }
+    }
+
+    /// Reads the header's blocks. Answers whether the logical address is ours; `None` without one.
+    fn header(&mut self, logical_address: &str) -> Result<Option<bool>, RequestError> {
+        let mut addressed = None;
+        while let Some(block) = self.start()? {
+            if block.namespace == Namespace::Registry && block.local == "LogicalAddress" {
+                let address = self.value("LogicalAddress")?;
+                addressed = Some(address.trim() == logical_address);
+            } else if self.must_be_understood(&block)? {
+                return Err(RequestError::MustUnderstand);
+            } else {
+                self.skip()?;
+            }
+        }
+        Ok(addressed)
+    }
+
+    fn must_be_understood(&self, block: &Start<'x>) -> Result<bool, RequestError> {
+        let (mut must, mut for_us) = (false, true);
+        for (namespace, local, value) in self.attributes(block)? {
+            if namespace == Namespace::Soap11 && local == "mustUnderstand" {
+                must = matches!(value.trim(), "1" | "true");
+            } else if namespace == Namespace::Soap11 && local == "actor" {
+                for_us = value.trim().is_empty() || value.trim() == NEXT_ACTOR;
+            }
+        }
+        Ok(must && for_us)
+    }
+
+    /// Reads the children of the node at `place`, and its end.
+    fn group(
+        &mut self,
+        message: &Message,
+        place: usize,
+        sink: &mut impl Sink<'x>,
+    ) -> Result<(), RequestError> {
+        let group = message.node(place);
+        let unexpected = |expected| RequestError::Unexpected {
+            inside: group.name,
+            expected,
+        };
+        let mut next = group.children.start;
+        let mut count = 0;
+        loop {
+            let start = match self.next()? {
+                Step::Text(text) if is_blank(&text) => continue,
+                Step::Text(_) => return Err(unexpected(Expected::NoText)),
+                Step::Eof => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.buffer_position(),
+                    });
+                }
+                Step::Start(start) => Some(start),
+                Step::End => None,
+            };
+            // Go on to the child that fits, past those that may be missing or have come.
+            while next < group.children.end {
+                let child = message.node(next);
+                let fits = start.as_ref().is_some_and(|start| is_child(child, start));
+                if fits && (count == 0 || child.occurs.repeats()) {
+                    break;
+                }
+                if count == 0 && child.occurs.mandatory() {
+                    return Err(unexpected(Expected::Element(child.name)));
+                }
+                next += 1;
+                count = 0;
+            }
+            let Some(start) = start else {
+                sink.close(place);
+                return Ok(());
+            };
+            if next < group.children.end {
+                let child = message.node(next);
+                count += 1;
+                self.allow_no_attributes(&start, child.name)?;
+                if child.kind == Kind::Group {
+                    self.group(message, next, sink)?;
+                } else {
+                    let text = self.value(child.name)?;
+                    Value::check_as(child.kind, child.facet, &text).map_err(|why| {
+                        RequestError::Value {
+                            element: child.name,
+                            why,
+                        }
+                    })?;
+                    sink.value(next, text);
+                }
+            } else if group.any && is_foreign(group, &start) {
+                self.skip()?;
+            } else {
+                return Err(unexpected(Expected::End));
+            }
+        }
+    }
+
+    /// The text of the element just begun, and its end.
+    fn value(&mut self, name: &'static str) -> Result<Cow<'x, str>, RequestError> {
+        let mut value = Cow::Borrowed("");
+        loop {
+            match self.next()? {
+                Step::Text(more) if value.is_empty() => value = more,
+                Step::Text(more) => value.to_mut().push_str(&more),
+                Step::End => return Ok(value),
+                Step::Start(_) => {
+                    let expected = Expected::NoElements;
+                    return Err(RequestError::Unexpected {
+                        inside: name,
+                        expected,
+                    });
+                }
+                Step::Eof => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.buffer_position(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Passes over the rest of the element just begun.
+    fn skip(&mut self) -> Result<(), RequestError> {
+        let mut depth = 1;
+        while depth > 0 {
+            match self.next()? {
+                Step::Start(_) => depth += 1,
+                Step::End => depth -= 1,
+                Step::Text(_) => {}
+                Step::Eof => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.buffer_position(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next child of the element around, or `None` at its end.
+    fn start(&mut self) -> Result<Option<Start<'x>>, RequestError> {
+        loop {
+            match self.next()? {
+                Step::Start(start) => return Ok(Some(start)),
+                Step::Text(text) if is_blank(&text) => {}
+                Step::End => return Ok(None),
+                Step::Text(_) | Step::Eof => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.buffer_position(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn end_of(&mut self, inside: &'static str) -> Result<(), RequestError> {
+        match self.start()? {
+            None => Ok(()),
+            Some(_) => Err(RequestError::Unexpected {
+                inside,
+                expected: Expected::End,
+            }),
+        }
+    }
+
+    fn next(&mut self) -> Result<Step<'x>, RequestError> {
+        if std::mem::take(&mut self.pending_end) {
+            self.leave();
+            return Ok(Step::End);
+        }
+        loop {
+            let before = self.reader.buffer_position();
+            let event = self.reader.read_event();
+            let at = self.reader.buffer_position();
+            match event {
+                Ok(Event::Start(tag)) => return self.begin(&tag, at - 1).map(Step::Start),
+                Ok(Event::Empty(tag)) => {
+                    self.pending_end = true;
+                    return self.begin(&tag, at - 2).map(Step::Start);
+                }
+                Ok(Event::End(_)) => {
+                    self.leave();
+                    return Ok(Step::End);
+                }
+                Ok(Event::Text(text)) => return Ok(Step::Text(text.xml10_content_cow())),
+                Ok(Event::CData(text)) => return Ok(Step::Text(text.xml10_content_cow())),
+                Ok(Event::GeneralRef(reference)) => {
+                    let character = match reference.resolve_char_ref() {
+                        Ok(Some(character)) => Some(Cow::Owned(character.to_string())),
+                        Ok(None) => resolve_predefined_entity(&reference).map(Cow::Borrowed),
+                        Err(_) => None,
+                    };
+                    return character
+                        .map(Step::Text)
+                        .ok_or(RequestError::NotXml { at: before });
+                }
+                Ok(Event::Comment(_)) => {}
+                Ok(Event::Decl(_)) if before == 0 => {}
+                Ok(Event::Decl(_)) => return Err(RequestError::NotXml { at: before }),
+                Ok(Event::PI(_)) => return Err(RequestError::ProcessingInstruction),
+                Ok(Event::DocType(_)) => return Err(RequestError::Dtd),
+                Ok(Event::Eof) if self.depth > 0 => return Err(RequestError::NotXml { at }),
+                Ok(Event::Eof) => return Ok(Step::Eof),
+                Err(_) => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.error_position(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Enters an element whose tag's text ends at `end`: binds its prefixes, resolves its name.
+    fn begin(&mut self, tag: &BytesStart<'_>, end: u64) -> Result<Start<'x>, RequestError> {
+        self.depth += 1;
+        if self.depth > limits::XML_DEPTH {
+            return Err(RequestError::TooComplex);
+        }
+        let malformed = RequestError::NotXml { at: end };
+        let name_len = tag.name().0.len();
+        let attributes_len = tag.attributes_raw().len();
+        let end = usize::try_from(end).map_err(|_| malformed.clone())?;
+        // The tag as a part of the text itself: names outlive the reader's event.
+        let from = end
+            .checked_sub(name_len + attributes_len)
+            .ok_or(malformed.clone())?;
+        let name = self
+            .text
+            .get(from..from + name_len)
+            .ok_or(malformed.clone())?;
+        let attributes = self
+            .text
+            .get(from + name_len..end)
+            .ok_or(malformed.clone())?;
+        if !attributes.is_empty() {
+            self.bind(attributes, &malformed)?;
+        }
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let namespace = self.resolve(prefix).ok_or(malformed)?;
+        Ok(Start {
+            namespace,
+            local,
+            attributes,
+        })
+    }
+
+    fn bind(&mut self, attributes: &'x str, malformed: &RequestError) -> Result<(), RequestError> {
+        for (count, attribute) in Attributes::new(attributes, 0).enumerate() {
+            if count >= limits::XML_ATTRIBUTES {
+                return Err(RequestError::TooComplex);
+            }
+            let attribute = attribute.map_err(|_| malformed.clone())?;
+            let prefix = match attribute.key.0.split_once(':') {
+                Some(("xmlns", prefix)) => prefix,
+                None if attribute.key.0 == "xmlns" => "",
+                _ => continue,
+            };
+            let uri =
+                quick_xml::escape::unescape(&attribute.value).map_err(|_| malformed.clone())?;
+            if uri.is_empty() && !prefix.is_empty() {
+                return Err(malformed.clone());
+            }
+            let namespace = self.namespace(&uri);
+            self.bindings.push(Binding {
+                prefix,
+                namespace,
+                depth: self.depth,
+            });
+        }
+        Ok(())
+    }
+
+    fn namespace(&self, uri: &str) -> Namespace {
+        let is_extension = || {
+            self.names.extensions
+                && self
+                    .names
+                    .core
+                    .and_then(|core| uri.strip_prefix(core))
+                    .is_some_and(|minor| matches!(minor, ".1" | ".2" | ".3"))
+        };
+        match uri {
+            "" => Namespace::None,
+            SOAP_11 => Namespace::Soap11,
+            REGISTRY => Namespace::Registry,
+            INSTANCE => Namespace::Instance,
+            XML => Namespace::Xml,
+            _ if uri == self.names.responder => Namespace::Responder,
+            _ if Some(uri) == self.names.core => Namespace::Core,
+            _ if is_extension() => Namespace::Extension,
+            _ => Namespace::Other,
+        }
+    }
+
+    fn resolve(&self, prefix: &str) -> Option<Namespace> {
+        let bound = self
+            .bindings
+            .iter()
+            .rev()
+            .find(|binding| binding.prefix == prefix);
+        match bound {
+            Some(binding) => Some(binding.namespace),
+            None if prefix.is_empty() => Some(Namespace::None),
+            None if prefix == "xml" => Some(Namespace::Xml),
+            None => None,
+        }
+    }
+
+    fn leave(&mut self) {
+        while self
+            .bindings
+            .last()
+            .is_some_and(|binding| binding.depth == self.depth)
+        {
+            self.bindings.pop();
+        }
+        self.depth -= 1;
+    }
+
+    /// The attributes of an element, namespace declarations left out.
+    fn attributes(
+        &self,
+        start: &Start<'x>,
+    ) -> Result<Vec<(Namespace, &'x str, String)>, RequestError> {
+        let malformed = || RequestError::NotXml {
+            at: self.reader.buffer_position(),
+        };
+        let mut found = Vec::new();
+        for attribute in Attributes::new(start.attributes, 0) {
+            let attribute = attribute.map_err(|_| malformed())?;
+            let (prefix, local) = attribute
+                .key
+                .0
+                .split_once(':')
+                .unwrap_or(("", attribute.key.0));
+            if prefix == "xmlns" || attribute.key.0 == "xmlns" {
+                continue;
+            }
+            // Without a prefix an attribute is in no namespace, whatever the default one.
+            let namespace = if prefix.is_empty() {
+                Namespace::None
+            } else {
+                self.resolve(prefix).ok_or_else(malformed)?
+            };
+            let value = quick_xml::escape::unescape(&attribute.value).map_err(|_| malformed())?;
+            found.push((namespace, local, value.into_owned()));
+        }
+        Ok(found)
+    }
+
+    /// Message elements have no attributes but those that XML Schema gives to all.
+    fn allow_no_attributes(
+        &self,
+        start: &Start<'x>,
+        inside: &'static str,
+    ) -> Result<(), RequestError> {
+        if start.attributes.is_empty() {
+            return Ok(());
+        }
+        let allowed = |(namespace, local, _): &(Namespace, &str, String)| {
+            *namespace == Namespace::Instance && *local != "nil"
+        };
+        if self.attributes(start)?.iter().all(allowed) {
+            Ok(())
+        } else {
+            Err(RequestError::Unexpected {
+                inside,
+                expected: Expected::NoAttributes,
+            })
+        }
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+#[inline]
+fn is_child(child: &Node, start: &Start<'_>) -> bool {
+    let in_space = match child.space {
+        Space::Responder => start.namespace == Namespace::Responder,
+        Space::Core => start.namespace == Namespace::Core,
+        Space::Extension => {
+            matches!(start.namespace, Namespace::Extension | Namespace::Core)
+        }
+    };
+    in_space && child.name == start.local
+}
+
+/// Whether an element is of another namespace than the schema of `group`'s type declares
+/// (`##other`).
+fn is_foreign(group: &Node, start: &Start<'_>) -> bool {
+    let own = match group.inside {
+        Space::Responder => Namespace::Responder,
+        Space::Core | Space::Extension => Namespace::Core,
+    };
+    start.namespace != own && start.namespace != Namespace::None
+}
+
+/// The text of an event with line ends as XML demands, borrowed where nothing changes.
+trait Content<'x> {
+    fn xml10_content_cow(self) -> Cow<'x, str>;
+}
+
+macro_rules! content {
+    ($event:ident) => {
+        impl<'x> Content<'x> for quick_xml::events::$event<'x> {
+            fn xml10_content_cow(self) -> Cow<'x, str> {
+                if self.contains('\r') {
+                    Cow::Owned(self.xml10_content().into_owned())
+                } else {
+                    self.into_inner()
+                }
+            }
+        }
+    };
+}
+
+content!(BytesText);
+content!(BytesCData);
