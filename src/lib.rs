@@ -1,3 +1,5 @@
 //! tour
 pub mod base;
+pub mod cli;
 pub mod person;
+pub mod wire;
