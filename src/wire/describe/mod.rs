@@ -58,7 +58,7 @@ pub fn document(endpoint: &Endpoint, wanted: Wanted<'_>, address: &str) -> Optio
         Wanted::Wsdl => Some(wsdl::file(endpoint, Links::Served, address).to_bytes()),
         Wanted::Xsd(path) => schemas(endpoint)
             .into_iter()
-            .find(|schema| schema.from_wsdl() == path)
+            .find(|schema| schema.relative_to_wsdl() == path)
             .map(|schema| schema.to_bytes(Links::Served)),
     }
 }
@@ -146,7 +146,7 @@ impl Document<'_> {
     }
 
     /// The path from the WSDL's folder.
-    fn from_wsdl(self) -> String {
+    fn relative_to_wsdl(self) -> String {
         match self {
             Self::Wsdl(_) | Self::Responder(_) => self.name(),
             _ => format!("../../core_components/{}", self.name()),
@@ -154,7 +154,7 @@ impl Document<'_> {
     }
 
     /// The path from another schema among the core components.
-    fn from_components(self) -> String {
+    fn relative_to_components(self) -> String {
         self.name()
     }
 
@@ -172,17 +172,17 @@ impl Document<'_> {
 
 impl Links {
     /// How a file in the WSDL's folder refers to `target`.
-    fn from_wsdl(self, target: Document<'_>) -> String {
+    fn relative_to_wsdl(self, target: Document<'_>) -> String {
         match self {
-            Self::Package => target.from_wsdl(),
+            Self::Package => target.relative_to_wsdl(),
             Self::Served => served(target),
         }
     }
 
     /// How a core component refers to another one.
-    fn from_components(self, target: Document<'_>) -> String {
+    fn relative_to_components(self, target: Document<'_>) -> String {
         match self {
-            Self::Package => target.from_components(),
+            Self::Package => target.relative_to_components(),
             Self::Served => served(target),
         }
     }
@@ -190,7 +190,7 @@ impl Links {
 
 /// Every file is served at the same URL, so one form does for all.
 fn served(target: Document<'_>) -> String {
-    format!("{PATH_LAST}?xsd={}", target.from_wsdl())
+    format!("{PATH_LAST}?xsd={}", target.relative_to_wsdl())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn types(endpoint: &Endpoint, links: Links) -> Element {
     let import = |namespace: String, target| {
         element("xs:import")
             .with("namespace", namespace)
-            .with("schemaLocation", links.from_wsdl(target))
+            .with("schemaLocation", links.relative_to_wsdl(target))
     };
     element("wsdl:types").holding(
         element("xs:schema")

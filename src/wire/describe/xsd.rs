@@ -40,7 +40,7 @@ pub(super) fn core(core: Core, links: Links) -> Element {
     }
     schema
         .holding_all(extensions.iter().map(|&extension| {
-            let location = links.from_components(Document::Extension(extension));
+            let location = links.relative_to_components(Document::Extension(extension));
             import(extension_namespace(extension), location)
         }))
         .holding_all(SIMPLE_TYPES.iter().map(|of| simple_type(of)))
@@ -77,7 +77,7 @@ pub(super) fn extension(extension: Extension, links: Links) -> Element {
         )
         .holding(import(
             core_namespace(Core::V3),
-            links.from_components(Document::Core(Core::V3)),
+            links.relative_to_components(Document::Core(Core::V3)),
         ))
         .holding_all(rows.into_iter().map(|row| {
             element("xs:element")
@@ -109,14 +109,14 @@ pub(super) fn responder(endpoint: &Endpoint, links: Links) -> Element {
             "xmlns:strategicresourcemanagementpersonsperson",
             core_namespace(core),
         );
-        let location = links.from_wsdl(Document::Core(core));
+        let location = links.relative_to_wsdl(Document::Core(core));
         imports.push(import(core_namespace(core), location));
     } else {
         own_types = scope.types_below(&Message::ALL.map(|message| endpoint.message(message)));
     }
     for extension in extensions {
         schema = schema.with(declaration(extension), extension_namespace(extension));
-        let location = links.from_wsdl(Document::Extension(extension));
+        let location = links.relative_to_wsdl(Document::Extension(extension));
         imports.push(import(extension_namespace(extension), location));
     }
     schema
@@ -284,9 +284,8 @@ impl Scope {
     fn holds(self, row: &Row) -> Holds {
         match row.content {
             Content::Simple(of) => Holds::Simple(of),
-            Content::Complex(of) => Holds::Complex(of),
             Content::Wrapped(_, of) if self.core == Core::V5 => Holds::Simple(of),
-            Content::Wrapped(of, _) => Holds::Complex(of),
+            Content::Complex(of) | Content::Wrapped(of, _) => Holds::Complex(of),
         }
     }
 
