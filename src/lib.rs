@@ -1,5 +1,6 @@
 //! tour
 pub mod base;
+pub mod cli;
 pub mod person;
 pub mod register;
 pub mod wire;

@@ -4,7 +4,7 @@
 //!
 //! Source: the core schemas 3.1, 4.0 and 5.0 of strategicresourcemanagement:persons:person; the
 //! additions of 3.2 and 3.3 follow the 3.1 pattern. Levels: TKB 5.1 chapter 8. The messages around
-//! the record (requests, answers, results) are rows of the same kind in `wire::contract`.
+//! the record (requests, answers, results) are rows of the same kind in `wire::message`.
 
 /// A version of the core types. The minor version in use is 3.3, 4.0 and 5.0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,6 +36,10 @@ impl Versions {
     pub const NONE: Self = Self(0);
     /// In every version.
     pub const ALL: Self = Self(0b111);
+    /// In version 3 only.
+    pub const V3: Self = Self(0b001);
+    /// In version 4 only.
+    pub const V4: Self = Self(0b010);
     /// Up to and with version 4.
     pub const TO_V4: Self = Self(0b011);
     /// From version 4.
@@ -357,7 +361,8 @@ xml_schema_types! {
 
 // Complex types.
 
-const fn complex(name: &'static str, rows: &'static [Row]) -> ComplexType {
+/// A complex type that the register keeps as a group.
+pub const fn complex(name: &'static str, rows: &'static [Row]) -> ComplexType {
     ComplexType {
         name,
         rows,
@@ -367,7 +372,8 @@ const fn complex(name: &'static str, rows: &'static [Row]) -> ComplexType {
 }
 
 /// A type that lost its `xs:any` in version 3 to the extension elements of 3.1 to 3.3.
-const fn closed_in_v3(mut it: ComplexType) -> ComplexType {
+#[must_use]
+pub const fn closed_in_v3(mut it: ComplexType) -> ComplexType {
     it.any = Versions::FROM_V4;
     it
 }

@@ -258,7 +258,7 @@ impl<'a> Escaped<'a> {
 
 /// Appends text with the characters escaped that may not stand between tags. A carriage return is
 /// escaped because an XML reader would turn it into a line feed.
-pub(super) fn escape_into(out: &mut Vec<u8>, text: &str) {
+pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     while let Some(at) = rest
         .iter()

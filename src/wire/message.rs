@@ -1,132 +1,281 @@
-//! A message of one contract, compiled out of the tables: the flat list of elements that a request
-//! is checked against while it is read.
+//! The messages around the person record: requests, answers and results, as rows of the same kind
+//! as the field table. A contract's restricted and Unrestricted form share their messages, and so
+//! do its versions; what differs is in the rows.
+//!
+//! Source: the Responder schemas of domain 5.1 and 4.0; those of domain 3 follow the official
+//! examples of 3.0 and the 3.1 pattern.
 
-use std::ops::Range;
+use crate::person::schema::{
+    ACTOR, ADDRESS_ABROAD, ADDRESS_INFORMATION, ADMINISTRATIVE_INFORMATION, BIRTH, BIRTH_ABROAD,
+    CITIZENSHIP, CITIZENSHIP_COUNTRY_CODE, CO_ORDINATION_NUMBER_DATA, CODED_VALUE,
+    CONFIRMED_IDENTITY, CONTACT_INFORMATION, CONTACT_PERSON, ComplexType, DATE_PERIOD,
+    DEREGISTRATION, DISTRICT, Extension, HISTORICAL_RECORDS, IDENTITY, IDENTITY_STATUS,
+    IMMIGRATION, IMMIGRATION_IDENTITY, LINKED_IDENTITY, LOCALITY, LOOKUP_PROFILE, MARITAL_STATUS,
+    MULTIMEDIA, NAME, NAME_PART, NATIONAL_KEYS, NOTIFICATION_CASE, ORDER_ID, PARTIAL_DATE,
+    PERSON_RECORD, PLACE_OF_BIRTH_ABROAD, PLACE_OF_BIRTH_SWEDEN, PROFESSIONAL, REFERRED_IDENTITY,
+    REGISTRATION_RECORD, RELATIONSHIP, RELATIONSHIP_ID, RESIDENTIAL_ADDRESS, RESULT_CODE, Row,
+    TIMESTAMP, UUID, Versions, XS_BOOLEAN, XS_STRING, closed_in_v3, complex, group, value,
+};
 
-use crate::person::schema::{ComplexType, Content, Core, Facet, Kind, Occurs};
+// Core types around the record.
 
-/// A node of a compiled message: an element in its place.
-#[derive(Debug)]
-pub struct Node {
-    /// The element's name.
-    pub name: &'static str,
-    /// Where its name lives.
-    pub space: Space,
-    /// How often it occurs.
-    pub occurs: Occurs,
-    /// How its value is read; [`Kind::Group`] for elements with children.
-    pub kind: Kind,
-    /// What its value must obey.
-    pub facet: Facet,
-    /// Whether foreign elements may follow its children.
-    pub any: bool,
-    /// The namespace its children's schema declares, which is not foreign there.
-    pub inside: Space,
-    /// Its children, in order.
-    pub children: Range<usize>,
-}
+/// Whether a change was made, and if not, why.
+pub static RESULT: ComplexType = complex(
+    "ResultType",
+    &[
+        value("resultCode", &RESULT_CODE).one(),
+        value("resultText", &XS_STRING),
+    ],
+);
 
-/// The namespace of an element's name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Space {
-    /// The contract's own.
-    Responder,
-    /// The core types'.
-    Core,
-    /// One of version 3's extensions. What senders disagree about is read in any namespace of
-    /// version 3.
-    Extension,
-}
+/// The result of UpdatePerson.
+pub static UPDATE_PERSON_RESULT: ComplexType = complex(
+    "UpdatePersonResultType",
+    &[
+        group("result", &RESULT).one(),
+        group("personRecord", &PERSON_RECORD),
+    ],
+);
 
-/// A compiled message. Node 0 is the root element.
-#[derive(Debug)]
-pub struct Message {
-    nodes: Vec<Node>,
-}
+/// The result of UpdatePersonContactInformation.
+pub static UPDATE_CONTACT_RESULT: ComplexType = complex(
+    "UpdatePersonContactInformationResultType",
+    &[
+        group("result", &RESULT).one(),
+        group("contactInformationRecord", &CONTACT_INFORMATION_RECORD),
+    ],
+);
 
-impl Message {
-    /// Compiles the message `name` of type `of` for one version of the core types; without one, all
-    /// its types are the contract's own.
-    pub fn compile(name: &'static str, of: &'static ComplexType, core: Option<Core>) -> Self {
-        let version = core.unwrap_or(Core::V5);
-        let root = Node {
-            name,
-            space: Space::Responder,
-            occurs: Occurs::One,
-            kind: Kind::Group,
-            facet: Facet::None,
-            any: of.any.has(version),
-            inside: Space::Responder,
-            children: 0..0,
-        };
-        let mut message = Self { nodes: vec![root] };
-        let inside = if core.is_some() {
-            Space::Core
-        } else {
-            Space::Responder
-        };
-        message.expand(0, of, version, Space::Responder, inside);
-        message
-    }
+/// An identity asked for, and the record found for it.
+pub static REQUESTED_PERSON_RECORD: ComplexType = complex(
+    "RequestedPersonRecordType",
+    &[
+        group("requestedPersonalIdentity", &IDENTITY).one(),
+        group("personRecord", &PERSON_RECORD),
+    ],
+);
 
-    fn expand(
-        &mut self,
-        parent: usize,
-        of: &'static ComplexType,
-        version: Core,
-        space: Space,
-        inside: Space,
-    ) {
-        let first = self.nodes.len();
-        let rows = of.rows.iter().filter(|row| row.versions.has(version));
-        let mut below = Vec::new();
-        for row in rows {
-            let (kind, facet, group) = match row.content {
-                Content::Simple(of) => (of.kind, of.facet, None),
-                Content::Wrapped(_, of) if version == Core::V5 => (of.kind, of.facet, None),
-                Content::Complex(of) | Content::Wrapped(of, _) => {
-                    (Kind::Group, Facet::None, Some(of))
-                }
-            };
-            let extended = version == Core::V3 && row.extension.is_some();
-            below.push((self.nodes.len(), group));
-            self.nodes.push(Node {
-                name: row.name,
-                space: if extended { Space::Extension } else { space },
-                occurs: row.occurs,
-                kind,
-                facet,
-                any: group.is_some_and(|of| of.any.has(version)),
-                inside,
-                children: 0..0,
-            });
-        }
-        self.nodes[parent].children = first..self.nodes.len();
-        for (place, group) in below {
-            if let Some(of) = group {
-                // Senders of version 3 disagree on the namespace inside what an extension added.
-                let within = if self.nodes[place].space == Space::Extension {
-                    Space::Extension
-                } else {
-                    inside
-                };
-                self.expand(place, of, version, within, inside);
-            }
-        }
-    }
+/// How to reach a person. Version 5 changed the order of the last elements.
+pub static CONTACT_INFORMATION_RECORD: ComplexType = closed_in_v3(complex(
+    "ContactInformationRecordType",
+    &[
+        value("version", &TIMESTAMP).one(),
+        group("personId", &IDENTITY).one(),
+        group("contactInformation", &CONTACT_INFORMATION).many(),
+        group("contactPerson", &CONTACT_PERSON).many(),
+        value("protectedPersonIndicator", &XS_BOOLEAN).one(),
+        value("protectedPopulationRecord", &XS_BOOLEAN).only(Versions::FROM_V5),
+        group("updatePersonContactInformationActor", &ACTOR).only(Versions::TO_V4),
+        value("optoutPaperNotification", &XS_BOOLEAN).extension(Extension::E31),
+        value("protectedPopulationRecord", &XS_BOOLEAN)
+            .only(Versions::TO_V4)
+            .extension(Extension::E31),
+        group("updatePersonContactInformationActor", &ACTOR).only(Versions::FROM_V5),
+    ],
+));
 
-    /// The node at a place.
-    pub fn node(&self, place: usize) -> &Node {
-        &self.nodes[place]
-    }
+/// The complex types of the core schemas in the order they are declared, and the versions that
+/// declare them. The one place where "every core type" is spelled out.
+pub static COMPLEX_TYPES: &[(&ComplexType, Versions)] = &[
+    (&ACTOR, Versions::ALL),
+    (&PROFESSIONAL, Versions::ALL),
+    (&DATE_PERIOD, Versions::ALL),
+    (&IDENTITY, Versions::ALL),
+    (&CONTACT_PERSON, Versions::ALL),
+    (&CONTACT_INFORMATION, Versions::ALL),
+    (&CONFIRMED_IDENTITY, Versions::ALL),
+    (&ADMINISTRATIVE_INFORMATION, Versions::ALL),
+    (&PERSON_RECORD, Versions::ALL),
+    (&LINKED_IDENTITY, Versions::ALL),
+    (&REFERRED_IDENTITY, Versions::FROM_V4),
+    (&PARTIAL_DATE, Versions::ALL),
+    (&IMMIGRATION_IDENTITY, Versions::ALL),
+    (&RELATIONSHIP_ID, Versions::ALL),
+    (&CO_ORDINATION_NUMBER_DATA, Versions::FROM_V4),
+    (&IDENTITY_STATUS, Versions::FROM_V4),
+    (&RELATIONSHIP, Versions::ALL),
+    (&HISTORICAL_RECORDS, Versions::ALL),
+    (&CITIZENSHIP_COUNTRY_CODE, Versions::TO_V4),
+    (&CITIZENSHIP, Versions::ALL),
+    (&RESIDENTIAL_ADDRESS, Versions::ALL),
+    (&IMMIGRATION, Versions::ALL),
+    (&PLACE_OF_BIRTH_ABROAD, Versions::TO_V4),
+    (&BIRTH_ABROAD, Versions::ALL),
+    (&PLACE_OF_BIRTH_SWEDEN, Versions::ALL),
+    (&BIRTH, Versions::ALL),
+    (&MARITAL_STATUS, Versions::ALL),
+    (&ADDRESS_ABROAD, Versions::ALL),
+    (&DISTRICT, Versions::ALL),
+    (&NATIONAL_KEYS, Versions::ALL),
+    (&ADDRESS_INFORMATION, Versions::ALL),
+    (&NAME_PART, Versions::TO_V4),
+    (&NAME, Versions::ALL),
+    (&LOCALITY, Versions::ALL),
+    (&DEREGISTRATION, Versions::ALL),
+    (&NOTIFICATION_CASE, Versions::ALL),
+    (&REGISTRATION_RECORD, Versions::ALL),
+    (&MULTIMEDIA, Versions::ALL),
+    (&RESULT, Versions::ALL),
+    (&UPDATE_PERSON_RESULT, Versions::ALL),
+    (&UPDATE_CONTACT_RESULT, Versions::ALL),
+    (&REQUESTED_PERSON_RECORD, Versions::ALL),
+    (&CONTACT_INFORMATION_RECORD, Versions::ALL),
+    // In version 3 it came with 3.2, and stands in the core namespace like every type.
+    (&UUID, Versions::ALL),
+];
 
-    /// The place of the node at a path below the root, names joined by `/`.
-    pub fn at(&self, path: &str) -> Option<usize> {
-        path.split('/').try_fold(0, |place, name| {
-            self.nodes[place]
-                .children
-                .clone()
-                .find(|&child| self.nodes[child].name == name)
-        })
-    }
-}
+// Messages: the types of the root elements. In a schema a message type is named after its contract,
+// see `Message::type_name`; the name here is the restricted form's.
+
+/// The request of GetPersonsForProfile.
+pub static GET_PERSONS: ComplexType = complex(
+    "GetPersonsForProfileType",
+    &[
+        group("personId", &IDENTITY).one_or_more(),
+        value("profile", &LOOKUP_PROFILE).one(),
+        value("ignoreReferredIdentity", &XS_BOOLEAN).one(),
+    ],
+);
+
+/// The answer of GetPersonsForProfile.
+pub static GET_PERSONS_RESPONSE: ComplexType = complex(
+    "GetPersonsForProfileResponseType",
+    &[group("requestedPersonRecord", &REQUESTED_PERSON_RECORD).one_or_more()],
+);
+
+/// The request of SearchPersonsForProfile and SearchPersonsForProfileByOrder.
+pub static SEARCH_PERSONS: ComplexType = complex(
+    "SearchPersonsForProfileType",
+    &[
+        value("query", &XS_STRING).one(),
+        value("queryLanguage", &XS_STRING).one(),
+        value("profile", &LOOKUP_PROFILE).one(),
+    ],
+);
+
+/// The answer of SearchPersonsForProfile.
+pub static SEARCH_PERSONS_RESPONSE: ComplexType = complex(
+    "SearchPersonsForProfileResponseType",
+    &[group("personRecord", &PERSON_RECORD).many()],
+);
+
+/// The answer of SearchPersonsForProfileByOrder.
+pub static SEARCH_PERSONS_BY_ORDER_RESPONSE: ComplexType = complex(
+    "SearchPersonsForProfileByOrderResponseType",
+    &[value("orderId", &ORDER_ID)],
+);
+
+/// The request of GetFilesForOrderId.
+pub static GET_FILES: ComplexType = complex(
+    "GetFilesForOrderIdType",
+    &[value("orderId", &ORDER_ID).one()],
+);
+
+/// The answer of GetFilesForOrderId.
+pub static GET_FILES_RESPONSE: ComplexType = complex(
+    "GetFilesForOrderIdResponseType",
+    &[group("multimedia", &MULTIMEDIA).many()],
+);
+
+/// The request of GetPersonContactInformation.
+pub static GET_CONTACT: ComplexType = complex(
+    "GetPersonContactInformationType",
+    &[group("personId", &IDENTITY).one()],
+);
+
+/// The answer of GetPersonContactInformation.
+pub static GET_CONTACT_RESPONSE: ComplexType = complex(
+    "GetPersonContactInformationResponseType",
+    &[group(
+        "contactInformationRecord",
+        &CONTACT_INFORMATION_RECORD,
+    )],
+);
+
+/// The request of UpdatePersonContactInformation.
+pub static UPDATE_CONTACT: ComplexType = closed_in_v3(complex(
+    "UpdatePersonContactInformationType",
+    &[
+        group("actor", &ACTOR).one(),
+        group("personId", &IDENTITY).one(),
+        value("versionToUpdate", &TIMESTAMP),
+        group("contactInformation", &CONTACT_INFORMATION).many(),
+        group("contactPerson", &CONTACT_PERSON).many(),
+        value("optoutPaperNotification", &XS_BOOLEAN).extension(Extension::E31),
+    ],
+));
+
+/// The answer of UpdatePersonContactInformation.
+pub static UPDATE_CONTACT_RESPONSE: ComplexType = complex(
+    "UpdatePersonContactInformationResponseType",
+    &[group(
+        "updatePersonContactInformationResult",
+        &UPDATE_CONTACT_RESULT,
+    )
+    .one()],
+);
+
+/// The answer of UpdatePersonContactInformationUnrestricted. Its element begins with a capital in
+/// the official 4.0 schema. That of 3.1 was not seen; it is spelled the same way here, since 4.0
+/// says that it only moved to the new core types.
+pub static UPDATE_CONTACT_UNRESTRICTED_RESPONSE: ComplexType = complex(
+    "UpdatePersonContactInformationUnrestrictedResponseType",
+    &[group(
+        "UpdatePersonContactInformationUnrestrictedResult",
+        &UPDATE_CONTACT_RESULT,
+    )
+    .one()],
+);
+
+/// The request of UpdatePerson. In version 3 `addressAbroad` came with 3.3.
+pub static UPDATE_PERSON: ComplexType = closed_in_v3(complex(
+    "UpdatePersonType",
+    &[
+        group("actor", &ACTOR).one(),
+        group("personId", &IDENTITY),
+        value("gender", &CODED_VALUE),
+        value("versionToUpdate", &TIMESTAMP),
+        group("name", &NAME),
+        group("birth", &BIRTH),
+        group("relationship", &RELATIONSHIP).many(),
+        group("givenAddress", &RESIDENTIAL_ADDRESS),
+        group("deregistration", &DEREGISTRATION),
+        group("administrativeInformation", &ADMINISTRATIVE_INFORMATION),
+        group("confirmedIdentity", &CONFIRMED_IDENTITY).many(),
+        group("addressAbroad", &ADDRESS_ABROAD).extension(Extension::E33),
+    ],
+));
+
+/// The answer of UpdatePerson.
+pub static UPDATE_PERSON_RESPONSE: ComplexType = complex(
+    "UpdatePersonResponseType",
+    &[group("updatePersonResult", &UPDATE_PERSON_RESULT).one()],
+);
+
+/// The request of LinkPersonIdentity.
+pub static LINK: ComplexType = complex(
+    "LinkPersonIdentityType",
+    &[
+        group("actor", &ACTOR).one(),
+        group("fromIdentity", &IDENTITY).one(),
+        group("toIdentity", &IDENTITY).one(),
+    ],
+);
+
+/// The request of UnlinkPersonIdentity.
+pub static UNLINK: ComplexType = complex(
+    "UnlinkPersonIdentityType",
+    &[
+        group("actor", &ACTOR).one(),
+        group("unlinkFromIdentity", &IDENTITY).one(),
+        group("unlinkIdentity", &IDENTITY).one(),
+    ],
+);
+
+static RESULT_ROWS: &[Row] = &[group("result", &RESULT).one()];
+
+/// The answer of LinkPersonIdentity.
+pub static LINK_RESPONSE: ComplexType = complex("LinkPersonIdentityResponseType", RESULT_ROWS);
+
+/// The answer of UnlinkPersonIdentity.
+pub static UNLINK_RESPONSE: ComplexType = complex("UnlinkPersonIdentityResponseType", RESULT_ROWS);

@@ -11,7 +11,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesStart, Event};
 
-use super::message::{Message, Node, Space};
+use super::plan::{Node, Plan, Space};
 use crate::base::limits;
 use crate::person::schema::Kind;
 use crate::person::value::{Value, ValueError};
@@ -189,7 +189,7 @@ fn declared_encoding(text: &str) -> Option<&str> {
 /// go to `sink`.
 pub fn read<'x>(
     text: &'x str,
-    message: &Message,
+    plan: &Plan,
     names: Names<'_>,
     logical_address: &str,
     sink: &mut impl Sink<'x>,
@@ -202,7 +202,7 @@ pub fn read<'x>(
         depth: 0,
         pending_end: false,
     };
-    parser.envelope(message, logical_address, sink)
+    parser.envelope(plan, logical_address, sink)
 }
 
 /// A namespace, as far as the reader tells them apart.
@@ -252,7 +252,7 @@ struct Parser<'x, 't> {
 impl<'x> Parser<'x, '_> {
     fn envelope(
         &mut self,
-        message: &Message,
+        plan: &Plan,
         logical_address: &str,
         sink: &mut impl Sink<'x>,
     ) -> Result<(), RequestError> {
@@ -279,11 +279,11 @@ impl<'x> Parser<'x, '_> {
             Some(true) => {}
         }
         let root = self.start()?.ok_or(RequestError::WrongOperation)?;
-        if root.namespace != Namespace::Responder || root.local != message.node(0).name {
+        if root.namespace != Namespace::Responder || root.local != plan.node(0).name {
             return Err(RequestError::WrongOperation);
         }
-        self.allow_no_attributes(&root, message.node(0).name)?;
-        self.group(message, 0, sink)?;
+        self.allow_no_attributes(&root, plan.node(0).name)?;
+        self.group(plan, 0, sink)?;
         self.end_of("Body")?;
         // SOAP 1.1 tolerates elements after the body; the basic profile does not.
         self.end_of("Envelope")?;
@@ -326,11 +326,11 @@ impl<'x> Parser<'x, '_> {
     /// Reads the children of the node at `place`, and its end.
     fn group(
         &mut self,
-        message: &Message,
+        plan: &Plan,
         place: usize,
         sink: &mut impl Sink<'x>,
     ) -> Result<(), RequestError> {
-        let group = message.node(place);
+        let group = plan.node(place);
         let unexpected = |expected| RequestError::Unexpected {
             inside: group.name,
             expected,
@@ -351,7 +351,7 @@ impl<'x> Parser<'x, '_> {
             };
             // Go on to the child that fits, past those that may be missing or have come.
             while next < group.children.end {
-                let child = message.node(next);
+                let child = plan.node(next);
                 let fits = start.as_ref().is_some_and(|start| is_child(child, start));
                 if fits && (count == 0 || child.occurs.repeats()) {
                     break;
@@ -367,11 +367,11 @@ impl<'x> Parser<'x, '_> {
                 return Ok(());
             };
             if next < group.children.end {
-                let child = message.node(next);
+                let child = plan.node(next);
                 count += 1;
                 self.allow_no_attributes(&start, child.name)?;
                 if child.kind == Kind::Group {
-                    self.group(message, next, sink)?;
+                    self.group(plan, next, sink)?;
                 } else {
                     let text = self.value(child.name)?;
                     Value::check_as(child.kind, child.facet, &text).map_err(|why| {

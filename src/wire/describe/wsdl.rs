@@ -1,0 +1,121 @@
+//! The WSDL of an endpoint: one operation with a logical address in its SOAP header, and no
+//! declared faults. The structure and every prefix are those of the official files.
+
+use super::super::contract::{Endpoint, Message, REGISTRY_NAMESPACE};
+use super::element::{Element, element};
+use super::{Document, Links};
+
+const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
+const SOAP: &str = "http://schemas.xmlsoap.org/wsdl/soap/";
+const SOAP_OVER_HTTP: &str = "http://schemas.xmlsoap.org/soap/http";
+
+/// The address in a package: there is no service yet.
+pub(super) const NO_ADDRESS: &str = "http://tempuri.org";
+
+pub(super) fn file(endpoint: &Endpoint, links: Links, address: &str) -> Element {
+    let contract = endpoint.contract;
+    element("wsdl:definitions")
+        .with("xmlns:wsdl", WSDL)
+        .with("xmlns:soap", SOAP)
+        .with("xmlns:xs", super::xsd::XML_SCHEMA)
+        .with("xmlns:tjsr", endpoint.responder_namespace())
+        .with("xmlns:itr", REGISTRY_NAMESPACE)
+        .with("xmlns:tns", endpoint.wsdl_namespace())
+        .with("name", format!("{contract}Interaction"))
+        .with("targetNamespace", endpoint.wsdl_namespace())
+        .holding(types(endpoint, links))
+        .holding(message(&format!("{contract}Request")).holding_all([
+            part("LogicalAddress", "itr:LogicalAddress".to_owned()),
+            parameters(endpoint, Message::Request),
+        ]))
+        .holding(
+            message(&format!("{contract}Response"))
+                .holding(parameters(endpoint, Message::Response)),
+        )
+        .holding(port_type(contract))
+        .holding(binding(endpoint))
+        .holding(service(contract, address))
+}
+
+fn types(endpoint: &Endpoint, links: Links) -> Element {
+    let import = |namespace: String, target| {
+        element("xs:import")
+            .with("namespace", namespace)
+            .with("schemaLocation", links.relative_to_wsdl(target))
+    };
+    element("wsdl:types").holding(
+        element("xs:schema")
+            .with("targetNamespace", endpoint.wsdl_namespace())
+            .holding(import(
+                endpoint.responder_namespace(),
+                Document::Responder(endpoint),
+            ))
+            .holding(import(REGISTRY_NAMESPACE.to_owned(), Document::Registry)),
+    )
+}
+
+fn message(name: &str) -> Element {
+    element("wsdl:message").with("name", name)
+}
+
+fn part(name: &str, of: String) -> Element {
+    element("wsdl:part").with("name", name).with("element", of)
+}
+
+fn parameters(endpoint: &Endpoint, message: Message) -> Element {
+    part("parameters", format!("tjsr:{}", endpoint.element(message)))
+}
+
+fn port_type(contract: &str) -> Element {
+    let message = |name, suffix| element(name).with("message", format!("tns:{contract}{suffix}"));
+    element("wsdl:portType")
+        .with("name", format!("{contract}ResponderInterface"))
+        .holding(
+            element("wsdl:operation")
+                .with("name", contract)
+                .holding(message("wsdl:input", "Request"))
+                .holding(message("wsdl:output", "Response")),
+        )
+}
+
+fn binding(endpoint: &Endpoint) -> Element {
+    let contract = endpoint.contract;
+    let literal = |name| element(name).with("use", "literal");
+    let input = element("wsdl:input")
+        .holding(
+            literal("soap:header")
+                .with("message", format!("tns:{contract}Request"))
+                .with("part", "LogicalAddress"),
+        )
+        .holding(literal("soap:body").with("parts", "parameters"));
+    element("wsdl:binding")
+        .with("name", format!("{contract}ResponderBinding"))
+        .with("type", format!("tns:{contract}ResponderInterface"))
+        .holding(
+            element("soap:binding")
+                .with("style", "document")
+                .with("transport", SOAP_OVER_HTTP),
+        )
+        .holding(
+            element("wsdl:operation")
+                .with("name", contract)
+                .holding(
+                    element("soap:operation")
+                        .with("soapAction", endpoint.soap_action())
+                        .with("style", "document"),
+                )
+                .holding(input)
+                .holding(element("wsdl:output").holding(literal("soap:body"))),
+        )
+}
+
+fn service(contract: &str, address: &str) -> Element {
+    element("wsdl:service")
+        .with("name", format!("{contract}ResponderService"))
+        .holding(
+            element("wsdl:port")
+                .with("name", format!("{contract}ResponderPort"))
+                .with("binding", format!("tns:{contract}ResponderBinding"))
+                .holding(element("soap:address").with("location", address)),
+        )
+}
