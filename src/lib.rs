@@ -1,3 +1,4 @@
 //! tour
 pub mod base;
 pub mod person;
+pub mod store;
