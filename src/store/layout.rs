@@ -292,6 +292,7 @@ impl Header {
     }
 
     /// One section's place.
+    #[inline]
     pub fn extent(&self, section: Section) -> Extent {
         let [records, ends, formats, sources, identities] = self.sections;
         match section {

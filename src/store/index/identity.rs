@@ -141,8 +141,9 @@ impl<'a> IdentityIndex<'a> {
     }
 }
 
-/// The ends of a bucket whose fingerprint matches. All are compared at once: the loop over a fixed
-/// number of bytes compiles to one vector comparison.
+/// The ends of a bucket whose fingerprint matches. The loop runs over more bytes than there are
+/// slots, and a fixed number of them, because that is what the compiler turns into vector
+/// comparisons; what lies beyond the used slots is masked away.
 #[inline]
 fn candidates(bucket: &Bucket, fingerprint: u8) -> impl Iterator<Item = u64> + '_ {
     let mut matching = 0_u16;
