@@ -2,6 +2,8 @@
 pub mod base;
 pub mod cli;
 pub mod person;
+pub mod query;
 pub mod register;
+pub mod serve;
 pub mod store;
 pub mod wire;

@@ -92,6 +92,31 @@ impl<'a> RecordRef<'a> {
         Shield::from_bits(self.0.shields & 0xf)
     }
 
+    /// The main identity of the chain it belongs to; `None` when that is itself.
+    #[inline]
+    pub fn main_identity(self) -> Result<Option<Identity>, Damaged> {
+        const PRIMARY: Field = Field::at("primaryIdentity");
+        const LINKED: Field = Field::at("linkedIdentity");
+        const LINKED_ID: Field = Field::at("linkedIdentity/referredPersonalIdentity");
+        const LINKED_PRIMARY: Field = Field::at("linkedIdentity/primaryIdentity");
+        let mut bytes = self.fields();
+        let mut last = None;
+        while !bytes.is_empty() {
+            match next_token(&mut bytes)? {
+                Token::Value(PRIMARY, ValueRef::Boolean(true)) => return Ok(None),
+                Token::Value(LINKED_ID, ValueRef::Identity(id)) => last = Some(id),
+                Token::Value(LINKED_PRIMARY, ValueRef::Boolean(true)) => return Ok(last),
+                Token::Value(field, _) | Token::Entry(field)
+                    if field > LINKED && !LINKED.contains(field) =>
+                {
+                    return Ok(None);
+                }
+                Token::Value(..) | Token::Entry(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
     #[inline]
     pub(super) fn fields(self) -> &'a [u8] {
         &self.0.fields

@@ -5,7 +5,9 @@
 
 pub mod contract;
 pub mod describe;
+pub mod fault;
 pub mod message;
 pub mod plan;
 pub mod render;
 pub mod request;
+pub mod soap;

@@ -154,34 +154,30 @@ impl RecordWriter {
     /// Writes what `view` shows, without an element around it.
     #[inline]
     pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
-        let mut writing = Writing {
-            pieces: &self.pieces,
-            identities: &self.identities,
-            out,
-        };
-        view.walk(&self.fields, &mut writing)
+        let identities = &self.identities;
+        let mut writing = Writing { pieces: &self.pieces, identities, out, damaged: false };
+        view.walk(&self.fields, &mut writing)?;
+        if writing.damaged { Err(Damaged) } else { Ok(()) }
     }
 
     /// Writes root and extension of an identity, without an element around them.
     #[inline]
-    pub fn write_identity(&self, identity: Identity, out: &mut Buffer) {
-        self.identities.write(identity, out);
+    pub fn write_identity(&self, identity: Identity, out: &mut Buffer) -> Result<(), Damaged> {
+        self.identities.write(identity, out)
     }
 }
 
 impl Identities {
     #[inline]
-    fn write(&self, identity: Identity, out: &mut Buffer) {
+    fn write(&self, identity: Identity, out: &mut Buffer) -> Result<(), Damaged> {
         let number = (identity.key() >> 56) as u8;
-        let root = self.roots.iter().find(|(format, _)| *format == number);
-        // A key of a format that is not in the table cannot come out of a register opened with
-        // this table; it would be written as an empty identity rather than as somebody else's.
-        if let Some(((_, root), text)) = root.zip(self.formats.text(identity)) {
-            out.make_room(root.len() + text.as_bytes().len() + IDENTITY_END.len());
-            out.put(root);
-            out.put(text.as_bytes());
-            out.put(IDENTITY_END);
-        }
+        let (_, root) = self.roots.iter().find(|(format, _)| *format == number).ok_or(Damaged)?;
+        let text = self.formats.text(identity).ok_or(Damaged)?;
+        out.make_room(root.len() + text.as_bytes().len() + IDENTITY_END.len());
+        out.put(root);
+        out.put(text.as_bytes());
+        out.put(IDENTITY_END);
+        Ok(())
     }
 }
 
@@ -219,6 +215,8 @@ struct Writing<'w> {
     pieces: &'w [Piece; 256],
     identities: &'w Identities,
     out: &'w mut Buffer,
+    /// An identity that no format of the table explains was met.
+    damaged: bool,
 }
 
 impl Visitor for Writing<'_> {
@@ -258,7 +256,9 @@ impl Visitor for Writing<'_> {
             ValueRef::PartialDate(date) => put_partial_date(date, out),
             ValueRef::DateTime(at) => out.put(&at.written()),
             ValueRef::Timestamp(at) => out.put(&at.written()),
-            ValueRef::Identity(identity) => self.identities.write(identity, out),
+            ValueRef::Identity(identity) => {
+                self.damaged |= self.identities.write(identity, out).is_err();
+            }
         }
         out.make_room(0);
         out.put_tag(&piece.close);

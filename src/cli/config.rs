@@ -1,0 +1,221 @@
+//! The configuration: one tree, read once. Defaults, then the file, then the environment
+//! (`PU_LISTEN`, `PU_LIMITS__BODY_BYTES`), then flags. Unknown keys are refused.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::base::limits;
+use crate::person::format::{FormatError, FormatRow};
+use crate::person::identity::Formats;
+use crate::person::view::PopulationRecordRule;
+use crate::serve::listen::Listening;
+use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
+
+/// Everything an operator may set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen. Plain HTTP: loopback only.
+    pub listen: SocketAddr,
+    /// Threads that serve; 0 for one per core.
+    pub threads: usize,
+    /// The logical address that requests must carry.
+    pub logical_address: String,
+    /// Whether the snapshot is checked in full before the first answer.
+    pub verify_on_start: bool,
+    /// What protection hides.
+    pub protection: Protection,
+    /// Ceilings.
+    pub limits: Limits,
+    /// The log.
+    pub log: Log,
+    /// Identity formats beside the built-in ones.
+    pub identity_formats: Vec<FormatRow>,
+}
+
+/// `[protection]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protection {
+    /// What restricted contracts show of a person with skyddad folkbokföring: `name-and-number`
+    /// (the service terms) or `profile-1` (the contract description).
+    pub population_record: PopulationRecordRule,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of one request body.
+    pub body_bytes: usize,
+    /// Open connections per thread.
+    pub connections_per_thread: usize,
+    /// Seconds for the head of a request.
+    pub header_seconds: u64,
+    /// Seconds for the body of a request.
+    pub body_seconds: u64,
+    /// Seconds a shutdown waits for open requests.
+    pub drain_seconds: u64,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `json`, one object a line, or `text`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `pu=debug`.
+    pub level: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For machines.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("snapshots"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            threads: 0,
+            logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
+            verify_on_start: true,
+            protection: Protection::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+            identity_formats: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: limits::BODY_BYTES,
+            connections_per_thread: limits::CONNECTIONS_PER_THREAD,
+            header_seconds: limits::HEADER_SECONDS,
+            body_seconds: limits::BODY_SECONDS,
+            drain_seconds: limits::DRAIN_SECONDS,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: "info".to_owned() }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A key or value is wrong.
+    #[error("configuration: {0}")]
+    Wrong(Box<figment::Error>),
+    /// An identity format is wrong.
+    #[error("configuration: {0}")]
+    Format(#[from] FormatError),
+}
+
+impl Config {
+    /// Reads the configuration: defaults, `file`, environment.
+    pub fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::File { path: path.to_path_buf(), source })?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed("PU_").split("__"))
+            .extract()
+            .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
+        config.formats()?;
+        Ok(config)
+    }
+
+    /// The identity formats in use.
+    pub fn formats(&self) -> Result<Formats, ConfigError> {
+        Ok(Formats::with(&self.identity_formats)?)
+    }
+
+    /// How to listen.
+    pub const fn listening(&self) -> Listening {
+        Listening {
+            address: self.listen,
+            threads: self.threads,
+            connections_per_thread: self.limits.connections_per_thread,
+            header_seconds: self.limits.header_seconds,
+            drain_seconds: self.limits.drain_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pu.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::read(Some(&path))
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names() {
+        let config = read("listen = \"127.0.0.1:9000\"\n[limits]\nbody_bytes = 4096\n").unwrap();
+        assert_eq!(config.listen.port(), 9000);
+        assert_eq!(config.limits, Limits { body_bytes: 4096, ..Limits::default() });
+        assert_eq!(config.logical_address, LOGICAL_ADDRESS_NATIONAL);
+        let rule = read("[protection]\npopulation_record = \"profile-1\"\n").unwrap();
+        assert_eq!(rule.protection.population_record, PopulationRecordRule::Profile1);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_values_are_refused_by_name() {
+        for (text, named) in [
+            ("lissen = \"x\"", "lissen"),
+            ("[limits]\nbody = 1", "body"),
+            ("listen = \"nowhere\"", "listen"),
+            ("[protection]\npopulation_record = \"all\"", "population_record"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_takes_a_built_in_number_is_refused() {
+        let text = "[[identity_formats]]\nnumber = 1\nroot = \"1.2\"\nshort_name = \"X\"\nname = \"x\"\npattern = \"[0-9]{3}\"\n";
+        assert!(matches!(read(text), Err(ConfigError::Format(_))));
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let config = Config::default();
+        let printed = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(read(&printed).unwrap(), config);
+    }
+}

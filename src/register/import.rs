@@ -1,0 +1,241 @@
+//! Posts and exchanged persons into a register that stands still: each is applied to the newest
+//! record of its person, chains are settled once at the end, and a new snapshot is written. Either
+//! the whole run becomes the register's next state, or nothing changes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::time::Moment;
+use crate::person::edit::Person;
+use crate::person::field::{Field, schema_hash};
+use crate::person::identity::{Formats, Identity};
+use crate::person::record::{Damaged, EncodeError, RecordRef};
+use crate::person::value::Value;
+use crate::store::build::{BuildError, Builder};
+use crate::store::ledger::{AppliedFile, Ledger};
+use crate::store::snapshot::Snapshot;
+use crate::store::state::formats_to_bytes;
+use crate::store::write::About;
+
+use super::merge::{self, Outcome};
+use super::post::Post;
+use super::{chain, supplement};
+
+/// Why a run fails as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The snapshot could not be read or written.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A record of the register is damaged.
+    #[error("a record of the register is damaged; run `pu snapshot verify`")]
+    Damaged,
+    /// The ledger in the snapshot cannot be read or written.
+    #[error("the register's list of applied files cannot be read or written")]
+    Ledger(#[source] serde_json::Error),
+    /// More identities in one chain than can be one person's.
+    #[error("a chain of more than {MOST_MEMBERS} linked identities")]
+    EndlessChain,
+}
+
+/// What became of one entry of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// The register changed.
+    Changed,
+    /// Nothing to do: not newer than what is there.
+    NotNewer,
+    /// Nothing to do: it says what is there already.
+    Unchanged,
+    /// The resulting record would not be valid.
+    Rejected(EncodeError),
+}
+
+/// Identities in one chain: a guard against references that run wild.
+const MOST_MEMBERS: usize = 500;
+
+const VERSION: Field = Field::at("version");
+const TEST_INDICATOR: Field = Field::at("testIndicator");
+
+/// A run.
+pub struct Import<'f> {
+    builder: Builder,
+    formats: &'f Formats,
+    at: Moment,
+    is_test: Box<dyn Fn(Identity) -> bool + 'f>,
+    ledger: Ledger,
+    /// Who waits for an identity that is not there.
+    waiting: BTreeMap<u64, BTreeSet<u64>>,
+    /// Whose chains must be settled.
+    touched: BTreeSet<u64>,
+    applied: u64,
+}
+
+impl<'f> Import<'f> {
+    /// Begins a run on top of `base`, or of nothing, in the data folder `folder`. Everything it
+    /// writes carries the moment `at`; `is_test` tells test identities.
+    pub fn new(
+        folder: &Path,
+        base: Option<Arc<Snapshot>>,
+        formats: &'f Formats,
+        at: Moment,
+        is_test: impl Fn(Identity) -> bool + 'f,
+    ) -> Result<Self, ImportError> {
+        let sources = base.as_ref().map_or(&[][..], |base| base.sources());
+        let ledger = Ledger::from_bytes(sources).map_err(ImportError::Ledger)?;
+        let mut waiting: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for &(missing, waits) in &ledger.waiting {
+            waiting.entry(missing).or_default().insert(waits);
+        }
+        Ok(Self {
+            builder: Builder::new(folder, base)?,
+            formats,
+            at,
+            is_test: Box::new(is_test),
+            ledger,
+            waiting,
+            touched: BTreeSet::new(),
+            applied: 0,
+        })
+    }
+
+    /// The register's memory of applied files.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Applies a post from Skatteverket.
+    pub fn post(&mut self, post: &Post) -> Result<Applied, ImportError> {
+        let current = self.person(post.subject)?;
+        match merge::apply(post, current.as_ref(), self.formats, &self.at) {
+            Outcome::NotNewer => Ok(Applied::NotNewer),
+            Outcome::Unchanged => Ok(Applied::Unchanged),
+            Outcome::Applied(person) => self.keep(current.as_ref(), *person),
+        }
+    }
+
+    /// Applies a person from an exchange file.
+    pub fn exchanged(&mut self, person: Person) -> Result<Applied, ImportError> {
+        let current = self.person(person.identity())?;
+        match supplement::apply(person, current.as_ref(), &self.at) {
+            Some(person) => self.keep(current.as_ref(), person),
+            None => Ok(Applied::NotNewer),
+        }
+    }
+
+    /// Notes that a file was applied as a whole.
+    pub fn note_file(&mut self, content: String, entries: u64) {
+        let at = String::from_utf8_lossy(&self.at.date_time.written()).into_owned();
+        self.ledger.note(AppliedFile { content, at, entries });
+    }
+
+    /// Settles the chains and writes the snapshot. Answers its path, or `None` when nothing
+    /// changed. `progress` hears how many records are written.
+    pub fn finish(mut self, progress: impl FnMut(u64)) -> Result<Option<PathBuf>, ImportError> {
+        self.settle_chains()?;
+        if self.builder.changed() == 0 && self.builder.base().is_some() {
+            return Ok(None);
+        }
+        self.ledger.waiting = self
+            .waiting
+            .iter()
+            .flat_map(|(&missing, all)| all.iter().map(move |&waits| (missing, waits)))
+            .collect();
+        let before = self.builder.base().map_or(0, |base| base.sequence());
+        let about = About {
+            schema_hash: schema_hash(),
+            sequence: before + self.applied.max(1),
+            created: self.at.date_time,
+        };
+        let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;
+        let formats = formats_to_bytes(self.formats);
+        Ok(Some(self.builder.finish(about, &formats, &ledger, progress)?))
+    }
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, ImportError> {
+        let Some(bytes) = self.builder.get(identity)? else { return Ok(None) };
+        RecordRef::open(&bytes)
+            .and_then(Person::from_record)
+            .map(Some)
+            .map_err(|Damaged| ImportError::Damaged)
+    }
+
+    fn keep(
+        &mut self,
+        before: Option<&Person>,
+        mut person: Person,
+    ) -> Result<Applied, ImportError> {
+        let identity = person.identity();
+        if (self.is_test)(identity) {
+            person.set(TEST_INDICATOR, Value::Boolean(true));
+        }
+        let record = match person.to_record() {
+            Ok(record) => record,
+            Err(invalid) => return Ok(Applied::Rejected(invalid)),
+        };
+        self.builder.put(&record)?;
+        self.applied += 1;
+        let linked = !chain::neighbours(&person).is_empty()
+            || before.is_some_and(|before| !chain::neighbours(before).is_empty());
+        if linked {
+            self.touched.insert(identity.key());
+        }
+        // Those who pointed here before there was a record.
+        if before.is_none()
+            && let Some(waiting) = self.waiting.remove(&identity.key())
+        {
+            self.touched.extend(waiting);
+        }
+        Ok(Applied::Changed)
+    }
+
+    fn settle_chains(&mut self) -> Result<(), ImportError> {
+        let mut settled = BTreeSet::new();
+        while let Some(key) = self.touched.pop_first() {
+            if settled.contains(&key) {
+                continue;
+            }
+            let mut members = self.chain_around(Identity::from_key(key))?;
+            settled.extend(members.iter().map(|member| member.identity().key()));
+            for place in chain::settle(&mut members) {
+                let member = &mut members[place];
+                let version = member.value(VERSION).and_then(Value::as_timestamp);
+                if version.is_none_or(|version| version < self.at.timestamp) {
+                    merge::touch(member, &self.at);
+                }
+                // It was valid before its links were settled, and links are always valid.
+                let record = member.to_record().map_err(|_| ImportError::Damaged)?;
+                self.builder.put(&record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The person and everyone reachable by links and references. Who is pointed at and not there
+    /// is noted as waited for.
+    fn chain_around(&mut self, identity: Identity) -> Result<Vec<Person>, ImportError> {
+        let mut members: Vec<Person> = Vec::new();
+        let mut queue = VecDeque::from([(identity, identity)]);
+        let mut seen = BTreeSet::from([identity]);
+        while let Some((identity, pointed_from)) = queue.pop_front() {
+            match self.person(identity)? {
+                Some(person) => {
+                    for neighbour in chain::neighbours(&person) {
+                        if seen.insert(neighbour) {
+                            queue.push_back((neighbour, identity));
+                        }
+                    }
+                    members.push(person);
+                }
+                None => {
+                    self.waiting.entry(identity.key()).or_default().insert(pointed_from.key());
+                }
+            }
+            if members.len() > MOST_MEMBERS {
+                return Err(ImportError::EndlessChain);
+            }
+        }
+        Ok(members)
+    }
+}

@@ -1,0 +1,82 @@
+//! One exchanged person applied to one person: a whole record, as an export writes it, or a
+//! supplement that carries what Navet cannot.
+//!
+//! A line with Skatteverket's bookkeeping, or of a reserve identity, is a whole record. Any other
+//! line of a PNR or SNR is a supplement: the groups it holds take the place of the register's, and
+//! what it does not hold stays.
+
+use crate::base::time::Moment;
+use crate::person::edit::Person;
+use crate::person::field::Field;
+use crate::person::value::Value;
+
+use super::merge::touch;
+
+const VERSION: Field = Field::at("version");
+const BOOKKEEPING: Field = Field::at("populationRegistrationRecord");
+
+/// What a supplement may carry: what neither Navet nor the register itself says.
+const SUPPLEMENT: [Field; 5] = [
+    Field::at("contactInformation"),
+    Field::at("contactPerson"),
+    Field::at("updatePersonContactInformationActor"),
+    Field::at("optoutPaperNotification"),
+    Field::at("linkedIdentity"),
+];
+
+/// The person as it is from now on; `None` when the line is not newer than what is there.
+pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Person> {
+    let version = |person: &Person| person.value(VERSION).and_then(Value::as_timestamp);
+    let whole = line.identity().is_reserve() || line.group(BOOKKEEPING).is_some();
+    let mut person = match current {
+        Some(current) if !whole => {
+            let mut person = current.clone();
+            SUPPLEMENT.iter().for_each(|&field| person.copy_from(&line, field));
+            if person == *current {
+                return None;
+            }
+            person
+        }
+        Some(current) if version(&line).is_some() && version(&line) <= version(current) => {
+            return None;
+        }
+        Some(current) if same_but_version(&line, current) => return None,
+        _ => {
+            let mut person = line;
+            person.inherited = current.map_or(person.inherited, |current| current.inherited);
+            if version(&person).is_some() {
+                return Some(person);
+            }
+            if let Some(last) = current.and_then(|current| current.value(VERSION)) {
+                person.set(VERSION, last.clone());
+            }
+            person
+        }
+    };
+    touch(&mut person, at);
+    Some(person)
+}
+
+/// Whether a line without a version says nothing new. The lists of linked identities are settled
+/// by the register, so the line's own need not be complete.
+fn same_but_version(line: &Person, current: &Person) -> bool {
+    const SETTLED: [Field; 3] =
+        [VERSION, Field::at("linkedIdentity"), Field::at("primaryIdentity")];
+    let bare = |person: &Person| {
+        let mut person = person.clone();
+        SETTLED.iter().for_each(|&field| person.clear(field));
+        person.clear(Field::at("testIndicator"));
+        person.inherited = crate::person::view::Shield::NONE;
+        person
+    };
+    let links = |person: &Person| {
+        let link = Field::at("linkedIdentity/link");
+        let id = Field::at("linkedIdentity/referredPersonalIdentity");
+        person
+            .entries(Field::at("linkedIdentity"))
+            .filter(|entry| entry.text(link) == Some("to"))
+            .filter_map(|entry| entry.value(id)?.as_identity())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    bare(line) == bare(current) && links(line) == links(current)
+}

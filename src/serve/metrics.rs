@@ -1,0 +1,150 @@
+//! Counters for Prometheus. Handles are made once; labels are contracts and outcomes, never a
+//! person.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::wire::contract::ENDPOINTS;
+use crate::wire::soap::Answered;
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Answered.
+    Answered,
+    /// Refused by a fault that blames the request.
+    ClientFault,
+    /// Failed by a fault that blames the service.
+    ServerFault,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Answered, Self::ClientFault, Self::ServerFault];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::ClientFault => "client_fault",
+            Self::ServerFault => "server_fault",
+        }
+    }
+}
+
+/// Every counter of the service.
+pub struct Metrics {
+    requests: Vec<[Counter; Outcome::ALL.len()]>,
+    seconds: Vec<Histogram>,
+    identities: Counter,
+    records: Counter,
+    /// Answers by plain HTTP status, for what is not SOAP.
+    http_refusals: Counter,
+    connections: Gauge,
+    persons: Gauge,
+    sequence: Gauge,
+    handle: PrometheusHandle,
+}
+
+/// Upper bounds in seconds: from what the engine needs to what the service level allows.
+const SECONDS: [f64; 14] = [
+    0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
+    0.1, 1.0, 10.0,
+];
+
+impl Metrics {
+    /// Makes the counters and installs the recorder they live in. A second call in one process
+    /// makes counters of a recorder of its own.
+    pub fn install() -> Self {
+        let seconds = Matcher::Full("pu_request_seconds".to_owned());
+        let builder = PrometheusBuilder::new();
+        // The bounds are never empty, which is the only thing the builder refuses.
+        let builder =
+            builder.set_buckets_for_metric(seconds, &SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || Self::made(handle))
+    }
+
+    fn made(handle: PrometheusHandle) -> Self {
+        metrics::describe_counter!("pu_requests_total", "Requests to a contract, by outcome");
+        metrics::describe_histogram!("pu_request_seconds", "From the whole body to the answer");
+        metrics::describe_counter!("pu_identities_total", "Identities asked for");
+        metrics::describe_counter!("pu_records_total", "Records in answers");
+        metrics::describe_counter!("pu_http_refusals_total", "Requests that were not SOAP");
+        metrics::describe_gauge!("pu_connections", "Open connections");
+        metrics::describe_gauge!("pu_persons", "Records in the snapshot");
+        metrics::describe_gauge!("pu_sequence", "Number of the last change served");
+        let labels = |endpoint: &crate::wire::contract::Endpoint| {
+            [("contract", endpoint.contract.to_owned()), ("major", endpoint.major.to_string())]
+        };
+        Self {
+            requests: ENDPOINTS
+                .iter()
+                .map(|endpoint| {
+                    Outcome::ALL.map(|outcome| {
+                        let [contract, major] = labels(endpoint);
+                        let outcome = ("outcome", outcome.label().to_owned());
+                        counter!("pu_requests_total", &[contract, major, outcome])
+                    })
+                })
+                .collect(),
+            seconds: ENDPOINTS
+                .iter()
+                .map(|endpoint| histogram!("pu_request_seconds", &labels(endpoint)))
+                .collect(),
+            identities: counter!("pu_identities_total"),
+            records: counter!("pu_records_total"),
+            http_refusals: counter!("pu_http_refusals_total"),
+            connections: gauge!("pu_connections"),
+            persons: gauge!("pu_persons"),
+            sequence: gauge!("pu_sequence"),
+            handle,
+        }
+    }
+
+    /// Counts a request to an endpoint.
+    pub fn request(&self, endpoint: usize, outcome: Outcome, seconds: f64) {
+        if let Some(counters) = self.requests.get(endpoint) {
+            counters[outcome as usize].increment(1);
+        }
+        if let Some(histogram) = self.seconds.get(endpoint) {
+            histogram.record(seconds);
+        }
+    }
+
+    /// Counts what an answer holds.
+    pub fn answered(&self, answered: Answered) {
+        self.identities.increment(answered.asked as u64);
+        self.records.increment(answered.found as u64);
+    }
+
+    /// Counts a request that was refused before it was SOAP.
+    pub fn http_refusal(&self) {
+        self.http_refusals.increment(1);
+    }
+
+    /// A connection opened or closed.
+    pub fn connection(&self, opened: bool) {
+        if opened {
+            self.connections.increment(1.0);
+        } else {
+            self.connections.decrement(1.0);
+        }
+    }
+
+    /// What the state being served holds.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay below 2^53")]
+    pub fn serving(&self, persons: u64, sequence: u64) {
+        self.persons.set(persons as f64);
+        self.sequence.set(sequence as f64);
+    }
+
+    /// The text for Prometheus.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Gathers what histograms have collected; to be called now and then, so that they stay small.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}

@@ -1,0 +1,37 @@
+//! The front end: HTTP in, HTTP out.
+//!
+//! In: connections. Out: answers of the contracts, their descriptions, health and metrics. One
+//! current-thread runtime per core, each with its own listening socket; lookups run where the
+//! request was read. What can never happen here: personal data in a log line, metric or error page,
+//! or a listener outside loopback without TLS.
+
+pub mod listen;
+pub mod metrics;
+pub mod readiness;
+pub mod route;
+
+use std::sync::Arc;
+
+use crate::store::state::Store;
+use crate::wire::soap::Soap;
+
+use metrics::Metrics;
+use readiness::Readiness;
+
+/// What every request needs.
+pub struct App {
+    /// The register.
+    pub store: Arc<Store>,
+    /// The contracts, compiled.
+    pub soap: Soap,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Whether to answer yet, or still.
+    pub readiness: Readiness,
+    /// Bytes of one request body.
+    pub body_bytes: usize,
+    /// Seconds a body may take.
+    pub body_seconds: u64,
+    /// Contract descriptions that were asked for.
+    pub descriptions: route::Descriptions,
+}

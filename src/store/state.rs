@@ -1,0 +1,169 @@
+//! The state: one immutable point in time that a request pins and reads from, and the place where
+//! the newest one is published.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+
+use super::error::OpenError;
+use super::folder;
+use super::overlay::Overlay;
+use super::snapshot::Snapshot;
+use crate::person::field::schema_hash;
+use crate::person::format::FormatRow;
+use crate::person::identity::{Formats, Identity};
+use crate::person::record::{Damaged, RecordRef};
+
+/// Why a register cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The data folder cannot be read.
+    #[error("the data folder {path} cannot be read")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no snapshot in the folder.
+    #[error("there is no register in {0}: build one with `pu import` or `pu demo`")]
+    NoSnapshot(PathBuf),
+    /// The snapshot cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] OpenError),
+    /// The snapshot holds identities of formats that the configuration tells otherwise, or not.
+    #[error("{path} was written with another definition of the identity format {short_name}: configure it as it was")]
+    Format {
+        /// The snapshot.
+        path: PathBuf,
+        /// The format's short name.
+        short_name: String,
+    },
+    /// The snapshot's list of identity formats cannot be read.
+    #[error("{0}: the list of identity formats cannot be read")]
+    Formats(PathBuf),
+}
+
+/// One point in time: a snapshot and what changed since.
+pub struct State {
+    snapshot: Arc<Snapshot>,
+    overlay: Overlay,
+    sequence: u64,
+}
+
+impl State {
+    /// The state a snapshot holds by itself.
+    pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Self {
+        let sequence = snapshot.sequence();
+        Self { snapshot, overlay: Overlay::default(), sequence }
+    }
+
+    /// The state after changes on top of a snapshot.
+    pub fn with_overlay(snapshot: Arc<Snapshot>, overlay: Overlay, sequence: u64) -> Self {
+        Self { snapshot, overlay, sequence }
+    }
+
+    /// The number of the last change it holds.
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The snapshot below it.
+    pub const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Records that are newer than the snapshot.
+    pub fn overlay_len(&self) -> usize {
+        self.overlay.len()
+    }
+
+    /// The record of an identity.
+    #[inline]
+    pub fn record(&self, identity: Identity) -> Result<Option<RecordRef<'_>>, Damaged> {
+        let key = identity.key();
+        if let Some(bytes) = self.overlay.get(key) {
+            return RecordRef::open(bytes).map(Some);
+        }
+        // A candidate that is no record is damage, not a miss.
+        let damaged = Cell::new(false);
+        let is_it = |bytes| match RecordRef::open(bytes) {
+            Ok(record) => record.identity() == identity,
+            Err(Damaged) => {
+                damaged.set(true);
+                false
+            }
+        };
+        match self.snapshot.find(key, is_it) {
+            Some(bytes) => RecordRef::open(bytes).map(Some),
+            None if damaged.get() => Err(Damaged),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The register that is served: the newest state, swapped in whole.
+pub struct Store {
+    state: ArcSwap<State>,
+    /// Held while a new state is made and published, so that two makers cannot lose each other's.
+    publishing: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the newest snapshot in a data folder.
+    pub fn open(data: &Path, formats: &Formats) -> Result<Self, RegisterError> {
+        let snapshot = open_newest(data, formats)?
+            .ok_or_else(|| RegisterError::NoSnapshot(data.to_path_buf()))?;
+        Ok(Self::new(State::of_snapshot(Arc::new(snapshot))))
+    }
+
+    /// A store that begins with `state`.
+    pub fn new(state: State) -> Self {
+        Self { state: ArcSwap::from_pointee(state), publishing: Mutex::new(()) }
+    }
+
+    /// Pins the newest state. Never waits.
+    #[inline]
+    pub fn pin(&self) -> Guard<Arc<State>> {
+        self.state.load()
+    }
+
+    /// Publishes what `make` makes of the newest state. Readers that pinned an older one keep it.
+    pub fn publish<E>(&self, make: impl FnOnce(&State) -> Result<State, E>) -> Result<(), E> {
+        let _publishing = self.publishing.lock();
+        let next = make(&self.state.load())?;
+        self.state.store(Arc::new(next));
+        Ok(())
+    }
+}
+
+/// The newest snapshot in a data folder, checked against the identity formats in use; `None` when
+/// there is none.
+pub fn open_newest(data: &Path, formats: &Formats) -> Result<Option<Snapshot>, RegisterError> {
+    let newest = folder::newest(data)
+        .map_err(|source| RegisterError::Folder { path: data.to_path_buf(), source })?;
+    let Some(file) = newest else { return Ok(None) };
+    let snapshot = Snapshot::open(&file.path, schema_hash())?;
+    check_formats(&snapshot, formats)?;
+    Ok(Some(snapshot))
+}
+
+/// The identity formats as a snapshot keeps them.
+pub fn formats_to_bytes(formats: &Formats) -> Vec<u8> {
+    let rows: Vec<&FormatRow> = formats.rows().collect();
+    serde_json::to_vec(&rows).unwrap_or_default()
+}
+
+/// Keys in a snapshot mean what its own formats say: each must be in use, unchanged.
+fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterError> {
+    let path = || snapshot.path().to_path_buf();
+    let rows: Vec<FormatRow> = serde_json::from_slice(snapshot.formats())
+        .map_err(|_| RegisterError::Formats(path()))?;
+    match rows.into_iter().find(|row| !formats.rows().any(|other| other == row)) {
+        Some(row) => Err(RegisterError::Format { path: path(), short_name: row.short_name }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,305 @@
+//! The contracts at work: a request's bytes in, an answer's bytes out. Every endpoint is compiled
+//! from the tables once, when the service starts.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::contract::{
+    ENDPOINTS, Endpoint, Message, Operation, core_namespace, extension_namespace,
+};
+use super::fault::{Fault, Refusal};
+use super::plan::Plan;
+use super::render::{Buffer, RecordWriter, extension_prefix};
+use super::request::{self, Ignore, Names, RequestError, Sink};
+use crate::base::limits;
+use crate::person::identity::{Formats, Identity, IdentityError};
+use crate::person::record::Damaged;
+use crate::person::schema::{Core, Extension};
+use crate::person::view::{Grant, PopulationRecordRule, Profile};
+use crate::query::lookup::{Follow, lookup};
+use crate::store::state::State;
+
+/// The contracts, compiled.
+pub struct Soap {
+    services: Vec<Service>,
+    by_path: HashMap<String, usize>,
+    writers: [RecordWriter; Core::ALL.len()],
+    formats: Formats,
+    logical_address: String,
+    population_record: PopulationRecordRule,
+}
+
+/// One compiled endpoint.
+pub struct Service {
+    /// Its row in the table.
+    pub endpoint: &'static Endpoint,
+    soap_action: String,
+    responder: String,
+    request: Plan,
+    /// The answer up to its first element, and after its last.
+    head: Vec<u8>,
+    foot: Vec<u8>,
+}
+
+/// A request as it came in.
+#[derive(Clone, Copy)]
+pub struct Call<'b> {
+    /// The body.
+    pub body: &'b [u8],
+    /// The charset of the content type.
+    pub charset: Option<&'b str>,
+    /// The SOAPAction header, without quotation marks.
+    pub soap_action: Option<&'b str>,
+}
+
+/// What an answer holds, for metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// Identities asked for.
+    pub asked: usize,
+    /// Records in the answer.
+    pub found: usize,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The request could not be read.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The request is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The register is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+impl Soap {
+    /// Compiles every endpoint.
+    pub fn compile(
+        formats: &Formats,
+        logical_address: &str,
+        population_record: PopulationRecordRule,
+    ) -> Self {
+        let services: Vec<Service> = ENDPOINTS.iter().map(Service::compile).collect();
+        let paths = services.iter().map(|service| service.endpoint.path());
+        Self {
+            by_path: paths.zip(0..).collect(),
+            services,
+            writers: Core::ALL.map(|core| RecordWriter::compile(core, formats)),
+            formats: formats.clone(),
+            logical_address: logical_address.to_owned(),
+            population_record,
+        }
+    }
+
+    /// The endpoint at a path, with its number.
+    pub fn find(&self, path: &str) -> Option<(usize, &Service)> {
+        let number = *self.by_path.get(path)?;
+        self.services.get(number).map(|service| (number, service))
+    }
+
+    /// Every endpoint, in the order of their numbers.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// Answers a call from one state. On trouble, `out` holds nothing of use.
+    pub fn answer(
+        &self,
+        service: &Service,
+        state: &State,
+        call: Call<'_>,
+        out: &mut Buffer,
+    ) -> Result<Answered, Trouble> {
+        if call.soap_action.is_some_and(|it| !it.is_empty() && it != service.soap_action) {
+            return Err(RequestError::WrongOperation.into());
+        }
+        let text = request::decode(call.body, call.charset)?;
+        match service.endpoint.operation {
+            Operation::GetPersons => self.get_persons(service, state, &text, out),
+            _ => {
+                self.read(service, &text, &mut Ignore)?;
+                Err(Refusal::NotServed.into())
+            }
+        }
+    }
+
+    /// The fault that tells a caller of trouble; `log_id` names it in the log when it is ours.
+    pub fn fault(&self, trouble: &Trouble, log_id: uuid::Uuid) -> Fault {
+        match trouble {
+            Trouble::Request(error) => Fault::of_request(error, &self.logical_address),
+            Trouble::Refused(refusal) => Fault::from(*refusal),
+            Trouble::Damaged(Damaged) => Fault::technical(log_id),
+        }
+    }
+
+    fn read<'x>(
+        &self,
+        service: &Service,
+        text: &'x str,
+        sink: &mut impl Sink<'x>,
+    ) -> Result<(), RequestError> {
+        let core = service.endpoint.core;
+        let names = Names {
+            responder: &service.responder,
+            core: core.map(core_namespace),
+            extensions: core == Some(Core::V3),
+        };
+        request::read(text, &service.request, names, &self.logical_address, sink)
+    }
+
+    fn get_persons(
+        &self,
+        service: &Service,
+        state: &State,
+        text: &str,
+        out: &mut Buffer,
+    ) -> Result<Answered, Trouble> {
+        let mut wish = GetPersons::new(&service.request, &self.formats);
+        self.read(service, text, &mut wish)?;
+        let (profile, follow) = wish.checked()?;
+        let grant = if service.endpoint.unrestricted {
+            Grant::unrestricted(profile)
+        } else {
+            Grant::restricted(profile, self.population_record)
+        };
+        let writer = &self.writers[service.endpoint.rows_of() as usize];
+        let mut found = 0;
+        out.clear();
+        out.push(&service.head);
+        for &identity in &wish.identities {
+            out.push(b"<r:requestedPersonRecord><p:requestedPersonalIdentity>");
+            writer.write_identity(identity, out)?;
+            out.push(b"</p:requestedPersonalIdentity>");
+            if let Some(view) = lookup(state, identity, &grant, follow)? {
+                out.push(b"<p:personRecord>");
+                writer.write(&view, out)?;
+                out.push(b"</p:personRecord>");
+                found += 1;
+            }
+            out.push(b"</r:requestedPersonRecord>");
+        }
+        out.push(&service.foot);
+        Ok(Answered { asked: wish.identities.len(), found })
+    }
+}
+
+impl Service {
+    fn compile(endpoint: &'static Endpoint) -> Self {
+        let responder = endpoint.responder_namespace();
+        let answer = endpoint.element(Message::Response);
+        let mut namespaces = format!(" xmlns:r=\"{responder}\"");
+        if let Some(core) = endpoint.core {
+            namespaces += &format!(" xmlns:p=\"{}\"", core_namespace(core));
+        }
+        if endpoint.core == Some(Core::V3) {
+            for extension in Extension::ALL {
+                let (prefix, uri) = (extension_prefix(extension), extension_namespace(extension));
+                namespaces += &format!(" xmlns:{prefix}=\"{uri}\"");
+            }
+        }
+        Self {
+            endpoint,
+            soap_action: endpoint.soap_action(),
+            request: Plan::compile(endpoint.contract, endpoint.request, endpoint.core),
+            head: format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+                 <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\">\
+                 <soapenv:Body><r:{answer}{namespaces}>"
+            )
+            .into_bytes(),
+            foot: format!("</r:{answer}></soapenv:Body></soapenv:Envelope>").into_bytes(),
+            responder,
+        }
+    }
+}
+
+/// A GetPersonsForProfile request, as it is read.
+struct GetPersons<'x, 'f> {
+    places: Places,
+    formats: &'f Formats,
+    root: Cow<'x, str>,
+    extension: Cow<'x, str>,
+    profile: Option<Profile>,
+    follow: Follow,
+    identities: Vec<Identity>,
+    /// How many identities have been named, right or wrong.
+    named: usize,
+    refusal: Option<Refusal>,
+}
+
+struct Places {
+    identity: Option<usize>,
+    root: Option<usize>,
+    extension: Option<usize>,
+    profile: Option<usize>,
+    ignore_referred: Option<usize>,
+}
+
+impl<'f> GetPersons<'_, 'f> {
+    fn new(plan: &Plan, formats: &'f Formats) -> Self {
+        let places = Places {
+            identity: plan.at("personId"),
+            root: plan.at("personId/root"),
+            extension: plan.at("personId/extension"),
+            profile: plan.at("profile"),
+            ignore_referred: plan.at("ignoreReferredIdentity"),
+        };
+        Self {
+            places,
+            formats,
+            root: Cow::Borrowed(""),
+            extension: Cow::Borrowed(""),
+            profile: None,
+            follow: Follow::MainIdentity,
+            identities: Vec::with_capacity(4),
+            named: 0,
+            refusal: None,
+        }
+    }
+
+    fn checked(&self) -> Result<(Profile, Follow), Refusal> {
+        if self.named > limits::IDENTITIES_PER_REQUEST {
+            return Err(Refusal::TooManyIdentities);
+        }
+        let profile = self.profile.ok_or(Refusal::ReservedProfile)?;
+        self.refusal.map_or(Ok((profile, self.follow)), Err)
+    }
+}
+
+impl<'x> Sink<'x> for GetPersons<'x, '_> {
+    fn value(&mut self, place: usize, text: Cow<'x, str>) {
+        let place = Some(place);
+        if place == self.places.root {
+            self.root = text;
+        } else if place == self.places.extension {
+            self.extension = text;
+        } else if place == self.places.profile {
+            self.profile = Profile::parse(&text);
+        } else if place == self.places.ignore_referred
+            && matches!(text.trim(), "true" | "1")
+        {
+            self.follow = Follow::Nothing;
+        }
+    }
+
+    fn close(&mut self, place: usize) {
+        if Some(place) != self.places.identity {
+            return;
+        }
+        self.named += 1;
+        if self.named > limits::IDENTITIES_PER_REQUEST || self.refusal.is_some() {
+            return;
+        }
+        match self.formats.parse(&self.root, &self.extension) {
+            Ok(identity) => self.identities.push(identity),
+            Err(IdentityError::UnknownRoot) => {
+                self.refusal = Some(Refusal::UnknownRoot(self.named));
+            }
+            Err(_) => self.refusal = Some(Refusal::MalformedIdentity(self.named)),
+        }
+        self.extension = Cow::Borrowed("");
+    }
+}
