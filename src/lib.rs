@@ -1,6 +1,7 @@
 //! tour
 pub mod base;
 pub mod cli;
+pub mod feed;
 pub mod person;
 pub mod query;
 pub mod register;

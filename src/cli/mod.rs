@@ -1,3 +1,111 @@
 //! The command line, one file per command.
+//!
+//! In: arguments and a configuration. Out: what the command says on standard output; how it goes,
+//! on standard error. Exit code 0: done; 1: refused or failed; 2: wrong usage. This is the only
+//! room that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod wsdl;
+pub mod config;
+// mod demo;
+// mod export;
+// mod generate;
+mod get;
+// mod import;
+mod log;
+mod progress;
+mod serve;
+mod snapshot;
+mod wsdl;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use config::Config;
+
+/// What a command fails with: the error of the room that failed, with its causes.
+type Failure = Box<dyn Error>;
+
+/// A person register: memory-mapped snapshots of a country, served by the national contracts.
+#[derive(Parser)]
+#[command(name = "pu", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pu demo                                    build and serve a demo register, print a curl line
+  pu import base.xml changes.txt.gz --data D  Skatteverket's files into a register
+  pu serve --config pu.toml                  serve a register
+  pu get 191212121212 --profile P5 --version 4
+  pu export --data D --out backup.ndjson.zst  the register as NDJSON
+  pu wsdl --out contracts                    the contract packages";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a register
+    Serve(Common),
+    /// Look persons up
+    Get(get::Get),
+    /// Look at snapshot files
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
+    /// Write the contract packages (WSDL and XSD) of every domain version
+    Wsdl(wsdl::Wsdl),
+    /// Print the effective configuration
+    Config(Common),
+}
+
+/// What most commands take.
+#[derive(Args)]
+struct Common {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data folder [default: snapshots]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Common {
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::read(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+impl Arguments {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Serve(common) => common.config().and_then(|config| serve::run(&config)),
+            Command::Get(get) => get.run(),
+            Command::Snapshot(snapshot) => snapshot.run(),
+            Command::Wsdl(wsdl) => wsdl.run(),
+            Command::Config(common) => common.config().and_then(|config| {
+                print!("{}", toml::to_string_pretty(&config)?);
+                Ok(())
+            }),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprint!("pu: {failure}");
+                let mut cause = failure.source();
+                while let Some(error) = cause {
+                    eprint!(": {error}");
+                    cause = error.source();
+                }
+                eprintln!();
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

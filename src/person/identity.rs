@@ -92,6 +92,9 @@ pub struct Formats {
 
 const NONE: u8 = u8::MAX;
 
+/// Lower numbers are `pu`'s own.
+const FIRST_CONFIGURED: u8 = 64;
+
 impl Formats {
     /// The formats every register knows.
     pub fn standard() -> Self {
@@ -112,7 +115,7 @@ impl Formats {
     pub fn with(rows: &[FormatRow]) -> Result<Self, FormatError> {
         let mut formats = Self::standard();
         for row in rows {
-            if row.number < 64 {
+            if row.number < FIRST_CONFIGURED {
                 return Err(FormatError::Reserved {
                     short_name: row.short_name.clone(),
                 });
@@ -141,6 +144,11 @@ impl Formats {
     /// The table's rows, built-in ones first.
     pub fn rows(&self) -> impl Iterator<Item = &FormatRow> {
         self.formats.iter().map(|format| &format.row)
+    }
+
+    /// The rows beyond the built-in ones.
+    pub fn configured(&self) -> impl Iterator<Item = &FormatRow> {
+        self.rows().filter(|row| row.number >= FIRST_CONFIGURED)
     }
 
     /// The identity that `extension` is under `root`.

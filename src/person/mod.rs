@@ -9,6 +9,7 @@ pub mod edit;
 pub mod field;
 pub mod format;
 pub mod identity;
+pub mod json;
 pub mod record;
 pub mod schema;
 pub mod value;

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod index;
 pub mod layout;
 pub mod ledger;
+pub mod lock;
 pub mod map;
 pub mod overlay;
 #[cfg(test)]

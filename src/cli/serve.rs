@@ -1,0 +1,75 @@
+//! `pu serve`: the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::Config;
+use super::{Failure, log};
+use crate::serve::listen::{Running, start};
+use crate::serve::metrics::Metrics;
+use crate::serve::readiness::{Phase, Readiness};
+use crate::serve::App;
+use crate::store::lock::DataLock;
+use crate::store::state::Store;
+use crate::wire::soap::Soap;
+
+/// How often histograms are gathered.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Serves until told to stop.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    log::start(&config.log);
+    let _lock = DataLock::take(&config.data)?;
+    let (app, running) = begin(config)?;
+    tracing::info!(address = %running.address, "listening");
+    until_told(&app)?;
+    tracing::info!("stopping");
+    running.stop();
+    Ok(())
+}
+
+/// Opens the register and listens.
+pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
+    let formats = config.formats()?;
+    let store = Arc::new(Store::open(&config.data, &formats)?);
+    let app = Arc::new(App {
+        soap: Soap::compile(
+            &formats,
+            &config.logical_address,
+            config.protection.population_record,
+        ),
+        metrics: Metrics::install(),
+        readiness: Readiness::default(),
+        body_bytes: config.limits.body_bytes,
+        body_seconds: config.limits.body_seconds,
+        descriptions: crate::serve::route::Descriptions::default(),
+        store,
+    });
+    let state = app.store.pin();
+    app.metrics.serving(state.snapshot().len(), state.sequence());
+    let running = start(&app, config.listening())?;
+    if config.verify_on_start {
+        app.readiness.verify(Arc::clone(state.snapshot()))?;
+    } else {
+        app.readiness.set(Phase::Ready);
+    }
+    Ok((Arc::clone(&app), running))
+}
+
+/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile.
+pub fn until_told(app: &App) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                () = tokio::time::sleep(UPKEEP) => app.metrics.upkeep(),
+            }
+        }
+    })
+}

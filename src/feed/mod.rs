@@ -1,0 +1,3 @@
+//! What brings people in and out in bulk.
+
+pub mod exchange;
