@@ -115,7 +115,10 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::default(), level: "info".to_owned() }
+        Self {
+            format: LogFormat::default(),
+            level: "info".to_owned(),
+        }
     }
 }
 
@@ -143,8 +146,10 @@ impl Config {
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::File { path: path.to_path_buf(), source })?;
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+                path: path.to_path_buf(),
+                source,
+            })?;
             figment = figment.merge(Toml::string(&text));
         }
         let config: Self = figment
@@ -187,10 +192,19 @@ mod tests {
     fn a_file_changes_what_it_names() {
         let config = read("listen = \"127.0.0.1:9000\"\n[limits]\nbody_bytes = 4096\n").unwrap();
         assert_eq!(config.listen.port(), 9000);
-        assert_eq!(config.limits, Limits { body_bytes: 4096, ..Limits::default() });
+        assert_eq!(
+            config.limits,
+            Limits {
+                body_bytes: 4096,
+                ..Limits::default()
+            }
+        );
         assert_eq!(config.logical_address, LOGICAL_ADDRESS_NATIONAL);
         let rule = read("[protection]\npopulation_record = \"profile-1\"\n").unwrap();
-        assert_eq!(rule.protection.population_record, PopulationRecordRule::Profile1);
+        assert_eq!(
+            rule.protection.population_record,
+            PopulationRecordRule::Profile1
+        );
     }
 
     #[test]
@@ -199,7 +213,10 @@ mod tests {
             ("lissen = \"x\"", "lissen"),
             ("[limits]\nbody = 1", "body"),
             ("listen = \"nowhere\"", "listen"),
-            ("[protection]\npopulation_record = \"all\"", "population_record"),
+            (
+                "[protection]\npopulation_record = \"all\"",
+                "population_record",
+            ),
         ] {
             let message = read(text).unwrap_err().to_string();
             assert!(message.contains(named), "{message}");

@@ -84,10 +84,16 @@ impl Get {
             false => "GetPersonsForProfile",
         };
         let endpoint = find(contract, self.version).ok_or("the version is 3, 4 or 5")?;
-        let (_, service) = soap.find(&endpoint.path()).ok_or("the version is 3, 4 or 5")?;
+        let (_, service) = soap
+            .find(&endpoint.path())
+            .ok_or("the version is 3, 4 or 5")?;
         let request = self.request(endpoint, &identities, &formats, &config.logical_address);
         let mut answer = Buffer::default();
-        let call = Call { body: request.as_bytes(), charset: None, soap_action: None };
+        let call = Call {
+            body: request.as_bytes(),
+            charset: None,
+            soap_action: None,
+        };
         soap.answer(service, &state, call, &mut answer)?;
         out.write_all(answer.written())?;
         writeln!(out)?;

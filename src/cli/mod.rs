@@ -13,7 +13,7 @@ mod get;
 // mod import;
 mod log;
 mod progress;
-mod serve;
+pub mod serve;
 mod snapshot;
 mod wsdl;
 

@@ -7,10 +7,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
 use super::{Failure, log};
+use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::readiness::{Phase, Readiness};
-use crate::serve::App;
 use crate::store::lock::DataLock;
 use crate::store::state::Store;
 use crate::wire::soap::Soap;
@@ -48,7 +48,8 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         store,
     });
     let state = app.store.pin();
-    app.metrics.serving(state.snapshot().len(), state.sequence());
+    app.metrics
+        .serving(state.snapshot().len(), state.sequence());
     let running = start(&app, config.listening())?;
     if config.verify_on_start {
         app.readiness.verify(Arc::clone(state.snapshot()))?;
@@ -60,7 +61,9 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
 
 /// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile.
 pub fn until_told(app: &App) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Failure, progress};
-use crate::person::edit::Person;
 use crate::person::field::schema_hash;
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::snapshot::Snapshot as File;
@@ -51,17 +50,25 @@ impl One {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes per person are shown with one decimal")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bytes per person are shown with one decimal"
+)]
 fn info(file: &File) {
     println!("file       {}", file.path().display());
     println!("sequence   {}", file.sequence());
-    println!("created    {}", String::from_utf8_lossy(&file.created().written()));
+    println!(
+        "created    {}",
+        String::from_utf8_lossy(&file.created().written())
+    );
     println!("schema     {:016x}", file.schema_hash());
     println!("persons    {}", file.len());
     println!();
     println!("{:<12} {:>16} {:>14}", "section", "bytes", "bytes/person");
     let persons = file.len().max(1) as f64;
-    let sizes = file.sections().map(|(section, extent)| (section.name(), extent.length));
+    let sizes = file
+        .sections()
+        .map(|(section, extent)| (section.name(), extent.length));
     let whole = std::iter::once(("file", file.file_bytes() as u64));
     for (name, bytes) in sizes.chain(whole) {
         println!("{name:<12} {bytes:>16} {:>14.1}", bytes as f64 / persons);
@@ -78,7 +85,7 @@ fn verify(file: &File) -> Result<(), Failure> {
     file.verify_records(|ordinal, bytes| {
         bar.set_position(ordinal);
         let record = RecordRef::open(bytes)?;
-        Person::from_record(record)?;
+        record.check()?;
         Ok::<u64, Damaged>(record.identity().key())
     })?;
     bar.finish_and_clear();

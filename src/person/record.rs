@@ -92,6 +92,38 @@ impl<'a> RecordRef<'a> {
         Shield::from_bits(self.0.shields & 0xf)
     }
 
+    /// Reads every field, and the two flags against the protection kept beside them.
+    pub fn check(self) -> Result<(), Damaged> {
+        const FLAGS: [(Field, Shield); 2] = [
+            (Field::at("protectedPersonIndicator"), Shield::PERSON),
+            (
+                Field::at("protectedPopulationRecord"),
+                Shield::POPULATION_RECORD,
+            ),
+        ];
+        let mut bytes = self.fields();
+        let (mut shield, mut identity) = (Shield::NONE, None);
+        while !bytes.is_empty() {
+            match next_token(&mut bytes)? {
+                Token::Value(field, ValueRef::Boolean(true)) => {
+                    let flags = FLAGS.iter().filter(|(flag, _)| *flag == field);
+                    shield = flags.fold(shield, |sum, (_, flag)| sum.with(*flag));
+                }
+                Token::Value(field, ValueRef::Identity(id))
+                    if field == const { Field::at("personalIdentity") } =>
+                {
+                    identity = Some(id);
+                }
+                Token::Value(_, ValueRef::Text(text)) => {
+                    text.plain()?;
+                }
+                Token::Value(..) | Token::Entry(_) => {}
+            }
+        }
+        let whole = shield == self.own_shield() && identity == Some(self.identity());
+        whole.then_some(()).ok_or(Damaged)
+    }
+
     /// The main identity of the chain it belongs to; `None` when that is itself.
     #[inline]
     pub fn main_identity(self) -> Result<Option<Identity>, Damaged> {

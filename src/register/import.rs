@@ -127,7 +127,11 @@ impl<'f> Import<'f> {
     /// Notes that a file was applied as a whole.
     pub fn note_file(&mut self, content: String, entries: u64) {
         let at = String::from_utf8_lossy(&self.at.date_time.written()).into_owned();
-        self.ledger.note(AppliedFile { content, at, entries });
+        self.ledger.note(AppliedFile {
+            content,
+            at,
+            entries,
+        });
     }
 
     /// Settles the chains and writes the snapshot. Answers its path, or `None` when nothing
@@ -150,11 +154,15 @@ impl<'f> Import<'f> {
         };
         let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;
         let formats = formats_to_bytes(self.formats);
-        Ok(Some(self.builder.finish(about, &formats, &ledger, progress)?))
+        Ok(Some(
+            self.builder.finish(about, &formats, &ledger, progress)?,
+        ))
     }
 
     fn person(&self, identity: Identity) -> Result<Option<Person>, ImportError> {
-        let Some(bytes) = self.builder.get(identity)? else { return Ok(None) };
+        let Some(bytes) = self.builder.get(identity)? else {
+            return Ok(None);
+        };
         RecordRef::open(&bytes)
             .and_then(Person::from_record)
             .map(Some)
@@ -229,7 +237,10 @@ impl<'f> Import<'f> {
                     members.push(person);
                 }
                 None => {
-                    self.waiting.entry(identity.key()).or_default().insert(pointed_from.key());
+                    self.waiting
+                        .entry(identity.key())
+                        .or_default()
+                        .insert(pointed_from.key());
                 }
             }
             if members.len() > MOST_MEMBERS {

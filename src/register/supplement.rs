@@ -31,7 +31,9 @@ pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Pers
     let mut person = match current {
         Some(current) if !whole => {
             let mut person = current.clone();
-            SUPPLEMENT.iter().for_each(|&field| person.copy_from(&line, field));
+            SUPPLEMENT
+                .iter()
+                .for_each(|&field| person.copy_from(&line, field));
             if person == *current {
                 return None;
             }
@@ -60,8 +62,11 @@ pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Pers
 /// Whether a line without a version says nothing new. The lists of linked identities are settled
 /// by the register, so the line's own need not be complete.
 fn same_but_version(line: &Person, current: &Person) -> bool {
-    const SETTLED: [Field; 3] =
-        [VERSION, Field::at("linkedIdentity"), Field::at("primaryIdentity")];
+    const SETTLED: [Field; 3] = [
+        VERSION,
+        Field::at("linkedIdentity"),
+        Field::at("primaryIdentity"),
+    ];
     let bare = |person: &Person| {
         let mut person = person.clone();
         SETTLED.iter().for_each(|&field| person.clear(field));

@@ -81,7 +81,10 @@ pub fn start(app: &Arc<App>, listening: Listening) -> Result<Running, ListenErro
     if !listening.address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(listening.address));
     }
-    let failed = |source| ListenError::Socket { address: listening.address, source };
+    let failed = |source| ListenError::Socket {
+        address: listening.address,
+        source,
+    };
     let first = socket(listening.address).map_err(failed)?;
     let address = first
         .local_addr()
@@ -103,15 +106,22 @@ pub fn start(app: &Arc<App>, listening: Listening) -> Result<Running, ListenErro
         .map(|(number, socket)| {
             let (app, stop) = (Arc::clone(app), stop.subscribe());
             let listener = socket.into();
-            std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
-                if let Err(error) = run(&app, listener, stop, listening) {
-                    tracing::error!(%error, "a serving thread failed");
-                }
-            })
+            std::thread::Builder::new()
+                .name(format!("serve-{number}"))
+                .spawn(move || {
+                    if let Err(error) = run(&app, listener, stop, listening) {
+                        tracing::error!(%error, "a serving thread failed");
+                    }
+                })
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(ListenError::Thread)?;
-    Ok(Running { address, stop, threads, app: Arc::clone(app) })
+    Ok(Running {
+        address,
+        stop,
+        threads,
+        app: Arc::clone(app),
+    })
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
@@ -130,7 +140,9 @@ fn run(
     mut stop: watch::Receiver<bool>,
     listening: Listening,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         let open = Arc::new(Semaphore::new(listening.connections_per_thread));
@@ -141,7 +153,9 @@ fn run(
                 accepted = accept(&listener, &open) => accepted,
                 _ = stop.changed() => break,
             };
-            let Some((stream, permit)) = accepted else { continue };
+            let Some((stream, permit)) = accepted else {
+                continue;
+            };
             let (app, http) = (Arc::clone(app), http.clone());
             let watcher = graceful.watcher();
             tokio::spawn(async move {

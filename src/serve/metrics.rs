@@ -57,8 +57,9 @@ impl Metrics {
         let seconds = Matcher::Full("pu_request_seconds".to_owned());
         let builder = PrometheusBuilder::new();
         // The bounds are never empty, which is the only thing the builder refuses.
-        let builder =
-            builder.set_buckets_for_metric(seconds, &SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
+        let builder = builder
+            .set_buckets_for_metric(seconds, &SECONDS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || Self::made(handle))
@@ -74,7 +75,10 @@ impl Metrics {
         metrics::describe_gauge!("pu_persons", "Records in the snapshot");
         metrics::describe_gauge!("pu_sequence", "Number of the last change served");
         let labels = |endpoint: &crate::wire::contract::Endpoint| {
-            [("contract", endpoint.contract.to_owned()), ("major", endpoint.major.to_string())]
+            [
+                ("contract", endpoint.contract.to_owned()),
+                ("major", endpoint.major.to_string()),
+            ]
         };
         Self {
             requests: ENDPOINTS
@@ -132,7 +136,10 @@ impl Metrics {
     }
 
     /// What the state being served holds.
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "gauges are floats; counts stay below 2^53"
+    )]
     pub fn serving(&self, persons: u64, sequence: u64) {
         self.persons.set(persons as f64);
         self.sequence.set(sequence as f64);

@@ -54,9 +54,9 @@ impl Readiness {
         std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
             let checked = snapshot.verify(|_, _| {}).map(|_| ()).and_then(|()| {
                 snapshot.verify_records(|_, bytes| {
-                    RecordRef::open(bytes)
-                        .map(|record| record.identity().key())
-                        .map_err(|Damaged| Damaged)
+                    let record = RecordRef::open(bytes)?;
+                    record.check()?;
+                    Ok::<u64, Damaged>(record.identity().key())
                 })
             });
             match checked {

@@ -48,7 +48,9 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer,
     let answer = match path {
         "/healthz" => get(&request, || page(StatusCode::OK, TEXT, "ok\n")),
         "/readyz" => get(&request, || ready(&app)),
-        "/metrics" => get(&request, || page(StatusCode::OK, TEXT, app.metrics.render())),
+        "/metrics" => get(&request, || {
+            page(StatusCode::OK, TEXT, app.metrics.render())
+        }),
         _ => match app.soap.find(path) {
             None => refuse(StatusCode::NOT_FOUND, "Sidan finns inte.\n"),
             Some((number, service)) => match *request.method() {
@@ -58,10 +60,23 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer,
             },
         },
     };
-    if !answer.status().is_success() && answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+    if answer.status().is_client_error() {
         app.metrics.http_refusal();
+        pass_over(&app, request.into_body()).await;
     }
     Ok(answer)
+}
+
+/// Reads and forgets the rest of a refused body, as far as one may be long, so that the caller can
+/// read the answer and use the connection again.
+async fn pass_over(app: &App, body: Incoming) {
+    if body.size_hint().lower() > app.body_bytes as u64 {
+        return;
+    }
+    let mut rest = Limited::new(body, app.body_bytes);
+    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // A caller that is too slow loses the connection, nothing else.
+    let _ = tokio::time::timeout(Duration::from_secs(app.body_seconds), read).await;
 }
 
 fn get(request: &Request<Incoming>, page: impl FnOnce() -> Answer) -> Answer {
@@ -120,32 +135,49 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
 async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answer {
     if app.readiness.phase() != Phase::Ready && app.readiness.phase() != Phase::Draining {
         let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, "Tjänsten startar.\n");
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return answer;
     }
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let refused = |answer: Answer| {
         app.metrics.http_refusal();
         answer
     };
     let content = match content_type(&head.headers) {
         Ok(content) => content,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => {
+            pass_over(app, body).await;
+            return refused(refusal);
+        }
     };
     if body.size_hint().lower() > app.body_bytes as u64 {
         return refused(too_large(app));
     }
-    let whole = Limited::new(body, app.body_bytes).collect();
-    let body = match tokio::time::timeout(Duration::from_secs(app.body_seconds), whole).await {
+    let seconds = Duration::from_secs(app.body_seconds);
+    let body = match tokio::time::timeout(
+        seconds,
+        Limited::new(&mut body, app.body_bytes).collect(),
+    )
+    .await
+    {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            pass_over(app, body).await;
             return refused(too_large(app));
         }
         Ok(Err(_)) => {
-            return refused(refuse(StatusCode::BAD_REQUEST, "Meddelandet kom inte fram helt.\n"));
+            return refused(refuse(
+                StatusCode::BAD_REQUEST,
+                "Meddelandet kom inte fram helt.\n",
+            ));
         }
         Err(_) => {
-            return refused(refuse(StatusCode::REQUEST_TIMEOUT, "Meddelandet kom för långsamt.\n"));
+            return refused(refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "Meddelandet kom för långsamt.\n",
+            ));
         }
     };
     let soap_action = head
@@ -153,7 +185,11 @@ async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answ
         .get("soapaction")
         .and_then(|action| action.to_str().ok())
         .map(|action| action.trim().trim_matches('"'));
-    let call = Call { body: &body, charset: content.charset, soap_action };
+    let call = Call {
+        body: &body,
+        charset: content.charset,
+        soap_action,
+    };
     soap(app, number, call, content.soap_12)
 }
 
@@ -178,7 +214,8 @@ fn soap(app: &App, number: usize, call: Call<'_>, soap_12: bool) -> Answer {
             }
             Err(trouble) => fault(app, service, &trouble),
         };
-        app.metrics.request(number, outcome, began.elapsed().as_secs_f64());
+        app.metrics
+            .request(number, outcome, began.elapsed().as_secs_f64());
         answer
     })
 }
@@ -213,8 +250,10 @@ fn content_type(headers: &HeaderMap) -> Result<ContentType<'_>, Answer> {
     let compressed = headers
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let content =
-        headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).filter(|_| !compressed);
+    let content = headers
+        .get(CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok())
+        .filter(|_| !compressed);
     let mut parts = content.ok_or_else(wrong)?.split(';');
     let media = parts.next().unwrap_or("").trim();
     let soap_12 = media.eq_ignore_ascii_case("application/soap+xml");
@@ -235,7 +274,9 @@ fn too_large(app: &App) -> Answer {
 
 fn not_allowed(allowed: &'static str) -> Answer {
     let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "Metoden stöds inte här.\n");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
@@ -246,6 +287,8 @@ fn refuse(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }

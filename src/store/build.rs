@@ -58,9 +58,16 @@ struct Spot {
 impl Builder {
     /// Begins with the records of `base`, in the data folder `folder`.
     pub fn new(folder: &Path, base: Option<Arc<Snapshot>>) -> Result<Self, BuildError> {
-        let spool = Spool::new(folder)
-            .map_err(|source| BuildError::Spool { path: folder.to_path_buf(), source })?;
-        Ok(Self { folder: folder.to_path_buf(), base, changed: HashMap::new(), spool })
+        let spool = Spool::new(folder).map_err(|source| BuildError::Spool {
+            path: folder.to_path_buf(),
+            source,
+        })?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            base,
+            changed: HashMap::new(),
+            spool,
+        })
     }
 
     /// The snapshot it began with.
@@ -76,17 +83,28 @@ impl Builder {
     /// The newest record of an identity.
     pub fn get(&self, identity: Identity) -> Result<Option<Cow<'_, [u8]>>, BuildError> {
         if let Some(&spot) = self.changed.get(&identity.key()) {
-            return self.spool.read(spot).map(Some).map_err(|source| self.failed(source));
+            return self
+                .spool
+                .read(spot)
+                .map(Some)
+                .map_err(|source| self.failed(source));
         }
-        let Some(base) = &self.base else { return Ok(None) };
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
         let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
         Ok(base.find(identity.key(), is_it).map(Cow::Borrowed))
     }
 
     /// Puts a record in place of the one with the same identity.
     pub fn put(&mut self, record: &[u8]) -> Result<(), BuildError> {
-        let identity = RecordRef::open(record).map_err(|Damaged| self.damaged())?.identity();
-        let spot = self.spool.append(record).map_err(|source| self.failed(source))?;
+        let identity = RecordRef::open(record)
+            .map_err(|Damaged| self.damaged())?
+            .identity();
+        let spot = self
+            .spool
+            .append(record)
+            .map_err(|source| self.failed(source))?;
         self.changed.insert(identity.key(), spot);
         Ok(())
     }
@@ -101,8 +119,11 @@ impl Builder {
     ) -> Result<PathBuf, BuildError> {
         let name = folder::name_of(about.sequence);
         let mut writer = SnapshotWriter::create(&self.folder, &name, about)?;
-        let mut changed: Vec<(u64, Spot)> =
-            self.changed.iter().map(|(&key, &spot)| (key, spot)).collect();
+        let mut changed: Vec<(u64, Spot)> = self
+            .changed
+            .iter()
+            .map(|(&key, &spot)| (key, spot))
+            .collect();
         changed.sort_unstable_by_key(|&(key, _)| key);
         let mut changed = changed.into_iter().peekable();
         let mut written = 0;
@@ -114,7 +135,10 @@ impl Builder {
         let read = |spot| self.spool.read(spot).map_err(|source| self.failed(source));
         for record in self.base.iter().flat_map(|base| base.records()) {
             let record = record?;
-            let key = RecordRef::open(record).map_err(|Damaged| self.damaged())?.identity().key();
+            let key = RecordRef::open(record)
+                .map_err(|Damaged| self.damaged())?
+                .identity()
+                .key();
             while let Some((newer, spot)) = changed.next_if(|&(newer, _)| newer < key) {
                 push(newer, &read(spot)?)?;
             }
@@ -130,11 +154,17 @@ impl Builder {
     }
 
     fn failed(&self, source: io::Error) -> BuildError {
-        BuildError::Spool { path: self.folder.clone(), source }
+        BuildError::Spool {
+            path: self.folder.clone(),
+            source,
+        }
     }
 
     fn damaged(&self) -> BuildError {
-        let path = self.base.as_ref().map_or_else(PathBuf::new, |base| base.path().to_path_buf());
+        let path = self
+            .base
+            .as_ref()
+            .map_or_else(PathBuf::new, |base| base.path().to_path_buf());
         BuildError::Damaged { path }
     }
 }
@@ -152,9 +182,17 @@ const TAIL: usize = 1 << 20;
 impl Spool {
     fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(format!(".build-{}.tmp", uuid::Uuid::new_v4()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
         std::fs::remove_file(&path)?;
-        Ok(Self { file, written: 0, tail: Vec::with_capacity(TAIL) })
+        Ok(Self {
+            file,
+            written: 0,
+            tail: Vec::with_capacity(TAIL),
+        })
     }
 
     fn append(&mut self, record: &[u8]) -> io::Result<Spot> {
@@ -163,7 +201,10 @@ impl Spool {
             self.written += self.tail.len() as u64;
             self.tail.clear();
         }
-        let spot = Spot { at: self.written + self.tail.len() as u64, len: record.len() };
+        let spot = Spot {
+            at: self.written + self.tail.len() as u64,
+            len: record.len(),
+        };
         self.tail.extend_from_slice(record);
         Ok(spot)
     }
@@ -172,7 +213,9 @@ impl Spool {
         if let Some(within) = spot.at.checked_sub(self.written) {
             let from = usize::try_from(within).map_err(io::Error::other)?;
             let record = self.tail.get(from..from + spot.len);
-            return record.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+            return record
+                .map(Cow::Borrowed)
+                .ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
         }
         let mut record = vec![0; spot.len];
         self.file.read_exact_at(&mut record, spot.at)?;

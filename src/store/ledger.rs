@@ -30,7 +30,11 @@ impl Ledger {
 
     /// Reads a snapshot's ledger.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        if bytes.is_empty() { Ok(Self::default()) } else { serde_json::from_slice(bytes) }
+        if bytes.is_empty() {
+            Ok(Self::default())
+        } else {
+            serde_json::from_slice(bytes)
+        }
     }
 
     /// The ledger as a snapshot keeps it.

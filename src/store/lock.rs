@@ -28,7 +28,10 @@ pub enum LockError {
 impl DataLock {
     /// Takes the lock on `folder`, which is made when it is missing, readable by its owner only.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { path: folder.to_path_buf(), source };
+        let failed = |source| LockError::Io {
+            path: folder.to_path_buf(),
+            source,
+        };
         make_private(folder).map_err(failed)?;
         let file = File::create(folder.join(".lock")).map_err(failed)?;
         match file.try_lock() {
@@ -44,7 +47,10 @@ fn make_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ impl Overlay {
 
 impl FromIterator<(u64, Box<[u8]>)> for Overlay {
     fn from_iter<T: IntoIterator<Item = (u64, Box<[u8]>)>>(records: T) -> Self {
-        Self { records: records.into_iter().collect() }
+        Self {
+            records: records.into_iter().collect(),
+        }
     }
 }

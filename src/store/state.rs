@@ -35,7 +35,9 @@ pub enum RegisterError {
     #[error(transparent)]
     Snapshot(#[from] OpenError),
     /// The snapshot holds identities of formats that the configuration tells otherwise, or not.
-    #[error("{path} was written with another definition of the identity format {short_name}: configure it as it was")]
+    #[error(
+        "{path} was written with another definition of the identity format {short_name}: configure it as it was"
+    )]
     Format {
         /// The snapshot.
         path: PathBuf,
@@ -58,12 +60,20 @@ impl State {
     /// The state a snapshot holds by itself.
     pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Self {
         let sequence = snapshot.sequence();
-        Self { snapshot, overlay: Overlay::default(), sequence }
+        Self {
+            snapshot,
+            overlay: Overlay::default(),
+            sequence,
+        }
     }
 
     /// The state after changes on top of a snapshot.
     pub fn with_overlay(snapshot: Arc<Snapshot>, overlay: Overlay, sequence: u64) -> Self {
-        Self { snapshot, overlay, sequence }
+        Self {
+            snapshot,
+            overlay,
+            sequence,
+        }
     }
 
     /// The number of the last change it holds.
@@ -122,7 +132,10 @@ impl Store {
 
     /// A store that begins with `state`.
     pub fn new(state: State) -> Self {
-        Self { state: ArcSwap::from_pointee(state), publishing: Mutex::new(()) }
+        Self {
+            state: ArcSwap::from_pointee(state),
+            publishing: Mutex::new(()),
+        }
     }
 
     /// Pins the newest state. Never waits.
@@ -143,8 +156,10 @@ impl Store {
 /// The newest snapshot in a data folder, checked against the identity formats in use; `None` when
 /// there is none.
 pub fn open_newest(data: &Path, formats: &Formats) -> Result<Option<Snapshot>, RegisterError> {
-    let newest = folder::newest(data)
-        .map_err(|source| RegisterError::Folder { path: data.to_path_buf(), source })?;
+    let newest = folder::newest(data).map_err(|source| RegisterError::Folder {
+        path: data.to_path_buf(),
+        source,
+    })?;
     let Some(file) = newest else { return Ok(None) };
     let snapshot = Snapshot::open(&file.path, schema_hash())?;
     check_formats(&snapshot, formats)?;
@@ -160,10 +175,16 @@ pub fn formats_to_bytes(formats: &Formats) -> Vec<u8> {
 /// Keys in a snapshot mean what its own formats say: each must be in use, unchanged.
 fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterError> {
     let path = || snapshot.path().to_path_buf();
-    let rows: Vec<FormatRow> = serde_json::from_slice(snapshot.formats())
-        .map_err(|_| RegisterError::Formats(path()))?;
-    match rows.into_iter().find(|row| !formats.rows().any(|other| other == row)) {
-        Some(row) => Err(RegisterError::Format { path: path(), short_name: row.short_name }),
+    let rows: Vec<FormatRow> =
+        serde_json::from_slice(snapshot.formats()).map_err(|_| RegisterError::Formats(path()))?;
+    match rows
+        .into_iter()
+        .find(|row| !formats.rows().any(|other| other == row))
+    {
+        Some(row) => Err(RegisterError::Format {
+            path: path(),
+            short_name: row.short_name,
+        }),
         None => Ok(()),
     }
 }

@@ -65,13 +65,19 @@ pub struct Fault {
 
 impl Fault {
     fn client(text: impl Into<String>) -> Self {
-        Self { code: FaultCode::Client, text: text.into() }
+        Self {
+            code: FaultCode::Client,
+            text: text.into(),
+        }
     }
 
     /// A technical error: the caller learns a log id and nothing else.
     pub fn technical(log_id: Uuid) -> Self {
         let text = format!("Ett tekniskt fel har inträffat. Log-id: {log_id}");
-        Self { code: FaultCode::Server, text }
+        Self {
+            code: FaultCode::Server,
+            text,
+        }
     }
 
     /// The fault as an envelope.
@@ -82,9 +88,7 @@ impl Fault {
         out.extend_from_slice(self.code.name().as_bytes());
         out.extend_from_slice(b"</faultcode><faultstring>");
         out.extend_from_slice(&text);
-        out.extend_from_slice(
-            b"</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>",
-        );
+        out.extend_from_slice(b"</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>");
         out
     }
 
@@ -126,10 +130,16 @@ impl Fault {
                 "Meddelandet hör inte till det tjänstekontrakt som adressen anger.".to_owned()
             }
             RequestError::Unexpected { inside, expected } => {
-                format!("Meddelandet följer inte schemat: i {inside} {}.", expectation(*expected))
+                format!(
+                    "Meddelandet följer inte schemat: i {inside} {}.",
+                    expectation(*expected)
+                )
             }
             RequestError::Value { element, why } => {
-                format!("Meddelandet följer inte schemat: {element} {}.", reason(*why))
+                format!(
+                    "Meddelandet följer inte schemat: {element} {}.",
+                    reason(*why)
+                )
             }
         };
         Self::client(text)

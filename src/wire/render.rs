@@ -155,9 +155,18 @@ impl RecordWriter {
     #[inline]
     pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
         let identities = &self.identities;
-        let mut writing = Writing { pieces: &self.pieces, identities, out, damaged: false };
+        let mut writing = Writing {
+            pieces: &self.pieces,
+            identities,
+            out,
+            damaged: false,
+        };
         view.walk(&self.fields, &mut writing)?;
-        if writing.damaged { Err(Damaged) } else { Ok(()) }
+        if writing.damaged {
+            Err(Damaged)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes root and extension of an identity, without an element around them.
@@ -171,7 +180,11 @@ impl Identities {
     #[inline]
     fn write(&self, identity: Identity, out: &mut Buffer) -> Result<(), Damaged> {
         let number = (identity.key() >> 56) as u8;
-        let (_, root) = self.roots.iter().find(|(format, _)| *format == number).ok_or(Damaged)?;
+        let (_, root) = self
+            .roots
+            .iter()
+            .find(|(format, _)| *format == number)
+            .ok_or(Damaged)?;
         let text = self.formats.text(identity).ok_or(Damaged)?;
         out.make_room(root.len() + text.as_bytes().len() + IDENTITY_END.len());
         out.put(root);

@@ -506,55 +506,57 @@ impl<'x> Parser<'x, '_> {
     }
 
     /// Enters an element whose tag's text ends at `end`: binds its prefixes, resolves its name.
+    #[inline]
     fn begin(&mut self, tag: &BytesStart<'_>, end: u64) -> Result<Start<'x>, RequestError> {
         self.depth += 1;
         if self.depth > limits::XML_DEPTH {
             return Err(RequestError::TooComplex);
         }
-        let malformed = RequestError::NotXml { at: end };
-        let name_len = tag.name().0.len();
-        let attributes_len = tag.attributes_raw().len();
-        let end = usize::try_from(end).map_err(|_| malformed.clone())?;
         // The tag as a part of the text itself: names outlive the reader's event.
-        let from = end
-            .checked_sub(name_len + attributes_len)
-            .ok_or(malformed.clone())?;
-        let name = self
-            .text
-            .get(from..from + name_len)
-            .ok_or(malformed.clone())?;
-        let attributes = self
-            .text
-            .get(from + name_len..end)
-            .ok_or(malformed.clone())?;
+        let name_len = tag.name().0.len();
+        let tag_len = name_len + tag.attributes_raw().len();
+        let tag = usize::try_from(end)
+            .ok()
+            .and_then(|end| self.text.get(end.checked_sub(tag_len)?..end))
+            .and_then(|tag| tag.split_at_checked(name_len));
+        let Some((name, attributes)) = tag else {
+            return Err(RequestError::NotXml { at: end });
+        };
         if !attributes.is_empty() {
-            self.bind(attributes, &malformed)?;
+            self.bind(attributes, end)?;
         }
-        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-        let namespace = self.resolve(prefix).ok_or(malformed)?;
-        Ok(Start {
-            namespace,
-            local,
-            attributes,
-        })
+        let (prefix, local) = split_name(name);
+        match self.resolve(prefix) {
+            Some(namespace) => Ok(Start {
+                namespace,
+                local,
+                attributes,
+            }),
+            None => Err(RequestError::NotXml { at: end }),
+        }
     }
 
-    fn bind(&mut self, attributes: &'x str, malformed: &RequestError) -> Result<(), RequestError> {
-        for (count, attribute) in Attributes::new(attributes, 0).enumerate() {
-            if count >= limits::XML_ATTRIBUTES {
-                return Err(RequestError::TooComplex);
+    /// Binds the prefixes that an element declares. Two attributes of one name are refused.
+    fn bind(&mut self, attributes: &'x str, at: u64) -> Result<(), RequestError> {
+        let mut names = [""; limits::XML_ATTRIBUTES];
+        for (count, attribute) in unchecked(attributes).enumerate() {
+            let attribute = attribute.map_err(|_| RequestError::NotXml { at })?;
+            let name = attribute.key.0;
+            if names[..count].contains(&name) {
+                return Err(RequestError::NotXml { at });
             }
-            let attribute = attribute.map_err(|_| malformed.clone())?;
-            let prefix = match attribute.key.0.split_once(':') {
-                Some(("xmlns", prefix)) => prefix,
-                None if attribute.key.0 == "xmlns" => "",
+            *names.get_mut(count).ok_or(RequestError::TooComplex)? = name;
+            let prefix = match split_name(name) {
+                ("xmlns", prefix) => prefix,
+                ("", "xmlns") => "",
                 _ => continue,
             };
-            let uri =
-                quick_xml::escape::unescape(&attribute.value).map_err(|_| malformed.clone())?;
-            if uri.is_empty() && !prefix.is_empty() {
-                return Err(malformed.clone());
-            }
+            let uri = quick_xml::escape::unescape(&attribute.value)
+                .ok()
+                .filter(|uri| !uri.is_empty() || prefix.is_empty());
+            let Some(uri) = uri else {
+                return Err(RequestError::NotXml { at });
+            };
             let namespace = self.namespace(&uri);
             self.bindings.push(Binding {
                 prefix,
@@ -621,13 +623,9 @@ impl<'x> Parser<'x, '_> {
             at: self.reader.buffer_position(),
         };
         let mut found = Vec::new();
-        for attribute in Attributes::new(start.attributes, 0) {
+        for attribute in unchecked(start.attributes) {
             let attribute = attribute.map_err(|_| malformed())?;
-            let (prefix, local) = attribute
-                .key
-                .0
-                .split_once(':')
-                .unwrap_or(("", attribute.key.0));
+            let (prefix, local) = split_name(attribute.key.0);
             if prefix == "xmlns" || attribute.key.0 == "xmlns" {
                 continue;
             }
@@ -663,6 +661,22 @@ impl<'x> Parser<'x, '_> {
                 expected: Expected::NoAttributes,
             })
         }
+    }
+}
+
+/// Attributes without quick-xml's own check for doubles, which allocates.
+fn unchecked(attributes: &str) -> Attributes<'_> {
+    let mut attributes = Attributes::new(attributes, 0);
+    attributes.with_checks(false);
+    attributes
+}
+
+/// Prefix and local part of a name.
+#[inline]
+fn split_name(name: &str) -> (&str, &str) {
+    match memchr::memchr(b':', name.as_bytes()) {
+        Some(at) => (&name[..at], &name[at + 1..]),
+        None => ("", name),
     }
 }
 

@@ -113,7 +113,10 @@ impl Soap {
         call: Call<'_>,
         out: &mut Buffer,
     ) -> Result<Answered, Trouble> {
-        if call.soap_action.is_some_and(|it| !it.is_empty() && it != service.soap_action) {
+        if call
+            .soap_action
+            .is_some_and(|it| !it.is_empty() && it != service.soap_action)
+        {
             return Err(RequestError::WrongOperation.into());
         }
         let text = request::decode(call.body, call.charset)?;
@@ -182,7 +185,10 @@ impl Soap {
             out.push(b"</r:requestedPersonRecord>");
         }
         out.push(&service.foot);
-        Ok(Answered { asked: wish.identities.len(), found })
+        Ok(Answered {
+            asked: wish.identities.len(),
+            found,
+        })
     }
 }
 
@@ -278,9 +284,7 @@ impl<'x> Sink<'x> for GetPersons<'x, '_> {
             self.extension = text;
         } else if place == self.places.profile {
             self.profile = Profile::parse(&text);
-        } else if place == self.places.ignore_referred
-            && matches!(text.trim(), "true" | "1")
-        {
+        } else if place == self.places.ignore_referred && matches!(text.trim(), "true" | "1") {
             self.follow = Follow::Nothing;
         }
     }
