@@ -1,4 +1,5 @@
 //! tour
 pub mod base;
+pub mod feed;
 pub mod person;
 pub mod register;
