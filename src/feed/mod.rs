@@ -1,3 +1,23 @@
-//! What brings people in and out in bulk.
+//! Files in and out: Skatteverket's, and the register's own exchange format.
+//!
+//! In: files of notifications in either of Navet's formats, packed or plain. Out: one
+//! [`Post`](crate::register::post::Post) per notification in the register's terms, and a named
+//! [`Rejected`](read::Rejected) for each one that cannot be understood; or, the other way, files
+//! made of posts.
+//!
+//! Never here: a decision about what a post does to a person (the register's), a whole file in
+//! memory, a file followed to another file (no DTD, no entity), a message that holds a value out of
+//! a post.
 
+mod assemble;
+pub mod avisering;
 pub mod exchange;
+pub mod file;
+pub mod read;
+pub mod termdata;
+pub mod terms;
+mod window;
+pub mod write;
+
+#[cfg(test)]
+mod sample;

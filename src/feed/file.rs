@@ -1,0 +1,421 @@
+//! Files: which format, whether whole, and a reader over them. A file is read twice: [`inspect`]
+//! passes over all of it before [`read`] hands out the first post, so that a truncated file is known
+//! before anything of it is applied.
+//!
+//! Packed files (gzip with any number of members, zstd) are unpacked as they are read; memory does
+//! not depend on what they unpack to.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::read::{Encoding, Head, Navet, Piece, Read, ReadError, Reader, Splitter, Unknown};
+use super::termdata::UTF8_MARK;
+use super::window::{LineEnd, Window};
+use crate::base::limits;
+use crate::person::identity::Formats;
+
+/// What a file holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Notifications in one of Navet's formats.
+    Navet(Navet),
+    /// An exchange file: one JSON object per line.
+    Exchange,
+}
+
+/// What a caller may say and see of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The encoding a text file was announced to have; ISO-8859-1 when nothing is said.
+    pub encoding: Option<Encoding>,
+    /// Bytes of the file consumed so far, as they lie on disk: for a progress bar.
+    pub consumed: Arc<AtomicU64>,
+}
+
+/// What the first pass over a file tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// What it holds.
+    pub format: Format,
+    /// How its characters are written.
+    pub encoding: Encoding,
+    /// What it tells of itself.
+    pub head: Head,
+    /// Posts that begin in it; in an exchange file, lines.
+    pub found: u64,
+    /// Whether its end mark is there and nothing is cut off. Exchange files have no end mark.
+    pub complete: bool,
+    /// XXH3-128 of the unpacked bytes: the same for a file that was applied before, however packed.
+    pub content: u128,
+    /// Lines, for messages.
+    pub lines: u64,
+}
+
+impl Summary {
+    /// Whether the file is whole: its end mark is there and it holds the number of posts it
+    /// announces. `path` is for the message.
+    pub fn check(&self, path: &Path) -> Result<(), FileError> {
+        let path = path.to_owned();
+        if !self.complete {
+            return Err(FileError::Truncated {
+                path,
+                line: self.lines,
+            });
+        }
+        match self.head.announced {
+            Some(announced) if announced != self.found => Err(FileError::WrongCount {
+                path,
+                announced,
+                found: self.found,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The packed bytes are damaged.
+    #[error("{}: damaged packing before byte {offset}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How far it was read.
+        offset: u64,
+    },
+    /// Neither text, XML nor exchange.
+    #[error("{}: neither Navet text, Navet XML nor an exchange file", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Posts were asked of a file that holds none.
+    #[error("{}: an exchange file, not one of Navet's", path.display())]
+    NotNavet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// XML in another encoding than the two that Navet uses.
+    #[error("{}: declares an encoding other than ISO-8859-1 and UTF-8", path.display())]
+    UnknownEncoding {
+        /// The file.
+        path: PathBuf,
+    },
+    /// XML with a document type declaration.
+    #[error("{}: line {line}: a document type declaration is not accepted", path.display())]
+    Doctype {
+        /// The file.
+        path: PathBuf,
+        /// The line it stands on.
+        line: u64,
+    },
+    /// The end mark is missing, or the packing ends early.
+    #[error("{}: ends on line {line} without its end mark", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The last line.
+        line: u64,
+    },
+    /// Another number of posts than announced.
+    #[error("{}: announces {announced} posts and holds {found}", path.display())]
+    WrongCount {
+        /// The file.
+        path: PathBuf,
+        /// As the file says.
+        announced: u64,
+        /// As it is.
+        found: u64,
+    },
+}
+
+/// A file's unpacked bytes.
+pub type Source = Box<dyn io::Read + Send>;
+
+/// An open file.
+pub struct Opened {
+    /// What it holds.
+    pub format: Format,
+    /// Its unpacked bytes, from the first.
+    pub source: Source,
+    /// Set when the packing ended early; the source then ends as if it were whole.
+    pub cut: Arc<AtomicBool>,
+}
+
+/// Opens a file of any format.
+pub fn open(path: &Path, options: &Options) -> Result<Opened, FileError> {
+    let failed = |source| failure(path, &options.consumed, source);
+    options.consumed.store(0, Ordering::Relaxed);
+    let file = File::open(path).map_err(failed)?;
+    let counted = Counted {
+        source: file,
+        consumed: Arc::clone(&options.consumed),
+    };
+    let mut packed = BufReader::with_capacity(256 << 10, counted);
+    let cut = Arc::new(AtomicBool::new(false));
+    let magic = packed.fill_buf().map_err(failed)?;
+    let unpacked: Source = if magic.starts_with(b"\x1f\x8b") {
+        Box::new(Unpacked {
+            source: flate2::bufread::MultiGzDecoder::new(packed),
+            cut: Arc::clone(&cut),
+        })
+    } else if magic.starts_with(b"\x28\xb5\x2f\xfd") {
+        let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(failed)?;
+        Box::new(Unpacked {
+            source: decoder,
+            cut: Arc::clone(&cut),
+        })
+    } else {
+        Box::new(packed)
+    };
+    let mut unpacked = BufReader::with_capacity(64 << 10, unpacked);
+    let first = unpacked.fill_buf().map_err(failed)?;
+    let first = first
+        .strip_prefix(UTF8_MARK)
+        .unwrap_or(first)
+        .trim_ascii_start();
+    let format = match first.first() {
+        Some(b'#') => Format::Navet(Navet::Text),
+        Some(b'<') => Format::Navet(Navet::Xml),
+        Some(b'{') => Format::Exchange,
+        _ if cut.load(Ordering::Relaxed) => {
+            return Err(FileError::Truncated {
+                path: path.to_owned(),
+                line: 1,
+            });
+        }
+        _ => {
+            return Err(FileError::UnknownFormat {
+                path: path.to_owned(),
+            });
+        }
+    };
+    Ok(Opened {
+        format,
+        source: Box::new(unpacked),
+        cut,
+    })
+}
+
+/// Passes over a whole file without reading its posts.
+pub fn inspect(path: &Path, options: &Options) -> Result<Summary, FileError> {
+    let Opened {
+        format,
+        source,
+        cut,
+    } = open(path, options)?;
+    let mut hashed = Hashed {
+        source,
+        hash: Xxh3Default::new(),
+    };
+    let mut window = Window::new(&mut hashed, limits::POST_BYTES);
+    let mut head = Head {
+        encoding: options.encoding,
+        ..Head::default()
+    };
+    let mut encoding = Encoding::Utf8;
+    let failed = |error| match error {
+        ReadError::Io(source) => failure(path, &options.consumed, source),
+        ReadError::Doctype { line } => FileError::Doctype {
+            path: path.to_owned(),
+            line,
+        },
+        ReadError::Encoding => FileError::UnknownEncoding {
+            path: path.to_owned(),
+        },
+    };
+    let found = match format {
+        Format::Navet(navet) => {
+            let mut splitter = Splitter::new(navet);
+            let found = count_posts(&mut window, &mut splitter, &mut head).map_err(failed)?;
+            encoding = head.encoding.unwrap_or(splitter.default_encoding());
+            found
+        }
+        Format::Exchange => {
+            head.ended = true;
+            count_lines(&mut window).map_err(|error| failed(error.into()))?
+        }
+    };
+    let lines = window.line();
+    Ok(Summary {
+        format,
+        encoding,
+        found,
+        complete: head.ended && !cut.load(Ordering::Relaxed),
+        content: hashed.hash.digest128(),
+        lines,
+        head,
+    })
+}
+
+fn count_posts<R: io::Read>(
+    window: &mut Window<R>,
+    splitter: &mut Splitter,
+    head: &mut Head,
+) -> Result<u64, ReadError> {
+    let mut found = 0;
+    loop {
+        let len = match splitter.next(window, head)? {
+            Piece::End => return Ok(found),
+            Piece::Post(len) => {
+                found += 1;
+                len
+            }
+            Piece::Broken(len, reason) => {
+                found += u64::from(reason.is_a_post());
+                len
+            }
+        };
+        window.advance(len);
+    }
+}
+
+fn count_lines<R: io::Read>(window: &mut Window<R>) -> io::Result<u64> {
+    let mut found = 0;
+    let mut in_line = false;
+    loop {
+        match window.line_end(0)? {
+            LineEnd::None => return Ok(found),
+            LineEnd::Beyond => {
+                in_line = true;
+                window.advance(window.data().len());
+            }
+            LineEnd::At(end) => {
+                let blank = window.data()[..end].trim_ascii().is_empty();
+                found += u64::from(std::mem::take(&mut in_line) || !blank);
+                window.advance(end);
+            }
+        }
+    }
+}
+
+/// The posts of a file that was [inspected](inspect). What the packing lacks at the end is not an
+/// error here: the summary has told.
+pub fn read<'f>(
+    path: &Path,
+    summary: &Summary,
+    formats: &'f Formats,
+    options: &Options,
+) -> Result<Posts<'f>, FileError> {
+    let Format::Navet(navet) = summary.format else {
+        return Err(FileError::NotNavet {
+            path: path.to_owned(),
+        });
+    };
+    let Opened { source, .. } = open(path, options)?;
+    Ok(Posts {
+        reader: Reader::new(source, navet, Some(summary.encoding), formats),
+        path: path.to_owned(),
+        consumed: Arc::clone(&options.consumed),
+    })
+}
+
+/// The posts of one file.
+pub struct Posts<'f> {
+    reader: Reader<'f, Source>,
+    path: PathBuf,
+    consumed: Arc<AtomicU64>,
+}
+
+impl Posts<'_> {
+    /// Terms and elements met so far that the table does not have.
+    pub const fn unknown(&self) -> &Unknown {
+        self.reader.unknown()
+    }
+
+    /// The bytes of what came last, as they stand in the file: for those who refuse a post later.
+    pub fn raw(&self) -> &[u8] {
+        self.reader.raw()
+    }
+}
+
+impl Iterator for Posts<'_> {
+    type Item = Result<Read, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.reader.next()?;
+        Some(read.map_err(|error| match error {
+            ReadError::Io(source) => failure(&self.path, &self.consumed, source),
+            ReadError::Doctype { line } => FileError::Doctype {
+                path: self.path.clone(),
+                line,
+            },
+            ReadError::Encoding => FileError::UnknownEncoding {
+                path: self.path.clone(),
+            },
+        }))
+    }
+}
+
+/// An error of the system has its number; what else fails is the packing.
+fn failure(path: &Path, consumed: &AtomicU64, source: io::Error) -> FileError {
+    let path = path.to_owned();
+    match source.raw_os_error() {
+        Some(_) => FileError::Io { path, source },
+        None => FileError::Damaged {
+            path,
+            offset: consumed.load(Ordering::Relaxed),
+        },
+    }
+}
+
+struct Counted<R> {
+    source: R,
+    consumed: Arc<AtomicU64>,
+}
+
+impl<R: io::Read> io::Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.consumed.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Unpacked bytes that end where the packing is cut off.
+struct Unpacked<R> {
+    source: R,
+    cut: Arc<AtomicBool>,
+}
+
+impl<R: io::Read> io::Read for Unpacked<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.cut.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        match self.source.read(out) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.cut.store(true, Ordering::Relaxed);
+                Ok(0)
+            }
+            read => read,
+        }
+    }
+}
+
+struct Hashed<R> {
+    source: R,
+    hash: Xxh3Default,
+}
+
+impl<R: io::Read> io::Read for Hashed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.hash.update(&out[..read]);
+        Ok(read)
+    }
+}
