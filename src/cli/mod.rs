@@ -6,14 +6,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod config;
-// mod demo;
-// mod export;
-// mod generate;
+mod export;
 mod get;
-// mod import;
+mod import;
 mod log;
 mod progress;
-pub mod serve;
+mod serve;
 mod snapshot;
 mod wsdl;
 
@@ -49,6 +47,10 @@ Examples:
 enum Command {
     /// Serve a register
     Serve(Common),
+    /// Apply Navet files and exchange files to a register
+    Import(import::Import),
+    /// Write a register as an exchange file (NDJSON)
+    Export(export::Export),
     /// Look persons up
     Get(get::Get),
     /// Look at snapshot files
@@ -86,6 +88,8 @@ impl Arguments {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Serve(common) => common.config().and_then(|config| serve::run(&config)),
+            Command::Import(import) => import.run(),
+            Command::Export(export) => export.run(),
             Command::Get(get) => get.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Wsdl(wsdl) => wsdl.run(),

@@ -100,6 +100,11 @@ impl<'f> Import<'f> {
         })
     }
 
+    /// What is applied from here on carries the moment `at`.
+    pub const fn set_moment(&mut self, at: Moment) {
+        self.at = at;
+    }
+
     /// The register's memory of applied files.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -100,6 +100,11 @@ impl Soap {
         self.services.get(number).map(|service| (number, service))
     }
 
+    /// The logical address that requests must carry.
+    pub fn logical_address(&self) -> &str {
+        &self.logical_address
+    }
+
     /// Every endpoint, in the order of their numbers.
     pub fn services(&self) -> &[Service] {
         &self.services

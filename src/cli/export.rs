@@ -1,0 +1,43 @@
+//! `pu export`: the register as an exchange file: backup, and the way to another format version.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Common, Failure, progress};
+use crate::feed::exchange::{Header, Writer};
+use crate::person::record::RecordRef;
+use crate::person::view::{Grant, Shield, restrict};
+use crate::store::state::open_newest;
+
+/// Write the whole register as NDJSON: every person, every field, protected or not.
+#[derive(Args)]
+pub struct Export {
+    /// File to write; .gz and .zst are packed
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Export {
+    pub fn run(self) -> Result<(), Failure> {
+        let config = self.common.config()?;
+        let formats = config.formats()?;
+        let snapshot = open_newest(&config.data, &formats)?
+            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
+        let header = Header::new(snapshot.created(), snapshot.sequence(), &formats);
+        let mut writer = Writer::create(&self.out, &header, formats)?;
+        let bar = progress::bar("exporting", snapshot.len(), "persons");
+        let everything = Grant::backup();
+        for record in snapshot.records() {
+            let record = RecordRef::open(record?)?;
+            writer.write(&restrict(record, &everything, Shield::NONE))?;
+            bar.inc(1);
+        }
+        let persons = writer.finish()?;
+        bar.finish_and_clear();
+        println!("{}: {persons} persons", self.out.display());
+        Ok(())
+    }
+}
