@@ -11,7 +11,7 @@ mod get;
 mod import;
 mod log;
 mod progress;
-mod serve;
+pub mod serve;
 mod snapshot;
 mod wsdl;
 
