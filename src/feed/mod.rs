@@ -1,3 +1,4 @@
 //! What brings people in and out in bulk.
 
 pub mod exchange;
+pub mod generate;
