@@ -14,8 +14,8 @@
 mod read;
 mod write;
 
-pub use read::{ReadError, Reader, Reason, Rejected};
-pub use write::{WriteError, Writer};
+pub use read::{LineText, ReadError, Reader, Reason, Rejected};
+pub use write::{FileWriter, WriteError, Writer};
 
 use serde::{Deserialize, Serialize};
 

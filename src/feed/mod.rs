@@ -13,6 +13,7 @@ mod assemble;
 pub mod avisering;
 pub mod exchange;
 pub mod file;
+pub mod generate;
 pub mod read;
 pub mod termdata;
 pub mod terms;

@@ -634,6 +634,14 @@ pub(crate) mod tests {
         assert!(shown.iter().any(|path| path.contains("residentialAddress")));
     }
 
+    /// Found by the test of damaged bytes: the walk went round for ever.
+    #[test]
+    fn a_record_within_itself_is_damage() {
+        let inner = vec![Field::RECORD.number()];
+        let bytes = archive(identity("191212121212"), Shield::NONE, Shield::NONE, inner).unwrap();
+        assert!(Person::from_record(RecordRef::open(&bytes).unwrap()).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_filling_comes_back(seed in 0_u32..1_000_000) {

@@ -40,16 +40,16 @@ mod tests {
     use crate::person::value::{Value, ValueError};
     use crate::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
 
-    fn written(person: &Person, grant: &Grant) -> String {
+    fn written(person: &Person, grant: Grant) -> String {
         let bytes = person.to_record().unwrap();
-        let view = restrict(RecordRef::open(&bytes).unwrap(), grant, Shield::NONE);
+        let view = restrict(RecordRef::open(&bytes).unwrap(), &grant, Shield::NONE);
         let mut out = Vec::new();
         write(&view, &Formats::standard(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     fn back(person: &Person) -> Person {
-        let json = written(person, &Grant::backup());
+        let json = written(person, Grant::backup());
         read(json.as_bytes(), &Formats::standard()).unwrap()
     }
 
@@ -77,7 +77,7 @@ mod tests {
     fn a_full_person_comes_back() {
         let person = full(identity("22790814AA01"), 7);
         assert!(back(&person) == person);
-        let json = written(&person, &Grant::backup());
+        let json = written(&person, Grant::backup());
         assert!(json.contains(r#""link":"#));
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(parsed["relationship"].is_array() && parsed["name"].is_object());
@@ -106,7 +106,7 @@ mod tests {
         second.set(place, Value::Boolean(true));
         person.push(second);
         assert_eq!(
-            written(&person, &Grant::backup()),
+            written(&person, Grant::backup()),
             format!(
                 "{{{PNR},{}",
                 r#""gender":"1","protectedPersonIndicator":false,"testIndicator":false,"primaryIdentity":true,"name":{"givenNameIndicator":10,"givenName":"Åsa"},"birth":{"dateOfBirth":"1912-12-12"},"contactInformation":[{"contactType":"B"},{"contactType":"C","digitalNotification":true}],"relationship":[{"relationshipId":{},"relationshipType":"B"}]}"#
@@ -129,7 +129,7 @@ mod tests {
         let mut citizenship = Group::new(Field::at("citizenship"));
         citizenship.set(country, Value::Boolean(false));
         person.push(citizenship);
-        let json = written(&person, &Grant::backup());
+        let json = written(&person, Grant::backup());
         let shown = [
             r#""name":{"middleName":"M","surname":{"name":"Å","attested":true}}"#,
             r#""citizenship":[{"citizenshipCountryCode":{"attested":false}}]"#,
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn internal_fields_are_shown_to_a_backup_only() {
         let person = full(identity("22790814AA01"), 7);
-        let json = written(&person, &Grant::unrestricted(Profile::P5));
+        let json = written(&person, Grant::unrestricted(Profile::P5));
         assert!(!json.contains(r#""link":"#) && json.contains("linkedIdentity"));
         read(json.as_bytes(), &Formats::standard()).unwrap();
     }
@@ -155,7 +155,7 @@ mod tests {
         let mut person = full(identity("191212121212"), 7);
         person.set(Field::at("protectedPopulationRecord"), Value::Boolean(true));
         let grant = Grant::restricted(Profile::P5, PopulationRecordRule::default());
-        let json = written(&person, &grant);
+        let json = written(&person, grant);
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(parsed.get("addressInformation").is_none());
         assert_eq!(parsed["protectedPopulationRecord"], true);
@@ -185,7 +185,7 @@ mod tests {
             "",
         ] {
             person.set(Field::at("name/givenName"), Value::from(text));
-            assert!(!written(&person, &Grant::backup()).contains('\n'));
+            assert!(!written(&person, Grant::backup()).contains('\n'));
             assert!(back(&person) == person, "{text:?}");
         }
         let escaped = format!(r#"{{{PNR},"n\u0061me":{{"surname":"\ud83e\uddd1"}}}}"#);
@@ -327,7 +327,7 @@ mod tests {
         #[test]
         fn damaged_json_is_survived(seed in 0_u32..1000, at: prop::sample::Index, with: u8) {
             let person = full(identity("22790814AA01"), seed);
-            let mut json = written(&person, &Grant::backup()).into_bytes();
+            let mut json = written(&person, Grant::backup()).into_bytes();
             let at = at.index(json.len());
             json[at] = with;
             let _ = read(&json, &Formats::standard());

@@ -78,6 +78,9 @@ pub enum Reason {
     Json(#[from] JsonError),
 }
 
+/// A line's bytes; `Err` holds the beginning of one that is too long.
+pub type LineText<'a> = Result<&'a [u8], &'a [u8]>;
+
 /// Reads one exchange file.
 pub struct Reader {
     lines: Box<dyn BufRead + Send>,
@@ -168,8 +171,8 @@ impl Reader {
     }
 
     /// The next line between the first and the last with its number, for those who read persons on
-    /// several threads; `Err` holds the beginning of a line that is too long.
-    pub fn next_line(&mut self) -> Result<Option<(u64, Result<&[u8], &[u8]>)>, ReadError> {
+    /// several threads.
+    pub fn next_line(&mut self) -> Result<Option<(u64, LineText<'_>)>, ReadError> {
         if self.ended {
             return Ok(None);
         }

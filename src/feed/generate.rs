@@ -1,0 +1,181 @@
+//! An invented population, the same for the same seed on every machine.
+//!
+//! [`demo_population`] gives every official test number of Skatteverket a life: families that point
+//! at each other, moves, deaths, protection, coordination numbers, reserve identities. It comes in
+//! the forms that real data comes in: posts of a base file, posts of daily change files, and the
+//! exchange lines of what Skatteverket does not know. [`synthetic_population`] invents the numbers
+//! too, and streams villages of a thousand: a country needs no more memory than a village.
+//!
+//! What people are made of lies in `snapshots/source`. Everybody carries the test indicator: an
+//! invented number may be a real person's.
+
+mod change;
+mod contact;
+mod day;
+mod home;
+mod life;
+mod name;
+mod number;
+mod random;
+mod reserve;
+mod say;
+mod source;
+#[cfg(test)]
+mod tests;
+mod total;
+mod village;
+
+use self::life::{Life, Subject, TODAY};
+use self::number::Numbers;
+use self::random::Random;
+use crate::base::time::PartialDate;
+use crate::person::edit::Person;
+use crate::person::identity::Formats;
+use crate::register::post::Post;
+
+/// The day of the base file.
+pub fn base_day() -> PartialDate {
+    TODAY.date()
+}
+
+/// Purposes that chance is drawn for; each has a source of its own.
+mod purpose {
+    pub(super) const LIVES: u64 = 1;
+    pub(super) const TOTAL: u64 = 2;
+    pub(super) const CHANGES: u64 = 3;
+    pub(super) const RESERVE: u64 = 4;
+    pub(super) const CONTACT: u64 = 5;
+    pub(super) const NUMBERS: u64 = 6;
+}
+
+/// People who know each other, and nobody else.
+pub struct Village {
+    lives: Vec<Life>,
+    seed: u64,
+    first_post: u64,
+}
+
+impl Village {
+    /// How many people live in it, dead and emigrated included.
+    pub const fn len(&self) -> usize {
+        self.lives.len()
+    }
+
+    /// Whether nobody does.
+    pub const fn is_empty(&self) -> bool {
+        self.lives.is_empty()
+    }
+
+    /// Everybody's total post, in the order of birth.
+    pub fn posts(&self) -> impl Iterator<Item = Post> {
+        (0..self.lives.len()).map(|at| {
+            let random = Random::of(self.seed, purpose::TOTAL, at);
+            total::post(&self.lives, at, self.first_post + at as u64, random)
+        })
+    }
+}
+
+/// The population of the demonstration register.
+pub struct Population {
+    village: Village,
+    formats: Formats,
+}
+
+/// Every official test number, brought to life.
+pub fn demo_population(formats: &Formats, seed: u64) -> Population {
+    let mut subjects = number::official(formats);
+    let mut random = Random::of(seed, purpose::LIVES, 0);
+    Population {
+        village: Village {
+            lives: village::settle(&mut subjects, &mut random),
+            seed,
+            first_post: 1,
+        },
+        formats: formats.clone(),
+    }
+}
+
+impl Population {
+    /// The total posts of the base file.
+    pub fn base(&self) -> impl Iterator<Item = Post> {
+        self.village.posts()
+    }
+
+    /// The change posts of the following days, in order.
+    pub fn changes(&self) -> Vec<(PartialDate, Vec<Post>)> {
+        let Village {
+            lives,
+            seed,
+            first_post,
+        } = &self.village;
+        let mut random = Random::of(*seed, purpose::CHANGES, 0);
+        let first_post = first_post + lives.len() as u64;
+        change::days(&mut lives.clone(), first_post, &mut random)
+    }
+
+    /// What does not come from Skatteverket, as persons for an exchange file: reserve identities,
+    /// national before local, each with the identity it was linked to; then small persons with the
+    /// contact data of a third of those registered, to be joined to what the base file tells.
+    pub fn exchange(&self) -> impl Iterator<Item = Person> {
+        let Village { lives, seed, .. } = &self.village;
+        let mut random = Random::of(*seed, purpose::RESERVE, 0);
+        let reserve = reserve::people(lives, &self.formats, &mut random);
+        let contact = (0..lives.len()).filter_map(|at| {
+            let mut random = Random::of(*seed, purpose::CONTACT, at);
+            let has = lives[at].is_registered() && random.chance(3_333);
+            has.then(|| contact::person(lives, at, &self.formats, random))
+        });
+        reserve.into_iter().chain(contact)
+    }
+}
+
+/// People of one village.
+const VILLAGE_SIZE: usize = 1_000;
+
+/// The first post's number: after those of the demonstration register.
+const FIRST_SYNTHETIC_POST: u64 = 100_000_001;
+
+/// The people of a village, not yet settled: [`Settlers::settle`] is the work, and can be done on
+/// any thread.
+pub struct Settlers {
+    subjects: Vec<Subject>,
+    seed: u64,
+    first_post: u64,
+}
+
+impl Settlers {
+    /// Makes the village.
+    pub fn settle(mut self) -> Village {
+        let mut random = Random::of(self.seed, purpose::LIVES, 0);
+        Village {
+            lives: village::settle(&mut self.subjects, &mut random),
+            seed: self.seed,
+            first_post: self.first_post,
+        }
+    }
+}
+
+/// `persons` invented persons with invented numbers, village by village. Ends early when the number
+/// series of one sex is used up, beyond forty million.
+pub fn synthetic_population(
+    formats: &Formats,
+    persons: usize,
+    seed: u64,
+) -> impl Iterator<Item = Settlers> {
+    let mut numbers = Numbers::new(formats);
+    let mut random = Random::of(seed, purpose::NUMBERS, 0);
+    let mut made = 0;
+    std::iter::from_fn(move || {
+        let size = VILLAGE_SIZE.min(persons - made);
+        let subjects: Vec<Subject> = (0..size)
+            .map_while(|_| numbers.subject(&mut random))
+            .collect();
+        let settlers = Settlers {
+            seed: random.next(),
+            first_post: FIRST_SYNTHETIC_POST + made as u64,
+            subjects,
+        };
+        made += settlers.subjects.len();
+        (!settlers.subjects.is_empty()).then_some(settlers)
+    })
+}
