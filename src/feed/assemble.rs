@@ -113,6 +113,12 @@ impl<'f> Assembler<'f> {
         }
     }
 
+    /// Whether the entry that is open has a value of the term.
+    pub fn says(&self, term: &Term) -> bool {
+        let entry = self.entry.as_ref().zip(term.field);
+        entry.is_some_and(|((_, entry), field)| entry.value(field).is_some())
+    }
+
     /// A blanked group of fields.
     pub fn blank(&mut self, field: Field) {
         if self.entry.is_none() {

@@ -12,7 +12,9 @@
 mod assemble;
 pub mod avisering;
 pub mod file;
+mod pen;
 pub mod read;
+mod tags;
 pub mod termdata;
 pub mod terms;
 mod window;

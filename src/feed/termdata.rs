@@ -8,7 +8,7 @@ use std::io::{self, Read as Source};
 
 use super::assemble::Assembler;
 use super::read::{Encoding, Head, Navet, Piece, Read, ReadError, Reader, Reject, Unknown};
-use super::terms::{Code, Index, Part};
+use super::terms::{Code, Index, Part, Rule};
 use super::window::{LineEnd, Window};
 use crate::base::time::PartialDate;
 use crate::person::identity::Formats;
@@ -163,6 +163,9 @@ impl Splitter {
 /// Bytes between posts that are looked at together.
 const BETWEEN: usize = 64 << 10;
 
+/// The code that begins a reference.
+const REFERENCES: u16 = 1400;
+
 /// The tags around a post.
 const POST: [&[u8]; 2] = [b"#POST_START", b"#POST_SLUT"];
 
@@ -265,8 +268,23 @@ fn take(
             _ => assembler.fail(Reject::Unbalanced(code)),
         },
         Some(Code::Term(term)) => match (open.map(|group| group.part), term.part) {
-            (Some(inside), part) if inside == part => assembler.term(term, text),
+            (Some(inside), part) if inside == part => {
+                if let (Rule::Identity, Some(group)) = (term.rule, open)
+                    && assembler.says(term)
+                {
+                    assembler.close();
+                    assembler.open(group);
+                }
+                assembler.term(term, text);
+            }
             (None, Part::Post) => assembler.term(term, text),
+            // The list of references may come without the codes around each.
+            (None, Part::Reference) => {
+                if let Some(Code::Begin(group)) = index.code(REFERENCES) {
+                    assembler.open(group);
+                }
+                assembler.term(term, text);
+            }
             (Some(Part::Reference), Part::Post) => {
                 assembler.close();
                 assembler.term(term, text);
