@@ -319,6 +319,12 @@ impl<'f, R: io::Read> Reader<'f, R> {
         self.window.data().get(..self.last).unwrap_or_default()
     }
 
+    /// Bytes that memory is held for.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.window.held()
+    }
+
     fn step(&mut self) -> Result<Option<Read>, ReadError> {
         self.window.advance(std::mem::take(&mut self.last));
         let piece = self.splitter.next(&mut self.window, &mut self.head)?;
