@@ -42,24 +42,24 @@ impl Parser {
         reader.config_mut().expand_empty_elements = true;
         let mut done = false;
         loop {
-            let read = match reader.read_event() {
+            let mut read = Some(());
+            match reader.read_event() {
                 Ok(Event::Eof) if done && self.stack.is_empty() => return,
-                Ok(Event::Start(_)) if done => None,
-                Ok(Event::Start(tag)) => self.start(&tag, assembler, unknown),
+                Ok(Event::Start(tag)) if !done => read = self.start(&tag, assembler, unknown),
                 Ok(Event::End(_)) => {
                     self.end(assembler);
                     done = self.stack.is_empty();
-                    Some(())
                 }
                 Ok(Event::Text(text)) => self.push(&text.xml10_content()),
                 Ok(Event::CData(text)) => self.push(&text.xml10_content()),
-                Ok(Event::GeneralRef(name)) => character(&name)
-                    .and_then(|character| self.push(character.encode_utf8(&mut [0; 4]))),
-                Ok(Event::Comment(_) | Event::PI(_)) => Some(()),
-                Ok(Event::Empty(_) | Event::Decl(_) | Event::DocType(_) | Event::Eof) | Err(_) => {
-                    None
-                }
-            };
+                Ok(Event::GeneralRef(name)) => match character(&name) {
+                    Some(character) => self.push(character.encode_utf8(&mut [0; 4])),
+                    None => read = None,
+                },
+                Ok(Event::Comment(_) | Event::PI(_)) => {}
+                // A second root, a declaration, an early end, or no XML.
+                Ok(_) | Err(_) => read = None,
+            }
             if read.is_none() {
                 // A failure that is known already tells more.
                 assembler.fail(Reject::NotWellFormed {
@@ -111,7 +111,7 @@ impl Parser {
             }
             self.text.clear();
             let known = index.at(at);
-            let nil = self.is_nil(tag)?;
+            let nil = is_nil(tag)?;
             if nil {
                 blank(index, at, assembler);
                 // What stands in a blanked element is passed.
@@ -130,22 +130,6 @@ impl Parser {
         Some(())
     }
 
-    fn is_nil(&self, tag: &BytesStart<'_>) -> Option<bool> {
-        if tag.attributes_raw().trim_ascii().is_empty() {
-            return Some(false);
-        }
-        let mut nil = false;
-        for (number, attribute) in tag.attributes().enumerate() {
-            let attribute = attribute.ok().filter(|_| number < limits::XML_ATTRIBUTES)?;
-            let local = attribute.key.local_name();
-            let name: &str = local.as_ref();
-            if name == "nil" {
-                nil |= matches!(attribute.value.trim_ascii(), "true" | "1");
-            }
-        }
-        Some(nil)
-    }
-
     fn end(&mut self, assembler: &mut Assembler<'_>) {
         let Some(frame) = self.stack.pop() else {
             return;
@@ -162,12 +146,28 @@ impl Parser {
     }
 
     /// Text counts in an element that is a term.
-    fn push(&mut self, text: &str) -> Option<()> {
+    fn push(&mut self, text: &str) {
         if self.stack.last().is_some_and(|frame| frame.node.is_some()) {
             self.text.push_str(text);
         }
-        Some(())
     }
+}
+
+/// Whether an element is blanked.
+fn is_nil(tag: &BytesStart<'_>) -> Option<bool> {
+    if tag.attributes_raw().trim_ascii().is_empty() {
+        return Some(false);
+    }
+    let mut nil = false;
+    for (number, attribute) in tag.attributes().enumerate() {
+        let attribute = attribute.ok().filter(|_| number < limits::XML_ATTRIBUTES)?;
+        let local = attribute.key.local_name();
+        let name: &str = local.as_ref();
+        if name == "nil" {
+            nil |= matches!(attribute.value.trim_ascii(), "true" | "1");
+        }
+    }
+    Some(nil)
 }
 
 /// Protection counts wherever it stands: the element of that name directly below the post.

@@ -221,7 +221,7 @@ impl<'p> Pen<'_, 'p> {
             (Ink::Text(text), Some(term)) if xml => {
                 self.out.push('>');
                 escape(&mut self.out, &text, self.encoding);
-                self.check_filled(term, &text)?;
+                check_filled(term, &text)?;
                 self.close(node.name);
             }
             (Ink::Text(text), Some(term)) => {
@@ -357,7 +357,7 @@ impl<'p> Pen<'_, 'p> {
     fn attribute(&mut self, name: &str, term: &'static Term, text: &str) -> Result<(), WriteError> {
         match self.navet {
             Navet::Xml => {
-                self.check_filled(term, text)?;
+                check_filled(term, text)?;
                 self.out.push(' ');
                 self.out.push_str(name);
                 self.out.push_str("=\"");
@@ -389,17 +389,8 @@ impl<'p> Pen<'_, 'p> {
         self.out.push('\n');
     }
 
-    /// Without characters a value would be read as a blanked one.
-    fn check_filled(&self, term: &'static Term, text: &str) -> Result<(), WriteError> {
-        if text.trim().is_empty() {
-            Err(WriteError::Unwritable(term))
-        } else {
-            Ok(())
-        }
-    }
-
     fn check_line(&self, term: &'static Term, text: &str) -> Result<(), WriteError> {
-        self.check_filled(term, text)?;
+        check_filled(term, text)?;
         if text.trim() == BLANK || text.contains(['\n', '\r']) {
             return Err(WriteError::Unwritable(term));
         }
@@ -461,5 +452,14 @@ pub(super) fn escape(out: &mut String, text: &str, encoding: Encoding) {
             }
             _ => out.push(character),
         }
+    }
+}
+
+/// Without characters a value would be read as a blanked one.
+fn check_filled(term: &'static Term, text: &str) -> Result<(), WriteError> {
+    if text.trim().is_empty() {
+        Err(WriteError::Unwritable(term))
+    } else {
+        Ok(())
     }
 }

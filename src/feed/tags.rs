@@ -55,16 +55,13 @@ impl Splitter {
         let mut stray = false;
         loop {
             if let Some(end) = self.until {
-                match memchr::memmem::find(window.data(), end) {
-                    Some(found) => {
-                        window.advance(found + end.len());
-                        self.until = None;
-                    }
-                    None => {
-                        window.advance(window.data().len().saturating_sub(end.len() - 1));
-                        if !window.more()? {
-                            return Ok(Piece::End);
-                        }
+                if let Some(found) = memchr::memmem::find(window.data(), end) {
+                    window.advance(found + end.len());
+                    self.until = None;
+                } else {
+                    window.advance(window.data().len().saturating_sub(end.len() - 1));
+                    if !window.more()? {
+                        return Ok(Piece::End);
                     }
                 }
                 continue;
@@ -230,22 +227,39 @@ impl Splitter {
                 self.passing = true;
                 return Ok(Piece::Broken(at, Reject::TooLarge));
             }
-            let Some(found) = memchr::memchr(b'<', &window.data()[at..]) else {
-                at = window.data().len();
-                if window.more()? {
-                    continue;
+            // Of all tags only those with this name matter, and what could hide one.
+            let rest = &window.data()[at..];
+            let named = memchr::memmem::find(rest, POST);
+            let hidden = memchr::memchr2_iter(b'!', b'?', &rest[..named.unwrap_or(rest.len())])
+                .find(|&it| it > 0 && rest[it - 1] == b'<');
+            let found = match (hidden, named) {
+                (Some(mark), _) => mark - 1,
+                (None, Some(name)) => {
+                    let Some(tag) = memchr::memrchr(b'<', &rest[..name]) else {
+                        at += name + POST.len();
+                        continue;
+                    };
+                    tag
                 }
-                return Ok(Piece::Broken(at, Reject::NoEnd));
+                (None, None) => {
+                    let seen = window.data().len();
+                    if seen > window.limit() {
+                        self.passing = true;
+                        return Ok(Piece::Broken(seen, Reject::TooLarge));
+                    }
+                    if window.more()? {
+                        continue;
+                    }
+                    return Ok(Piece::Broken(seen, Reject::NoEnd));
+                }
             };
             at += found;
             match markup(window, at)? {
                 Markup::Cut => return Ok(Piece::Broken(window.data().len(), Reject::NoEnd)),
                 Markup::Long(end) => {
                     (self.passing, self.until) = (true, Some(end));
-                    return Ok(Piece::Broken(
-                        window.data().len() - (end.len() - 1),
-                        Reject::TooLarge,
-                    ));
+                    let len = window.data().len() - (end.len() - 1);
+                    return Ok(Piece::Broken(len, Reject::TooLarge));
                 }
                 Markup::Other(end) => at = end,
                 // The parser refuses the declaration; here it is passed like a tag.

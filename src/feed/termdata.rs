@@ -27,13 +27,23 @@ pub fn read_all(bytes: &[u8], formats: &Formats) -> Result<Vec<Read>, ReadError>
 /// Finds posts among lines.
 #[derive(Default)]
 pub(super) struct Splitter {
-    begun: bool,
-    /// Between `#DATA_START` and `#DATA_SLUT`.
-    in_data: bool,
+    section: Section,
     /// Passing the rest of a post that was too large.
     passing: bool,
     /// In the middle of a line that was too long.
     in_line: bool,
+}
+
+/// Where in the file a line stands.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Section {
+    /// Before the first byte.
+    #[default]
+    Start,
+    /// Before the posts or after them.
+    Around,
+    /// Between `#DATA_START` and `#DATA_SLUT`.
+    Data,
 }
 
 impl Splitter {
@@ -42,8 +52,8 @@ impl Splitter {
         window: &mut Window<R>,
         head: &mut Head,
     ) -> io::Result<Piece> {
-        if !self.begun {
-            self.begun = true;
+        if self.section == Section::Start {
+            self.section = Section::Around;
             if skip_mark(window)? {
                 head.encoding = Some(Encoding::Utf8);
             }
@@ -88,7 +98,7 @@ impl Splitter {
         {
             let line = window.data()[at..end].trim_ascii();
             let is_frame = FRAME.iter().any(|tag| is_tag(line, tag));
-            if is_frame || (!self.in_data && line.starts_with(b"#")) {
+            if is_frame || (self.section != Section::Data && line.starts_with(b"#")) {
                 break;
             }
             at = end;
@@ -143,18 +153,18 @@ impl Splitter {
         let (tag, value) = (&line[..at], line[at..].trim_ascii());
         let text = || std::str::from_utf8(value).ok();
         match tag {
-            b"#DATA_START" => self.in_data = true,
-            b"#DATA_SLUT" => self.in_data = false,
+            b"#DATA_START" => self.section = Section::Data,
+            b"#DATA_SLUT" => self.section = Section::Around,
             b"#DAG_START" => head.day = text().and_then(PartialDate::parse),
             b"#DAG_SLUT" => head.day = None,
             b"#EFFEKTUERAD" => head.effectuated = text().and_then(PartialDate::parse),
             b"#ANTAL_POSTER" => head.announced = text().and_then(|text| text.parse().ok()),
-            b"#FIL_SLUT" => (head.ended, self.in_data) = (true, false),
+            b"#FIL_SLUT" => (head.ended, self.section) = (true, Section::Around),
             // Ä in either encoding, or A.
             _ if tag.starts_with(b"#BEST") && tag.ends_with(b"LLNINGSID") => {
                 head.order_id = text().map(str::to_owned);
             }
-            _ => return tag.starts_with(b"#") && !self.in_data,
+            _ => return tag.starts_with(b"#") && self.section != Section::Data,
         }
         true
     }
@@ -315,8 +325,7 @@ mod tests {
     }
 
     fn post(lines: &[&str]) -> String {
-        let lines: String = lines.iter().map(|line| format!("#UP {line}\n")).collect();
-        format!("#POST_START\n{lines}#POST_SLUT\n")
+        format!("#POST_START\n#UP {}\n#POST_SLUT\n", lines.join("\n#UP "))
     }
 
     fn file(posts: &[&str]) -> Vec<u8> {
