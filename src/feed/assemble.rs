@@ -113,6 +113,12 @@ impl<'f> Assembler<'f> {
         }
     }
 
+    /// Whether the entry that is open has a value of the term.
+    pub fn says(&self, term: &Term) -> bool {
+        let entry = self.entry.as_ref().zip(term.field);
+        entry.is_some_and(|((_, entry), field)| entry.value(field).is_some())
+    }
+
     /// A blanked group of fields.
     pub fn blank(&mut self, field: Field) {
         if self.entry.is_none() {
@@ -199,23 +205,21 @@ impl<'f> Assembler<'f> {
         };
         match term.rule {
             Rule::Subject | Rule::Protection | Rule::Ignored => {}
-            Rule::Plain => put(self, plain(term, text)?),
             Rule::Code(spellings) => {
                 let spelled = spellings.iter().find(|(navets, _)| *navets == text);
                 put(self, plain(term, spelled.map_or(text, |(_, ours)| ours))?);
             }
             Rule::PositiveNumber if is_zero(text) => self.clear(term),
-            Rule::PositiveNumber => put(self, plain(term, text)?),
+            Rule::Plain | Rule::PositiveNumber => put(self, plain(term, text)?),
             Rule::Date => match date(text)? {
                 Some(date) => put(self, Value::PartialDate(date)),
                 None => self.clear(term),
             },
             Rule::Truth => put(self, Value::Boolean(truth(text)?)),
-            Rule::Identity => put(self, Value::Identity(self.identity(text)?)),
             Rule::Relative(birth) if text.len() == 12 && text.ends_with("0000") => {
                 self.put_birth_time(birth, text)?;
             }
-            Rule::Relative(_) => put(self, Value::Identity(self.identity(text)?)),
+            Rule::Identity | Rule::Relative(_) => put(self, Value::Identity(self.identity(text)?)),
             Rule::BirthTime => {
                 if let Some(field) = term.field {
                     self.put_birth_time(field, text)?;

@@ -419,3 +419,181 @@ impl<R: io::Read> io::Read for Hashed<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::feed::sample::{told, understood};
+
+    const TEXT: &[u8] = include_bytes!("../../tests/fixtures/navet/termdata.txt");
+    const XML: &[u8] = include_bytes!("../../tests/fixtures/navet/avisering.xml");
+
+    fn stored(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file.flush().unwrap();
+        file
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ::zstd::stream::encode_all(bytes, 1).unwrap()
+    }
+
+    fn check(bytes: &[u8]) -> Result<Summary, FileError> {
+        let file = stored(bytes);
+        let summary = inspect(file.path(), &Options::default())?;
+        summary.check(file.path())?;
+        Ok(summary)
+    }
+
+    #[test]
+    fn a_whole_file_is_told_however_it_is_packed() {
+        let formats = Formats::standard();
+        for plain in [TEXT, XML] {
+            let (first, second) = plain.split_at(700);
+            let members = [gzip(first), gzip(second)].concat();
+            let mut contents = Vec::new();
+            for packed in [plain.to_vec(), gzip(plain), members, zstd(plain)] {
+                let file = stored(&packed);
+                let options = Options::default();
+                let summary = inspect(file.path(), &options).unwrap();
+                summary.check(file.path()).unwrap();
+                assert_eq!(
+                    options.consumed.load(Ordering::Relaxed),
+                    packed.len() as u64
+                );
+                assert_eq!((summary.found, summary.head.announced), (6, Some(6)));
+                assert_eq!(summary.encoding, Encoding::Latin1);
+                assert_eq!(summary.head.order_id.as_deref(), Some("00000236-FO01-0002"));
+                assert_eq!(summary.head.effectuated.unwrap().number(), 20_250_107);
+                contents.push(summary.content);
+                let posts = read(file.path(), &summary, &formats, &options).unwrap();
+                let cities: Vec<bool> = posts
+                    .map(|read| told(&understood(&read.unwrap()).post).contains("city=MALMÖ"))
+                    .collect();
+                assert_eq!(cities, [false, true, false, false, false, false]);
+            }
+            assert!(
+                contents
+                    .iter()
+                    .all(|it| *it == xxhash_rust::xxh3::xxh3_128(plain))
+            );
+        }
+        let xml = check(XML).unwrap().head;
+        assert_eq!((xml.job_id, xml.sequence), (Some(1_501_690), Some(0)));
+        assert_eq!((xml.file_number, xml.files), (Some(1), Some(1)));
+    }
+
+    /// Cut after any byte, a file is refused, unless all that is missing is the last line feed.
+    #[test]
+    fn a_truncated_file_is_refused() {
+        for plain in [TEXT, XML] {
+            let whole = plain.trim_ascii_end().len();
+            for at in 0..whole {
+                match check(&plain[..at]) {
+                    Err(FileError::Truncated { .. } | FileError::UnknownFormat { .. }) => {}
+                    other => panic!("cut at {at}: {other:?}"),
+                }
+            }
+            check(&plain[..whole]).unwrap();
+            for packed in [gzip(plain), zstd(plain)] {
+                for at in 4..packed.len() {
+                    let refused = check(&packed[..at]);
+                    assert!(
+                        matches!(refused, Err(FileError::Truncated { .. })),
+                        "{at} {refused:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_truncated_file_holds_can_be_read() {
+        let formats = Formats::standard();
+        for plain in [TEXT, XML] {
+            let cut = &plain[..plain.len() / 2];
+            let packed = gzip(plain);
+            for bytes in [cut, &gzip(cut), &packed[..packed.len() - 20]] {
+                let file = stored(bytes);
+                let options = Options::default();
+                let summary = inspect(file.path(), &options).unwrap();
+                assert!(summary.check(file.path()).is_err());
+                let posts = read(file.path(), &summary, &formats, &options).unwrap();
+                let reads: Vec<Read> = posts.map(Result::unwrap).collect();
+                let rejected = reads
+                    .iter()
+                    .filter(|it| matches!(it, Read::Rejected(_)))
+                    .count();
+                assert!(!reads.is_empty() && rejected <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_named() {
+        let replaced = |bytes: &[u8], from: &str, to: &str| {
+            let text = encoding_rs::mem::decode_latin1(bytes).replace(from, to);
+            encoding_rs::mem::encode_latin1_lossy(&text).into_owned()
+        };
+        let count = FileError::WrongCount {
+            path: PathBuf::new(),
+            announced: 7,
+            found: 6,
+        };
+        let mut damaged = gzip(TEXT);
+        let middle = damaged.len() / 2;
+        damaged[middle..middle + 8].fill(0xff);
+        for (bytes, expected) in [
+            (
+                replaced(TEXT, "#ANTAL_POSTER 6", "#ANTAL_POSTER 7"),
+                count.to_string(),
+            ),
+            (
+                replaced(XML, "<AntalPoster>6", "<AntalPoster>7"),
+                count.to_string(),
+            ),
+            (
+                replaced(XML, "ISO-8859-1", "KOI8-R"),
+                ": declares an encoding other than ISO-8859-1 and UTF-8".into(),
+            ),
+            (
+                replaced(XML, "<Navetavisering", "<!DOCTYPE x>\n<Navetavisering"),
+                ": line 2: a document type declaration is not accepted".into(),
+            ),
+            (
+                b"hello".to_vec(),
+                ": neither Navet text, Navet XML nor an exchange file".into(),
+            ),
+            (
+                b"".to_vec(),
+                ": neither Navet text, Navet XML nor an exchange file".into(),
+            ),
+        ] {
+            let error = check(&bytes).unwrap_err().to_string();
+            assert!(error.ends_with(&expected), "{error}");
+        }
+        assert!(matches!(check(&damaged), Err(FileError::Damaged { .. })));
+        let missing = inspect(Path::new("/no/such/file"), &Options::default());
+        assert!(matches!(missing, Err(FileError::Io { .. })));
+    }
+
+    #[test]
+    fn exchange_files_are_recognised_and_counted() {
+        let summary = check(b"{\"a\":1}\n\n{\"b\":2}").unwrap();
+        assert_eq!((summary.format, summary.found), (Format::Exchange, 2));
+        let file = stored(b"{}");
+        let summary = inspect(file.path(), &Options::default()).unwrap();
+        let formats = Formats::standard();
+        let posts = read(file.path(), &summary, &formats, &Options::default());
+        assert!(matches!(posts.err(), Some(FileError::NotNavet { .. })));
+    }
+}

@@ -9,7 +9,7 @@ use std::io;
 use super::assemble::Assembler;
 use super::terms::Term;
 use super::window::Window;
-use super::{avisering, termdata};
+use super::{avisering, tags, termdata};
 use crate::base::limits;
 use crate::base::time::PartialDate;
 use crate::person::identity::Formats;
@@ -237,14 +237,14 @@ pub(super) enum Piece {
 /// Finds posts.
 pub(super) enum Splitter {
     Text(termdata::Splitter),
-    Xml(avisering::Splitter),
+    Xml(tags::Splitter),
 }
 
 impl Splitter {
     pub fn new(navet: Navet) -> Self {
         match navet {
             Navet::Text => Self::Text(termdata::Splitter::default()),
-            Navet::Xml => Self::Xml(avisering::Splitter::default()),
+            Navet::Xml => Self::Xml(tags::Splitter::default()),
         }
     }
 
@@ -317,6 +317,12 @@ impl<'f, R: io::Read> Reader<'f, R> {
     /// The bytes of what was read last, as they stand in the file: for those who refuse a post later.
     pub fn raw(&self) -> &[u8] {
         self.window.data().get(..self.last).unwrap_or_default()
+    }
+
+    /// Bytes that memory is held for.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.window.held()
     }
 
     fn step(&mut self) -> Result<Option<Read>, ReadError> {

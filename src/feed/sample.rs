@@ -89,7 +89,8 @@ impl Dice {
                 )
             }
             (_, Kind::Number, Facet::Range(least, most)) => {
-                Value::Text((least + self.throw((most - least) as u64) as i64).to_string())
+                let above = self.throw(most.abs_diff(least));
+                Value::Text((least.unsigned_abs() + above).to_string())
             }
             _ => Value::Text(self.text(field, wide)),
         }
@@ -129,7 +130,7 @@ impl Dice {
                 continue;
             }
             match term.rule {
-                Rule::Total => {}
+                Rule::Total | Rule::NotificationDate => {}
                 Rule::Nordic(country) => {
                     let mut entry = Group::new(NORDIC);
                     if self.throw(4) > 0 {
@@ -141,7 +142,6 @@ impl Dice {
                 Rule::Protection | Rule::ChangeTime => {
                     last.push(Edit::Set(field, self.value(term, field, wide)));
                 }
-                Rule::NotificationDate => {}
                 _ if field.info().wrap == Wrap::Mark => {
                     post.edits
                         .push(Edit::Set(field, self.value(term, field, wide)));
@@ -237,29 +237,26 @@ pub(super) fn told(post: &Post) -> String {
         Value::Timestamp(at) => String::from_utf8(at.written().to_vec()).unwrap(),
         Value::Identity(identity) => digits(*identity),
     };
-    let mut out = format!(
-        "{} {:?} {}\n",
-        digits(post.subject),
-        post.post_id,
-        post.total
-    );
+    let head = (digits(post.subject), &post.post_id, post.total);
+    let mut out = vec![format!("{} {:?} {}\n", head.0, head.1, head.2)];
     for edit in &post.edits {
-        match edit {
-            Edit::Set(field, it) => out += &format!("{field:?}={}\n", value(it)),
-            Edit::Clear(field) => out += &format!("-{field:?}\n"),
+        out.push(match edit {
+            Edit::Set(field, it) => format!("{field:?}={}\n", value(it)),
+            Edit::Clear(field) => format!("-{field:?}\n"),
             Edit::Entry(entry) => {
-                out += &format!("{:?}:", entry.field());
-                for field in Field::all().filter(|it| entry.field().contains(*it)) {
-                    if let Some(it) = entry.value(field) {
-                        let name = field.path()[entry.field().path().len()..].to_owned();
-                        out += &format!(" {name}={}", value(it));
-                    }
-                }
-                out.push('\n');
+                let path = entry.field().path();
+                let below = Field::all().filter(|field| entry.field().contains(*field));
+                let said: Vec<String> = below
+                    .filter_map(|field| {
+                        let it = entry.value(field)?;
+                        Some(format!(" {}={}", &field.path()[path.len()..], value(it)))
+                    })
+                    .collect();
+                format!("{path}:{}\n", said.concat())
             }
-        }
+        });
     }
-    out
+    out.concat()
 }
 
 pub(super) fn understood(read: &Read) -> &Understood {

@@ -8,7 +8,7 @@ use std::io::{self, Read as Source};
 
 use super::assemble::Assembler;
 use super::read::{Encoding, Head, Navet, Piece, Read, ReadError, Reader, Reject, Unknown};
-use super::terms::{Code, Index, Part};
+use super::terms::{Code, Index, Part, Rule};
 use super::window::{LineEnd, Window};
 use crate::base::time::PartialDate;
 use crate::person::identity::Formats;
@@ -27,13 +27,23 @@ pub fn read_all(bytes: &[u8], formats: &Formats) -> Result<Vec<Read>, ReadError>
 /// Finds posts among lines.
 #[derive(Default)]
 pub(super) struct Splitter {
-    begun: bool,
-    /// Between `#DATA_START` and `#DATA_SLUT`.
-    in_data: bool,
+    section: Section,
     /// Passing the rest of a post that was too large.
     passing: bool,
     /// In the middle of a line that was too long.
     in_line: bool,
+}
+
+/// Where in the file a line stands.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Section {
+    /// Before the first byte.
+    #[default]
+    Start,
+    /// Before the posts or after them.
+    Around,
+    /// Between `#DATA_START` and `#DATA_SLUT`.
+    Data,
 }
 
 impl Splitter {
@@ -42,8 +52,8 @@ impl Splitter {
         window: &mut Window<R>,
         head: &mut Head,
     ) -> io::Result<Piece> {
-        if !self.begun {
-            self.begun = true;
+        if self.section == Section::Start {
+            self.section = Section::Around;
             if skip_mark(window)? {
                 head.encoding = Some(Encoding::Utf8);
             }
@@ -88,7 +98,7 @@ impl Splitter {
         {
             let line = window.data()[at..end].trim_ascii();
             let is_frame = FRAME.iter().any(|tag| is_tag(line, tag));
-            if is_frame || (!self.in_data && line.starts_with(b"#")) {
+            if is_frame || (self.section != Section::Data && line.starts_with(b"#")) {
                 break;
             }
             at = end;
@@ -143,18 +153,18 @@ impl Splitter {
         let (tag, value) = (&line[..at], line[at..].trim_ascii());
         let text = || std::str::from_utf8(value).ok();
         match tag {
-            b"#DATA_START" => self.in_data = true,
-            b"#DATA_SLUT" => self.in_data = false,
+            b"#DATA_START" => self.section = Section::Data,
+            b"#DATA_SLUT" => self.section = Section::Around,
             b"#DAG_START" => head.day = text().and_then(PartialDate::parse),
             b"#DAG_SLUT" => head.day = None,
             b"#EFFEKTUERAD" => head.effectuated = text().and_then(PartialDate::parse),
             b"#ANTAL_POSTER" => head.announced = text().and_then(|text| text.parse().ok()),
-            b"#FIL_SLUT" => (head.ended, self.in_data) = (true, false),
+            b"#FIL_SLUT" => (head.ended, self.section) = (true, Section::Around),
             // Ä in either encoding, or A.
             _ if tag.starts_with(b"#BEST") && tag.ends_with(b"LLNINGSID") => {
                 head.order_id = text().map(str::to_owned);
             }
-            _ => return tag.starts_with(b"#") && !self.in_data,
+            _ => return tag.starts_with(b"#") && self.section != Section::Data,
         }
         true
     }
@@ -162,6 +172,9 @@ impl Splitter {
 
 /// Bytes between posts that are looked at together.
 const BETWEEN: usize = 64 << 10;
+
+/// The code that begins a reference.
+const REFERENCES: u16 = 1400;
 
 /// The tags around a post.
 const POST: [&[u8]; 2] = [b"#POST_START", b"#POST_SLUT"];
@@ -265,8 +278,23 @@ fn take(
             _ => assembler.fail(Reject::Unbalanced(code)),
         },
         Some(Code::Term(term)) => match (open.map(|group| group.part), term.part) {
-            (Some(inside), part) if inside == part => assembler.term(term, text),
+            (Some(inside), part) if inside == part => {
+                if let (Rule::Identity, Some(group)) = (term.rule, open)
+                    && assembler.says(term)
+                {
+                    assembler.close();
+                    assembler.open(group);
+                }
+                assembler.term(term, text);
+            }
             (None, Part::Post) => assembler.term(term, text),
+            // The list of references may come without the codes around each.
+            (None, Part::Reference) => {
+                if let Some(Code::Begin(group)) = index.code(REFERENCES) {
+                    assembler.open(group);
+                }
+                assembler.term(term, text);
+            }
             (Some(Part::Reference), Part::Post) => {
                 assembler.close();
                 assembler.term(term, text);
@@ -278,5 +306,331 @@ fn take(
             }
             (_, _) => assembler.fail(Reject::WrongGroup(term)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::feed::avisering;
+    use crate::feed::sample::{Dice, file_of, rejected, told, understood};
+
+    const EXAMPLES: &[u8] = include_bytes!("../../tests/fixtures/navet/termdata.txt");
+    const XML_EXAMPLES: &[u8] = include_bytes!("../../tests/fixtures/navet/avisering.xml");
+
+    fn read(bytes: &[u8]) -> Vec<Read> {
+        read_all(bytes, &Formats::standard()).unwrap()
+    }
+
+    fn post(lines: &[&str]) -> String {
+        format!("#POST_START\n#UP {}\n#POST_SLUT\n", lines.join("\n#UP "))
+    }
+
+    fn file(posts: &[&str]) -> Vec<u8> {
+        format!("#DATA_START\n{}#DATA_SLUT\n#FIL_SLUT\n", posts.concat()).into_bytes()
+    }
+
+    /// Edits as a sorted list: the formats differ in order.
+    fn sorted(read: &Read) -> Vec<String> {
+        let mut lines: Vec<String> = told(&understood(read).post)
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn the_examples_say_what_they_say_in_xml() {
+        let (text, xml) = (
+            read(EXAMPLES),
+            avisering::read_all(XML_EXAMPLES, &Formats::standard()),
+        );
+        let xml = xml.unwrap();
+        assert_eq!(text.len(), 6);
+        assert!(text.iter().map(sorted).eq(xml.iter().map(sorted)));
+        let lines: Vec<u64> = text.iter().map(|it| understood(it).line).collect();
+        assert_eq!(lines, [9, 41, 54, 61, 67, 75]);
+    }
+
+    #[test]
+    fn the_file_tells_of_itself() {
+        let formats = Formats::standard();
+        for (from, to) in [
+            ("\u{c4}", "\u{c4}"),
+            ("\u{c4}", "A"),
+            (" ", "\t"),
+            ("\n", "\r\n"),
+        ] {
+            let text = encoding_rs::mem::decode_latin1(EXAMPLES).replace(from, to);
+            let bytes = encoding_rs::mem::encode_latin1_lossy(&text).into_owned();
+            let mut reader = Reader::new(&bytes[..], Navet::Text, None, &formats);
+            assert_eq!(
+                reader
+                    .by_ref()
+                    .filter(|it| matches!(it, Ok(Read::Post(_))))
+                    .count(),
+                6
+            );
+            let head = reader.head();
+            assert_eq!(head.order_id.as_deref(), Some("00000236-FO01-0002"));
+            assert_eq!(head.effectuated, PartialDate::parse("20250107"));
+            assert_eq!((head.announced, head.ended), (Some(6), true));
+        }
+    }
+
+    #[test]
+    fn days_are_the_posts_dates_and_trailing_tags_are_passed() {
+        let posts = post(&["01001 191212121212"]);
+        let bytes = format!(
+            "#EFFEKTUERAD 20250107\n#DATA_START\n#DAG_START 20250105\n{posts}#DAG_SLUT\n{posts}#DATA_SLUT\n\
+             #NYTT x\n#FIL_SLUT\n#DATABESKRIVNING_START\n#PRODUKT x\n#DATABESKRIVNING_SLUT\n"
+        );
+        let reads = read(bytes.as_bytes());
+        assert_eq!(reads.len(), 2);
+        for (read, date) in reads.iter().zip(["2025-01-05", "2025-01-07"]) {
+            assert!(told(&understood(read).post).contains(&format!("notificationDate={date}\n")));
+        }
+    }
+
+    #[test]
+    fn blanks_and_unknown_codes() {
+        let formats = Formats::standard();
+        let bytes = file(&[&post(&[
+            "01001 191212121212",
+            "01003 $",
+            "01020",
+            "01013 $",
+            "01014 ",
+            "01082 0",
+            "02000 $",
+            "05001 x",
+            "06000",
+            "06001 y",
+            "06999",
+            "01099 z",
+            "99999",
+            "01401 198402192390",
+            "01402 NY",
+            "01401 199002262385",
+            "01011 00",
+        ])]);
+        let mut reader = Reader::new(&bytes[..], Navet::Text, None, &formats);
+        let read = reader.next().unwrap().unwrap();
+        assert_eq!(told(&understood(&read).post), "\
+191212121212 None false
+-name/middleName
+-name/surname
+-maritalStatus/maritalStatusDate
+-relationship
+referredPersonalIdentities: /referredPersonalIdentity=198402192390 /referredPersonalIdentityStatus=NY
+referredPersonalIdentities: /referredPersonalIdentity=199002262385
+-name/givenNameIndicator
+protectedPersonIndicator=false
+protectedPopulationRecord=false
+populationRegistrationRecord/notificationCase/totalRecord=false
+");
+        assert!(reader.unknown().iter().eq([("01099", 1), ("65535", 1)]));
+    }
+
+    #[test]
+    fn broken_posts_are_rejected_alone() {
+        let good = post(&["01001 191212121212", "01014 Åsén"]);
+        let long = format!("01014 {}", "é".repeat(81));
+        let subject = "01001 191212121212";
+        for (broken, reason) in [
+            (
+                post(&["01014 Ek"]),
+                "the post does not say whom it is about",
+            ),
+            (
+                post(&["01001 1912"]),
+                "term 01001 (Personpost/PersonId/PersonNr): the subject is neither a personnummer nor a samordningsnummer",
+            ),
+            (
+                post(&[subject, "01002 197001782395"]),
+                "the post names two subjects",
+            ),
+            (
+                post(&[subject, &long]),
+                "term 01014 (Personpost/Namn/Efternamn): longer than 80 characters",
+            ),
+            (post(&[subject, "0101 x"]), "line 3 of the post is no term"),
+            (post(&[subject, "01014x"]), "line 3 of the post is no term"),
+            (
+                format!("#POST_START\n#UP {subject}\nÅÄÖ\n#POST_SLUT\n"),
+                "line 3 of the post is no term",
+            ),
+            (post(&[subject, "02000", "02003 MO"]), "the post has no end"),
+            (
+                post(&[subject, "02000", "03000"]),
+                "the groups are unbalanced at 03000",
+            ),
+            (
+                post(&[subject, "02999"]),
+                "the groups are unbalanced at 02999",
+            ),
+            (
+                post(&[subject, "02000", "03999"]),
+                "the groups are unbalanced at 03999",
+            ),
+            (
+                post(&[subject, "02003 MO"]),
+                "term 02003 (Personpost/Relationer/Relation/Relationstyp) stands in the wrong group",
+            ),
+            (
+                post(&[subject, "02000", "01014 x", "02999"]),
+                "term 01014 (Personpost/Namn/Efternamn) stands in the wrong group",
+            ),
+            (
+                format!("#POST_START\n#UP {subject}\n"),
+                "the post has no end",
+            ),
+            (
+                "#UP 01014 Åsén\n#POST_SLUT\n".to_owned(),
+                "content outside every post",
+            ),
+        ] {
+            let text = String::from_utf8(file(&[&good, &broken, &good])).unwrap();
+            let latin1 = |text: &str| encoding_rs::mem::encode_latin1_lossy(text).into_owned();
+            let reads = read(&latin1(&text));
+            assert_eq!(reads.len(), 3, "{reason}");
+            assert!(told(&understood(&reads[0]).post).contains("name/surname=Åsén\n"));
+            let it = rejected(&reads[1]);
+            assert_eq!(it.reason.to_string(), reason);
+            assert_eq!((it.line, &it.raw), (6, &latin1(&broken)));
+            understood(&reads[2]);
+        }
+    }
+
+    #[test]
+    fn too_many_entries_are_refused() {
+        let entries = "#UP 02000\n#UP 02003 B\n#UP 02999\n".repeat(1001);
+        let bytes = format!("#POST_START\n#UP 01001 191212121212\n{entries}#POST_SLUT\n");
+        assert_eq!(
+            rejected(&read(bytes.as_bytes())[0]).reason,
+            Reject::TooManyEntries
+        );
+    }
+
+    #[test]
+    fn a_post_in_a_wrong_encoding_is_refused_and_protects() {
+        let formats = Formats::standard();
+        let bytes =
+            b"#POST_START\n#UP 01014 \xc5\n#UP 01001 191212121212\n#UP 01003 J\n#POST_SLUT\n";
+        let mut reader = Reader::new(&bytes[..], Navet::Text, Some(Encoding::Utf8), &formats);
+        let read = reader.next().unwrap().unwrap();
+        let it = rejected(&read);
+        assert_eq!((it.reason, &it.raw[..]), (Reject::NotEncoded, &bytes[..]));
+        assert!(it.protection.is_some());
+    }
+
+    /// Gives the same posts again and again, without a file of them.
+    struct Endless<'a> {
+        bytes: &'a [u8],
+        at: usize,
+        left: usize,
+    }
+
+    impl Source for Endless<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let len = out.len().min(self.bytes.len() - self.at).min(self.left);
+            out[..len].copy_from_slice(&self.bytes[self.at..self.at + len]);
+            self.at = (self.at + len) % self.bytes.len();
+            self.left -= len;
+            Ok(len)
+        }
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_file() {
+        let formats = Formats::standard();
+        let one = post(&["01001 191212121212", "01014 Ek"]);
+        for navet in [Navet::Text, Navet::Xml] {
+            let one = match navet {
+                Navet::Text => one.clone(),
+                Navet::Xml => {
+                    "<Folkbokforingspost><Personpost><PersonId><PersonNr>191212121212</PersonNr>\
+                     </PersonId></Personpost></Folkbokforingspost>\n"
+                        .to_owned()
+                }
+            };
+            let posts = 200_000;
+            let source = Endless {
+                bytes: one.as_bytes(),
+                at: 0,
+                left: one.len() * posts,
+            };
+            let mut reader = Reader::new(source, navet, None, &formats);
+            let mut found = 0;
+            for read in reader.by_ref() {
+                understood(&read.unwrap());
+                found += 1;
+            }
+            assert_eq!(found, posts);
+            assert!(
+                reader.held() <= 512 << 10,
+                "{navet:?} holds {}",
+                reader.held()
+            );
+        }
+    }
+
+    #[test]
+    fn a_post_or_line_above_the_limit_is_passed_without_holding_it() {
+        let formats = Formats::standard();
+        let good = post(&["01001 191212121212"]);
+        let many = "#UP 01014 x\n".repeat(200_000);
+        let line = format!("#UP 01014 {}\n", "x".repeat(3_000_000));
+        for large in [
+            format!("#POST_START\n{many}#POST_SLUT\n"),
+            format!("#POST_START\n{line}#POST_SLUT\n"),
+            line,
+        ] {
+            let bytes = file(&[&good, &large, &good]);
+            let mut reader = Reader::limited(&bytes[..], Navet::Text, None, &formats, 1 << 16);
+            let reads: Vec<Read> = reader.by_ref().map(Result::unwrap).collect();
+            assert_eq!(reads.len(), 3);
+            let it = rejected(&reads[1]);
+            let reason = if large.starts_with("#UP") {
+                Reject::Stray
+            } else {
+                Reject::TooLarge
+            };
+            assert_eq!(it.reason, reason);
+            assert!(large.as_bytes().starts_with(&it.raw) && it.raw.len() < 1 << 19);
+            understood(&reads[2]);
+            assert!(reader.held() < 1 << 20);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let _ = read_all(&bytes, &Formats::standard());
+        }
+
+        #[test]
+        fn any_lines_are_survived(lines in prop::collection::vec(prop::sample::select(vec![
+            "#POST_START", "#POST_SLUT", "#DATA_START", "#DATA_SLUT", "#FIL_SLUT", "#DAG_START x", "#UP", "#UP 02000",
+            "#UP 02999", "#UP 04000", "#UP 04999", "#UP 01400", "#UP 01401 191212121212", "#UP 01001 191212121212",
+            "#UP 01003 ?", "#UP 04008 FB", "#UP 09431 x", "#UP 02001 197502020000", "#UP 02002 x", "\u{c5}", "", "#UP 9",
+        ]), 0..40)) {
+            let _ = read_all(lines.join("\n").as_bytes(), &Formats::standard());
+        }
+
+        #[test]
+        fn damaged_files_are_survived(seed: u64, hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let mut dice = Dice(seed);
+            let posts: Vec<_> = (0..3).map(|_| dice.post(false)).collect();
+            let mut bytes = file_of(&posts, Navet::Text, Encoding::Latin1);
+            for (at, with) in hits {
+                let at = at.index(bytes.len());
+                bytes[at] = with;
+            }
+            let _ = read_all(&bytes, &Formats::standard());
+        }
     }
 }

@@ -445,15 +445,12 @@ impl Index {
             };
             // Of two rows for one code, the text reader needs either: they differ in place only.
             codes[usize::from(term.code)] = Some(Code::Term(term));
-            match term.path.rsplit_once('@') {
-                Some((path, name)) => {
-                    let node = index.node(path.trim_end_matches('/'));
-                    index.nodes[usize::from(node)].attributes.push((name, term));
-                }
-                None => {
-                    let node = index.node(term.path);
-                    index.nodes[usize::from(node)].term = Some(term);
-                }
+            if let Some((path, name)) = term.path.rsplit_once('@') {
+                let node = index.node(path.trim_end_matches('/'));
+                index.nodes[usize::from(node)].attributes.push((name, term));
+            } else {
+                let node = index.node(term.path);
+                index.nodes[usize::from(node)].term = Some(term);
             }
         }
         for group in GROUPS {
