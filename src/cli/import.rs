@@ -14,10 +14,12 @@ use clap::Args;
 use crossbeam::channel;
 use indicatif::ProgressBar;
 
+use super::generate::morning;
 use super::{Common, Failure, progress};
 use crate::base::time::Moment;
 use crate::feed::exchange;
 use crate::feed::file::{self, FileError, Format, Options, Summary};
+use crate::feed::generate::is_official;
 use crate::feed::read::{Read, Rejected};
 use crate::person::identity::Formats;
 use crate::person::json;
@@ -116,8 +118,7 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     by_their_dates(&mut files);
 
     let base = open_newest(wish.data, wish.formats)?.map(Arc::new);
-    let is_test =
-        |identity: crate::person::identity::Identity| wish.test_persons || identity.is_reserve();
+    let is_test = |identity| wish.test_persons || is_official(identity);
     let mut run = Run::new(wish.data, base, wish.formats, wish.at, is_test)?;
     let mut reports = Vec::new();
     for (path, summary) in &files {
@@ -131,7 +132,7 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
         } else {
             let mut rejects = Rejects::new(wish.data, path);
             if let (true, Some(date)) = (wish.dated, summary.head.effectuated) {
-                run.set_moment(Moment::parse(&format!("{date}T06:00:00")).ok_or("date")?);
+                run.set_moment(morning(date)?);
             }
             match summary.format {
                 Format::Navet(_) => {
@@ -419,11 +420,6 @@ impl Report {
             .iter()
             .flat_map(|file| file.rejected.values())
             .sum()
-    }
-
-    /// The snapshot that was written; `None` when nothing changed.
-    pub fn snapshot(&self) -> Option<&Path> {
-        self.snapshot.as_deref()
     }
 
     /// Prints what became of each file, as a table.

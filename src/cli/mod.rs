@@ -6,7 +6,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod config;
+mod demo;
 mod export;
+mod generate;
 mod get;
 mod import;
 mod log;
@@ -45,12 +47,16 @@ Examples:
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build (once) and serve a demo register of every official test number
+    Demo(demo::Demo),
     /// Serve a register
     Serve(Common),
     /// Apply Navet files and exchange files to a register
     Import(import::Import),
     /// Write a register as an exchange file (NDJSON)
     Export(export::Export),
+    /// Write a synthetic population
+    Generate(generate::Generate),
     /// Look persons up
     Get(get::Get),
     /// Look at snapshot files
@@ -87,9 +93,11 @@ impl Arguments {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Demo(demo) => demo.run(),
             Command::Serve(common) => common.config().and_then(|config| serve::run(&config)),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
+            Command::Generate(generate) => generate.run(),
             Command::Get(get) => get.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Wsdl(wsdl) => wsdl.run(),

@@ -25,12 +25,15 @@ mod tests;
 mod total;
 mod village;
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use self::life::{Life, Subject, TODAY};
 use self::number::Numbers;
 use self::random::Random;
 use crate::base::time::PartialDate;
 use crate::person::edit::Person;
-use crate::person::identity::Formats;
+use crate::person::identity::{Formats, Identity};
 use crate::register::post::Post;
 
 /// The day of the base file.
@@ -96,6 +99,11 @@ pub fn demo_population(formats: &Formats, seed: u64) -> Population {
 }
 
 impl Population {
+    /// How many persons the base file tells of.
+    pub const fn persons(&self) -> usize {
+        self.village.len()
+    }
+
     /// The total posts of the base file.
     pub fn base(&self) -> impl Iterator<Item = Post> {
         self.village.posts()
@@ -178,4 +186,15 @@ pub fn synthetic_population(
         made += settlers.subjects.len();
         (!settlers.subjects.is_empty()).then_some(settlers)
     })
+}
+
+/// Whether an identity is one of Skatteverket's official test numbers.
+pub fn is_official(identity: Identity) -> bool {
+    static OFFICIAL: LazyLock<HashSet<Identity>> = LazyLock::new(|| {
+        number::official(&Formats::standard())
+            .iter()
+            .map(|subject| subject.identity)
+            .collect()
+    });
+    OFFICIAL.contains(&identity)
 }

@@ -57,6 +57,7 @@ impl Person {
         };
         person.set(PERSONAL_IDENTITY, Value::Identity(identity));
         person.set(PROTECTED_PERSON, Value::Boolean(false));
+        person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(false));
         person.set(TEST_INDICATOR, Value::Boolean(false));
         person.set(PRIMARY_IDENTITY, Value::Boolean(true));
         person.tell_by_number(formats);

@@ -109,7 +109,7 @@ mod tests {
             written(&person, Grant::backup()),
             format!(
                 "{{{PNR},{}",
-                r#""gender":"1","protectedPersonIndicator":false,"testIndicator":false,"primaryIdentity":true,"name":{"givenNameIndicator":10,"givenName":"Åsa"},"birth":{"dateOfBirth":"1912-12-12"},"contactInformation":[{"contactType":"B"},{"contactType":"C","digitalNotification":true}],"relationship":[{"relationshipId":{},"relationshipType":"B"}]}"#
+                r#""gender":"1","protectedPersonIndicator":false,"testIndicator":false,"primaryIdentity":true,"name":{"givenNameIndicator":10,"givenName":"Åsa"},"birth":{"dateOfBirth":"1912-12-12"},"contactInformation":[{"contactType":"B"},{"contactType":"C","digitalNotification":true}],"relationship":[{"relationshipId":{},"relationshipType":"B"}],"protectedPopulationRecord":false}"#
             )
         );
         assert!(back(&person).text(Field::at("name/givenName")) == Some("Åsa"));

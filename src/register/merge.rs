@@ -6,7 +6,7 @@
 
 use crate::base::time::{DateTime, Moment};
 use crate::person::edit::{Group, Person};
-use crate::person::field::Field;
+use crate::person::field::{Field, Wrap};
 use crate::person::identity::Formats;
 use crate::person::value::Value;
 
@@ -26,6 +26,7 @@ const VERSION: Field = Field::at("version");
 const TEST_INDICATOR: Field = Field::at("testIndicator");
 const PRIMARY_IDENTITY: Field = Field::at("primaryIdentity");
 const PROTECTED_PERSON: Field = Field::at("protectedPersonIndicator");
+const PROTECTED_POPULATION_RECORD: Field = Field::at("protectedPopulationRecord");
 const LOCALITY: Field = Field::at("populationRegistrationLocality");
 const LOCAL_TIME: Field = Field::at("populationRegistrationLocality/localRegistrationTime");
 const SYNCHRONISED: Field = Field::at("populationRegistrationRecord/syncronizationTime");
@@ -49,6 +50,8 @@ const RELATIONSHIP_STATUS: Field = Field::at("relationship/status");
 const RELATIONSHIP_TYPE: Field = Field::at("relationship/relationshipType");
 const RELATIVE: Field = Field::at("relationship/relationshipId/personalIdentity");
 const RELATIVE_BORN: Field = Field::at("relationship/relationshipId/dateOfBirth");
+
+const NORDIC_NUMBER: Field = Field::at("immigration/immigrationIdentity/personalIdentityNumber");
 
 /// What Navet does not carry, and a post therefore never touches.
 const NOT_NAVETS: [Field; 14] = [
@@ -94,8 +97,11 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
     post.edits
         .iter()
         .for_each(|edit| take(&mut person, edit, at));
-    if person.value(PROTECTED_PERSON).is_none() {
-        person.set(PROTECTED_PERSON, Value::Boolean(false));
+    // Both flags are always told, also when the post lifts or never mentions them.
+    for flag in [PROTECTED_PERSON, PROTECTED_POPULATION_RECORD] {
+        if person.value(flag).is_none() {
+            person.set(flag, Value::Boolean(false));
+        }
     }
     person.tell_by_number(formats);
     keep_history(&mut person, current, at);
@@ -135,7 +141,13 @@ fn renewed(post: &Post, current: Option<&Person>, formats: &Formats) -> Person {
 
 fn take(person: &mut Person, edit: &Edit, at: &Moment) {
     match edit {
-        Edit::Set(field, value) => person.set(*field, value.clone()),
+        Edit::Set(field, value) => {
+            // A new value is not attested by the mark of the old one.
+            if field.info().wrap == Wrap::Value {
+                person.clear(field.parent());
+            }
+            person.set(*field, value.clone());
+        }
         Edit::Clear(field) => person.clear(*field),
         Edit::Entry(entry) if entry.field() == PAST_LOCALITY => past_locality(person, entry, at),
         Edit::Entry(entry) => take_entry(person, entry),
@@ -195,14 +207,16 @@ fn take_entry(person: &mut Person, entry: &Group) {
         .any(|&field| matches!(entry.text(field), Some("AS" | "AV" | "IV" | "AN")));
     let former_spouse =
         ends && of == RELATIONSHIP && matches!(entry.text(RELATIONSHIP_TYPE), Some("M" | "P"));
+    // A Nordic number that is blanked comes as its country alone.
+    let blanked = NORDIC_NUMBER.parent() == of && entry.value(NORDIC_NUMBER).is_none();
     let mut entries: Vec<Group> = person.entries(of).cloned().collect();
     match entries.iter().position(|other| is_same_entry(other, entry)) {
-        Some(at) if former_spouse => {
+        Some(at) if former_spouse || blanked => {
             entries.remove(at);
         }
         Some(at) if ends => entries[at].overlay(entry),
         Some(at) => entries[at] = entry.clone(),
-        None if former_spouse => {}
+        None if former_spouse || blanked => {}
         None => entries.push(entry.clone()),
     }
     person.set_entries(of, entries);
@@ -496,6 +510,38 @@ mod tests {
         let left: Vec<_> = ended.entries(RELATIONSHIP).collect();
         assert_eq!(left.len(), 1, "the former spouse is not kept");
         assert_eq!(left[0].text(RELATIONSHIP_STATUS), Some("AV"));
+    }
+
+    #[test]
+    fn a_new_name_is_not_attested_by_the_old_mark() {
+        let mark = Field::at("name/surname/attested");
+        let attested = vec![set(SURNAME, "Testsson"), set(mark, "true")];
+        let first = applied(&post(1, true, attested), None, "2025-01-01T10:00:00");
+        assert!(first.value(mark).unwrap().is_true());
+        let renamed = post(2, false, vec![set(SURNAME, "Provsson")]);
+        let second = applied(&renamed, Some(&first), "2025-01-02T10:00:00");
+        assert!(second.value(mark).is_none());
+        assert_eq!(second.text(SURNAME), Some("Provsson"));
+    }
+
+    #[test]
+    fn nordic_numbers_go_by_country() {
+        let country = Field::at("immigration/immigrationIdentity/country");
+        let entry = |code: &str, number: Option<&str>| {
+            let mut entry = Group::new(country.parent());
+            entry.set(country, Value::from(code));
+            if let Some(number) = number {
+                entry.set(NORDIC_NUMBER, Value::from(number));
+            }
+            Edit::Entry(entry)
+        };
+        let both = vec![entry("NO", Some("1")), entry("FI", Some("2"))];
+        let first = applied(&post(1, true, both), None, "2025-01-01T10:00:00");
+        let gone = post(2, false, vec![entry("NO", None), entry("FI", Some("3"))]);
+        let second = applied(&gone, Some(&first), "2025-01-02T10:00:00");
+        let left: Vec<_> = second.entries(country.parent()).collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].text(NORDIC_NUMBER), Some("3"));
     }
 
     #[test]

@@ -229,8 +229,18 @@ struct Binding<'x> {
 enum Step<'x> {
     Start(Start<'x>),
     End,
+    /// Text as it stands in the document.
     Text(Cow<'x, str>),
+    /// What a reference stands for.
+    Character(Cow<'x, str>),
     Eof,
+}
+
+/// What to do with text of white space alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blanks {
+    Skip,
+    Keep,
 }
 
 struct Start<'x> {
@@ -287,7 +297,7 @@ impl<'x> Parser<'x, '_> {
         self.end_of("Body")?;
         // SOAP 1.1 tolerates elements after the body; the basic profile does not.
         self.end_of("Envelope")?;
-        match self.next()? {
+        match self.next_step(Blanks::Skip)? {
             Step::Eof => Ok(()),
             _ => Err(RequestError::NotXml {
                 at: self.reader.buffer_position(),
@@ -338,9 +348,8 @@ impl<'x> Parser<'x, '_> {
         let mut next = group.children.start;
         let mut count = 0;
         loop {
-            let start = match self.next()? {
-                Step::Text(text) if is_blank(&text) => continue,
-                Step::Text(_) => return Err(unexpected(Expected::NoText)),
+            let start = match self.next_step(Blanks::Skip)? {
+                Step::Text(_) | Step::Character(_) => return Err(unexpected(Expected::NoText)),
                 Step::Eof => {
                     return Err(RequestError::NotXml {
                         at: self.reader.buffer_position(),
@@ -394,9 +403,10 @@ impl<'x> Parser<'x, '_> {
     fn value(&mut self, name: &'static str) -> Result<Cow<'x, str>, RequestError> {
         let mut value = Cow::Borrowed("");
         loop {
-            match self.next()? {
-                Step::Text(more) if value.is_empty() => value = more,
-                Step::Text(more) => value.to_mut().push_str(&more),
+            match self.next_step(Blanks::Keep)? {
+                Step::Text(more) if value.is_empty() => value = unix_line_ends(more),
+                Step::Text(more) => value.to_mut().push_str(&unix_line_ends(more)),
+                Step::Character(more) => value.to_mut().push_str(&more),
                 Step::End => return Ok(value),
                 Step::Start(_) => {
                     let expected = Expected::NoElements;
@@ -418,10 +428,10 @@ impl<'x> Parser<'x, '_> {
     fn skip(&mut self) -> Result<(), RequestError> {
         let mut depth = 1;
         while depth > 0 {
-            match self.next()? {
+            match self.next_step(Blanks::Skip)? {
                 Step::Start(_) => depth += 1,
                 Step::End => depth -= 1,
-                Step::Text(_) => {}
+                Step::Text(_) | Step::Character(_) => {}
                 Step::Eof => {
                     return Err(RequestError::NotXml {
                         at: self.reader.buffer_position(),
@@ -435,11 +445,10 @@ impl<'x> Parser<'x, '_> {
     /// The next child of the element around, or `None` at its end.
     fn start(&mut self) -> Result<Option<Start<'x>>, RequestError> {
         loop {
-            match self.next()? {
+            match self.next_step(Blanks::Skip)? {
                 Step::Start(start) => return Ok(Some(start)),
-                Step::Text(text) if is_blank(&text) => {}
                 Step::End => return Ok(None),
-                Step::Text(_) | Step::Eof => {
+                Step::Text(_) | Step::Character(_) | Step::Eof => {
                     return Err(RequestError::NotXml {
                         at: self.reader.buffer_position(),
                     });
@@ -458,7 +467,7 @@ impl<'x> Parser<'x, '_> {
         }
     }
 
-    fn next(&mut self) -> Result<Step<'x>, RequestError> {
+    fn next_step(&mut self, blanks: Blanks) -> Result<Step<'x>, RequestError> {
         if std::mem::take(&mut self.pending_end) {
             self.leave();
             return Ok(Step::End);
@@ -477,8 +486,9 @@ impl<'x> Parser<'x, '_> {
                     self.leave();
                     return Ok(Step::End);
                 }
-                Ok(Event::Text(text)) => return Ok(Step::Text(text.xml10_content_cow())),
-                Ok(Event::CData(text)) => return Ok(Step::Text(text.xml10_content_cow())),
+                Ok(Event::Text(text)) if blanks == Blanks::Skip && is_blank(&text) => {}
+                Ok(Event::Text(text)) => return Ok(Step::Text(text.into_inner())),
+                Ok(Event::CData(text)) => return Ok(Step::Text(text.into_inner())),
                 Ok(Event::GeneralRef(reference)) => {
                     let character = match reference.resolve_char_ref() {
                         Ok(Some(character)) => Some(Cow::Owned(character.to_string())),
@@ -486,7 +496,7 @@ impl<'x> Parser<'x, '_> {
                         Err(_) => None,
                     };
                     return character
-                        .map(Step::Text)
+                        .map(Step::Character)
                         .ok_or(RequestError::NotXml { at: before });
                 }
                 Ok(Event::Comment(_)) => {}
@@ -664,6 +674,15 @@ impl<'x> Parser<'x, '_> {
     }
 }
 
+/// Text with the line ends that XML gives it.
+fn unix_line_ends(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        text
+    }
+}
+
 /// Attributes without quick-xml's own check for doubles, which allocates.
 fn unchecked(attributes: &str) -> Attributes<'_> {
     let mut attributes = Attributes::new(attributes, 0);
@@ -706,25 +725,3 @@ fn is_foreign(group: &Node, start: &Start<'_>) -> bool {
     };
     start.namespace != own && start.namespace != Namespace::None
 }
-
-/// The text of an event with line ends as XML demands, borrowed where nothing changes.
-trait Content<'x> {
-    fn xml10_content_cow(self) -> Cow<'x, str>;
-}
-
-macro_rules! content {
-    ($event:ident) => {
-        impl<'x> Content<'x> for quick_xml::events::$event<'x> {
-            fn xml10_content_cow(self) -> Cow<'x, str> {
-                if self.contains('\r') {
-                    Cow::Owned(self.xml10_content().into_owned())
-                } else {
-                    self.into_inner()
-                }
-            }
-        }
-    };
-}
-
-content!(BytesText);
-content!(BytesCData);

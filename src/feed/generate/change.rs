@@ -10,8 +10,8 @@ use super::random::Random;
 use super::say::Say;
 use super::total::{
     CASE_DATE, CASE_TYPE, CIVIL_CODE, CIVIL_DATE, DEREGISTRATION_DATE, DEREGISTRATION_REASON,
-    PROTECTED_PERSON, RESIDENTIAL, Relation, SPECIAL, TEST_INDICATOR, abroad, citizenship, name,
-    new_home, post_id, relation,
+    PROTECTED_PERSON, RESIDENTIAL, Relation, SPECIAL, abroad, citizenship, name, new_home, post_id,
+    relation,
 };
 use crate::base::time::PartialDate;
 use crate::person::field::Field;
@@ -172,7 +172,6 @@ impl Changing<'_> {
         self.touched[at] = true;
         edits.day(CASE_DATE, self.day);
         edits.tell(CASE_TYPE, case);
-        edits.truth(TEST_INDICATOR, true);
         self.posts.push(Post {
             subject: self.lives[at].identity,
             post_id: Some(post_id(self.number)),

@@ -71,7 +71,6 @@ pub(super) const CASE_DATE: Field =
     Field::at("populationRegistrationRecord/notificationCase/notificationDate");
 const CASE_TIME: Field =
     Field::at("populationRegistrationRecord/notificationCase/modificationTime");
-pub(super) const TEST_INDICATOR: Field = Field::at("testIndicator");
 
 /// Districts replaced parishes on this day.
 const DISTRICTS: Day = Day::new(2016, 1, 1);
@@ -84,7 +83,6 @@ pub(super) fn post(lives: &[Life], at: usize, number: u64, mut random: Random) -
     let life = &lives[at];
     let random = &mut random;
     let mut say: Vec<Edit> = Vec::with_capacity(48);
-    say.truth(TEST_INDICATOR, true);
     if life.protected {
         say.truth(PROTECTED_PERSON, true);
     }

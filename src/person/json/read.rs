@@ -54,9 +54,10 @@ pub enum JsonError {
 
 pub(super) const PERSONAL_IDENTITY: Field = Field::at("personalIdentity");
 
-/// What a record must hold and a person of whom nothing is known has by default.
-const WITH_DEFAULT: [Field; 3] = [
+/// What a record tells in any case and a person of whom nothing is known has by default.
+const WITH_DEFAULT: [Field; 4] = [
     Field::at("protectedPersonIndicator"),
+    Field::at("protectedPopulationRecord"),
     Field::at("testIndicator"),
     Field::at("primaryIdentity"),
 ];
