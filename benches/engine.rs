@@ -1,6 +1,6 @@
 //! The engine without a network, by what users do: look up one person or five hundred, read a
 //! request, import posts, open a register. Beside them, in the same run, what the machine can do at
-//! best: copying the same bytes. Allocations are counted, since they do not depend on the machine.
+//! best: copying the same bytes. Allocations are counted in `tests/allocations.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,12 +11,9 @@
 
 mod register;
 
-use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mimalloc::MiMalloc;
 use pu::base::time::Moment;
 use pu::person::field::schema_hash;
 use pu::person::identity::Formats;
@@ -28,45 +25,8 @@ use pu::wire::request::{self, Ignore, Names};
 
 use register::{Asked, Bench, request};
 
-/// mimalloc, counted.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to mimalloc as it came; the counter touches no memory of the caller.
-#[allow(
-    unsafe_code,
-    reason = "counting allocations takes an allocator of one's own"
-)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { MiMalloc.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { MiMalloc.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { MiMalloc.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(of: &str, mut work: impl FnMut()) {
-    work();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    (0..100).for_each(|_| work());
-    let each = (ALLOCATIONS.load(Ordering::Relaxed) - before) / 100;
-    println!("{of}: {each} allocations");
-}
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn lookups(criterion: &mut Criterion) {
     let bench = Bench::open();
@@ -120,9 +80,6 @@ fn lookups(criterion: &mut Criterion) {
             bench.answer(&asked, &requests[turn], &mut out)
         };
         let bytes = answer();
-        allocations(&format!("{name}, whole request"), || {
-            black_box(answer());
-        });
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function("answer", |b| b.iter(&mut answer));
@@ -140,12 +97,9 @@ fn lookups(criterion: &mut Criterion) {
         at = (at + 7_919) % identities.len();
         identities[at]
     };
-    allocations("engine lookup and render", || {
-        black_box(bench.render(next(), &mut out));
-    });
     group.bench_function("lookup_p3", |b| b.iter(|| black_box(bench.look_up(next()))));
     group.bench_function("lookup_and_render_p3_v5", |b| {
-        b.iter(|| bench.render(next(), &mut out))
+        b.iter(|| bench.render(next(), &mut out));
     });
     group.finish();
 }
@@ -217,13 +171,13 @@ fn open_snapshot(criterion: &mut Criterion) {
     let path = bench.snapshot().path().to_path_buf();
     let mut group = criterion.benchmark_group("open_snapshot");
     group.bench_function("open", |b| {
-        b.iter(|| Snapshot::open(&path, schema_hash()).unwrap())
+        b.iter(|| Snapshot::open(&path, schema_hash()).unwrap());
     });
     group
         .sample_size(10)
         .throughput(Throughput::Bytes(bench.snapshot().file_bytes() as u64));
     group.bench_function("verify", |b| {
-        b.iter(|| bench.snapshot().verify(|_, _| {}).unwrap())
+        b.iter(|| bench.snapshot().verify(|_, _| {}).unwrap());
     });
     group.finish();
 }

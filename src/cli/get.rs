@@ -59,13 +59,15 @@ impl Get {
         let rule = config.protection.population_record;
         let mut out = std::io::stdout().lock();
         if self.json {
-            let grant = match self.unrestricted {
-                true => Grant::unrestricted(profile),
-                false => Grant::restricted(profile, rule),
+            let grant = if self.unrestricted {
+                Grant::unrestricted(profile)
+            } else {
+                Grant::restricted(profile, rule)
             };
-            let follow = match self.ignore_referred_identity {
-                true => Follow::Nothing,
-                false => Follow::MainIdentity,
+            let follow = if self.ignore_referred_identity {
+                Follow::Nothing
+            } else {
+                Follow::MainIdentity
             };
             for identity in identities {
                 let mut line = Vec::new();
@@ -79,9 +81,10 @@ impl Get {
             return Ok(());
         }
         let soap = Soap::compile(&formats, &config.logical_address, rule);
-        let contract = match self.unrestricted {
-            true => "GetPersonsForProfileUnrestricted",
-            false => "GetPersonsForProfile",
+        let contract = if self.unrestricted {
+            "GetPersonsForProfileUnrestricted"
+        } else {
+            "GetPersonsForProfile"
         };
         let endpoint = find(contract, self.version).ok_or("the version is 3, 4 or 5")?;
         let (_, service) = soap

@@ -474,11 +474,11 @@ pub(crate) mod tests {
         }
     }
 
-    fn shown(person: &Person, grant: &Grant) -> Vec<String> {
+    fn shown(person: &Person, grant: Grant) -> Vec<String> {
         let bytes = person.to_record().unwrap();
         let record = RecordRef::open(&bytes).unwrap();
         let mut out = Shown(Vec::new());
-        restrict(record, grant, Shield::NONE)
+        restrict(record, &grant, Shield::NONE)
             .walk(&FieldMask::of(|_| true), &mut out)
             .unwrap();
         out.0
@@ -570,7 +570,7 @@ pub(crate) mod tests {
         };
         set(&mut person, false, false);
         let by_profile: Vec<_> = Profile::ALL
-            .map(|profile| shown(&person, &Grant::restricted(profile, rule)))
+            .map(|profile| shown(&person, Grant::restricted(profile, rule)))
             .into();
         for pair in by_profile.windows(2) {
             assert!(pair[0].len() < pair[1].len());
@@ -579,15 +579,15 @@ pub(crate) mod tests {
         set(&mut person, true, false);
         for profile in Profile::ALL {
             assert_eq!(
-                shown(&person, &Grant::restricted(profile, rule)),
+                shown(&person, Grant::restricted(profile, rule)),
                 by_profile[0]
             );
-            let full = shown(&person, &Grant::unrestricted(profile));
+            let full = shown(&person, Grant::unrestricted(profile));
             assert_eq!(full, by_profile[profile as usize]);
         }
         set(&mut person, false, true);
         for profile in Profile::ALL {
-            let shown = shown(&person, &Grant::restricted(profile, rule));
+            let shown = shown(&person, Grant::restricted(profile, rule));
             let place = |path: &String| {
                 [
                     "Locality",
@@ -604,7 +604,7 @@ pub(crate) mod tests {
             assert!(!shown.iter().any(place), "{shown:?}");
             assert!(shown.iter().any(|path| path == "birth/dateOfBirth"));
             let letter = Grant::restricted(profile, PopulationRecordRule::Profile1);
-            assert_eq!(self::shown(&person, &letter), by_profile[0]);
+            assert_eq!(self::shown(&person, letter), by_profile[0]);
         }
     }
 
@@ -614,9 +614,9 @@ pub(crate) mod tests {
         person.set(PROTECTED_PERSON, Value::Boolean(false));
         person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(false));
         let grant = Grant::restricted(Profile::P5, PopulationRecordRule::default());
-        let open = shown(&person, &grant);
+        let open = shown(&person, grant);
         person.inherited = Shield::PERSON;
-        let cut = shown(&person, &grant);
+        let cut = shown(&person, grant);
         assert!(cut.len() < open.len() && !cut.iter().any(|path| path.contains("address")));
     }
 
@@ -625,7 +625,7 @@ pub(crate) mod tests {
         let mut person = full(identity("191212121212"), 1);
         person.set(PROTECTED_PERSON, Value::Boolean(false));
         person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(false));
-        let shown = shown(&person, &Grant::unrestricted(Profile::P5));
+        let shown = shown(&person, Grant::unrestricted(Profile::P5));
         assert!(!shown.iter().any(|path| path.contains("givenAddress")));
         assert!(
             !shown

@@ -405,7 +405,6 @@ impl Format {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
         match self.row.birth {
-            Birth::Unknown => None,
             Birth::Date => PartialDate::new(year, month, day),
             Birth::DatePlus60 => {
                 let day = day.checked_sub(60)?;
@@ -415,7 +414,7 @@ impl Format {
             Birth::DateWhenF if text.as_bytes().get(9) == Some(&b'F') => {
                 PartialDate::new(year, month, day)
             }
-            Birth::DateWhenF => None,
+            Birth::Unknown | Birth::DateWhenF => None,
             Birth::NationalReserve => {
                 let (series, year) = (year / 100, year % 100);
                 (series > 0)

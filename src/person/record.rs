@@ -240,7 +240,8 @@ pub(super) fn put_value(out: &mut Vec<u8>, field: Field, value: &Value) {
                 out[at] = len as u8;
             } else {
                 let long = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
-                out.splice(at + 1..at + 1, long);
+                let after = at + 1;
+                out.splice(after..after, long);
             }
         }
         Value::Boolean(truth) => out.push(u8::from(*truth)),
@@ -270,6 +271,6 @@ pub(super) fn archive(
         fields,
     };
     rkyv::to_bytes::<rancor::Failure>(&record)
-        .map(|bytes| bytes.into_vec())
+        .map(rkyv::util::AlignedVec::into_vec)
         .map_err(|_| EncodeError::TooLarge)
 }

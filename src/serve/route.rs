@@ -112,7 +112,12 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
         .headers()
         .get(HOST)
         .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(|it| it.as_str()))
+        .or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(hyper::http::uri::Authority::as_str)
+        })
         .unwrap_or("localhost");
     let address = format!("http://{host}{}", request.uri().path());
     let key = format!("{address}?{query}");
@@ -145,12 +150,10 @@ async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answ
         app.metrics.http_refusal();
         answer
     };
-    let content = match content_type(&head.headers) {
-        Ok(content) => content,
-        Err(refusal) => {
-            pass_over(app, body).await;
-            return refused(refusal);
-        }
+    let Some(content) = content_type(&head.headers) else {
+        pass_over(app, body).await;
+        let text = "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.\n";
+        return refused(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     };
     if body.size_hint().lower() > app.body_bytes as u64 {
         return refused(too_large(app));
@@ -242,29 +245,20 @@ struct ContentType<'h> {
     soap_12: bool,
 }
 
-fn content_type(headers: &HeaderMap) -> Result<ContentType<'_>, Answer> {
-    let wrong = || {
-        let text = "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.\n";
-        refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
-    };
+/// The content type, when it is one that SOAP comes in.
+fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
     let compressed = headers
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let content = headers
-        .get(CONTENT_TYPE)
-        .and_then(|it| it.to_str().ok())
-        .filter(|_| !compressed);
-    let mut parts = content.ok_or_else(wrong)?.split(';');
+    let content = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let mut parts = content.filter(|_| !compressed)?.split(';');
     let media = parts.next().unwrap_or("").trim();
     let soap_12 = media.eq_ignore_ascii_case("application/soap+xml");
-    if !soap_12 && !media.eq_ignore_ascii_case("text/xml") {
-        return Err(wrong());
-    }
     let charset = parts
         .filter_map(|part| part.split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
         .map(|(_, value)| value.trim().trim_matches('"'));
-    Ok(ContentType { charset, soap_12 })
+    (soap_12 || media.eq_ignore_ascii_case("text/xml")).then_some(ContentType { charset, soap_12 })
 }
 
 fn too_large(app: &App) -> Answer {

@@ -100,12 +100,10 @@ impl State {
         }
         // A candidate that is no record is damage, not a miss.
         let damaged = Cell::new(false);
-        let is_it = |bytes| match RecordRef::open(bytes) {
-            Ok(record) => record.identity() == identity,
-            Err(Damaged) => {
-                damaged.set(true);
-                false
-            }
+        let is_it = |bytes| {
+            let record = RecordRef::open(bytes);
+            damaged.set(damaged.get() || record.is_err());
+            record.is_ok_and(|record| record.identity() == identity)
         };
         match self.snapshot.find(key, is_it) {
             Some(bytes) => RecordRef::open(bytes).map(Some),

@@ -103,7 +103,7 @@ struct Piece {
 /// `e3` for version 3's extensions.
 pub struct RecordWriter {
     fields: FieldMask,
-    pieces: Box<[Piece; 256]>,
+    pieces: Box<[Piece]>,
     identities: Identities,
 }
 
@@ -127,15 +127,7 @@ pub const fn extension_prefix(extension: Extension) -> &'static str {
 impl RecordWriter {
     /// Compiles the table for one version.
     pub fn compile(core: Core, formats: &Formats) -> Self {
-        let mut pieces = Box::new(
-            [Piece {
-                open: Tag::EMPTY,
-                close: Tag::EMPTY,
-            }; 256],
-        );
-        for field in Field::all() {
-            pieces[usize::from(field.number())] = piece(field, core);
-        }
+        let pieces = Field::all().map(|field| piece(field, core)).collect();
         let root = |root: &str| format!("<p:root>{root}</p:root><p:extension>").into_bytes();
         let roots = formats
             .rows()
@@ -225,7 +217,7 @@ fn piece(field: Field, core: Core) -> Piece {
 }
 
 struct Writing<'w> {
-    pieces: &'w [Piece; 256],
+    pieces: &'w [Piece],
     identities: &'w Identities,
     out: &'w mut Buffer,
     /// An identity that no format of the table explains was met.

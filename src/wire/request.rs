@@ -444,16 +444,12 @@ impl<'x> Parser<'x, '_> {
 
     /// The next child of the element around, or `None` at its end.
     fn start(&mut self) -> Result<Option<Start<'x>>, RequestError> {
-        loop {
-            match self.next_step(Blanks::Skip)? {
-                Step::Start(start) => return Ok(Some(start)),
-                Step::End => return Ok(None),
-                Step::Text(_) | Step::Character(_) | Step::Eof => {
-                    return Err(RequestError::NotXml {
-                        at: self.reader.buffer_position(),
-                    });
-                }
-            }
+        match self.next_step(Blanks::Skip)? {
+            Step::Start(start) => Ok(Some(start)),
+            Step::End => Ok(None),
+            Step::Text(_) | Step::Character(_) | Step::Eof => Err(RequestError::NotXml {
+                at: self.reader.buffer_position(),
+            }),
         }
     }
 

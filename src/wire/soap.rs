@@ -125,13 +125,11 @@ impl Soap {
             return Err(RequestError::WrongOperation.into());
         }
         let text = request::decode(call.body, call.charset)?;
-        match service.endpoint.operation {
-            Operation::GetPersons => self.get_persons(service, state, &text, out),
-            _ => {
-                self.read(service, &text, &mut Ignore)?;
-                Err(Refusal::NotServed.into())
-            }
+        if service.endpoint.operation == Operation::GetPersons {
+            return self.get_persons(service, state, &text, out);
         }
+        self.read(service, &text, &mut Ignore)?;
+        Err(Refusal::NotServed.into())
     }
 
     /// The fault that tells a caller of trouble; `log_id` names it in the log when it is ours.

@@ -34,8 +34,8 @@ fn fault_with(service: &Service, headers: &[(&str, &str)], body: &[u8]) -> (Stri
 }
 
 #[track_caller]
-fn assert_fault(fault: (String, String), code: &str, text: &str) {
-    assert_eq!((fault.0.as_str(), fault.1.as_str()), (code, text));
+fn assert_fault((fault_code, fault_text): (String, String), code: &str, text: &str) {
+    assert_eq!((fault_code, fault_text), (code.to_owned(), text.to_owned()));
 }
 
 #[test]
