@@ -287,11 +287,17 @@ impl<'x> Parser<'x, '_> {
         self.end_of("Body")?;
         // SOAP 1.1 tolerates elements after the body; the basic profile does not.
         self.end_of("Envelope")?;
-        match self.next()? {
-            Step::Eof => Ok(()),
-            _ => Err(RequestError::NotXml {
-                at: self.reader.buffer_position(),
-            }),
+        loop {
+            match self.next()? {
+                // Some clients end their messages with a line end.
+                Step::Text(text) if is_blank(&text) => {}
+                Step::Eof => return Ok(()),
+                _ => {
+                    return Err(RequestError::NotXml {
+                        at: self.reader.buffer_position(),
+                    });
+                }
+            }
         }
     }
 
