@@ -634,6 +634,17 @@ pub(crate) mod tests {
         assert!(shown.iter().any(|path| path.contains("residentialAddress")));
     }
 
+    /// Found by fuzzing snapshots: reading it did not end.
+    #[test]
+    fn a_record_within_a_record_is_damage() {
+        let fields = vec![Field::RECORD.number()];
+        let own = identity("191212121212");
+        let bytes = archive(own, Shield::NONE, Shield::NONE, fields).unwrap();
+        let record = RecordRef::open(&bytes).unwrap();
+        assert_eq!(record.check(), Err(Damaged));
+        assert!(Person::from_record(record).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_filling_comes_back(seed in 0_u32..1_000_000) {

@@ -170,7 +170,10 @@ pub(super) fn next_token<'a>(bytes: &mut &'a [u8]) -> Result<Token<'a>, Damaged>
     let field = Field::from_number(number).ok_or(Damaged)?;
     *bytes = rest;
     let value = match field.kind() {
-        Kind::Group if field.is_entry() => return Ok(Token::Entry(field)),
+        // The record itself is no entry of anything: a walk would look for its end for ever.
+        Kind::Group if field.is_entry() && field != Field::RECORD => {
+            return Ok(Token::Entry(field));
+        }
         Kind::Group => return Err(Damaged),
         Kind::Text | Kind::Number => ValueRef::Text(Escaped(take_text(bytes)?)),
         Kind::Boolean => match take::<1>(bytes)? {
