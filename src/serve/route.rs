@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -159,18 +159,13 @@ async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answ
         return refused(too_large(app));
     }
     let seconds = Duration::from_secs(app.body_seconds);
-    let body = match tokio::time::timeout(
-        seconds,
-        Limited::new(&mut body, app.body_bytes).collect(),
-    )
-    .await
-    {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+    let body = match tokio::time::timeout(seconds, whole(&mut body, app.body_bytes)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(Cut::TooLarge)) => {
             pass_over(app, body).await;
             return refused(too_large(app));
         }
-        Ok(Err(_)) => {
+        Ok(Err(Cut::Broken)) => {
             return refused(refuse(
                 StatusCode::BAD_REQUEST,
                 "Meddelandet kom inte fram helt.\n",
@@ -194,6 +189,33 @@ async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answ
         soap_action,
     };
     soap(app, number, call, content.soap_12)
+}
+
+/// Why a body is not whole.
+enum Cut {
+    TooLarge,
+    Broken,
+}
+
+/// A body in one piece. Most come in one, and are not copied.
+async fn whole(body: &mut Incoming, most: usize) -> Result<Bytes, Cut> {
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|_| Cut::Broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + piece.len() > most {
+            return Err(Cut::TooLarge);
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            let mut joined = BytesMut::from(first);
+            joined.extend_from_slice(&piece);
+            first = joined.freeze();
+        }
+    }
+    Ok(first)
 }
 
 /// Answers a SOAP call out of the newest state.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::attributes::Attributes;
@@ -132,42 +133,22 @@ const NEXT_ACTOR: &str = "http://schemas.xmlsoap.org/soap/actor/next";
 
 /// The text of a body: UTF-8 or UTF-16, as byte order mark, HTTP header and first characters agree.
 pub fn decode<'b>(body: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, RequestError> {
-    let told = match charset.map(str::to_ascii_lowercase).as_deref() {
-        None => None,
-        Some("utf-8" | "utf8") => Some(encoding_rs::UTF_8),
-        Some("utf-16le") => Some(encoding_rs::UTF_16LE),
-        Some("utf-16be") => Some(encoding_rs::UTF_16BE),
-        Some("utf-16") => match body {
-            [0xff, 0xfe, ..] | [b'<', 0, ..] => Some(encoding_rs::UTF_16LE),
-            _ => Some(encoding_rs::UTF_16BE),
-        },
-        Some(_) => return Err(RequestError::Encoding),
-    };
     let (seen, text) = match body {
-        [0xef, 0xbb, 0xbf, rest @ ..] => (encoding_rs::UTF_8, rest),
-        [0xff, 0xfe, rest @ ..] => (encoding_rs::UTF_16LE, rest),
-        [0xfe, 0xff, rest @ ..] => (encoding_rs::UTF_16BE, rest),
-        [b'<', 0, ..] => (encoding_rs::UTF_16LE, body),
-        [0, b'<', ..] => (encoding_rs::UTF_16BE, body),
-        _ => (encoding_rs::UTF_8, body),
+        [0xef, 0xbb, 0xbf, rest @ ..] => (UTF_8, rest),
+        [0xff, 0xfe, rest @ ..] => (UTF_16LE, rest),
+        [0xfe, 0xff, rest @ ..] => (UTF_16BE, rest),
+        [b'<', 0, ..] => (UTF_16LE, body),
+        [0, b'<', ..] => (UTF_16BE, body),
+        _ => (UTF_8, body),
     };
-    if told.is_some_and(|told| told != seen) {
-        return Err(RequestError::Encoding);
-    }
-    let text = if seen == encoding_rs::UTF_8 {
+    let text = if seen == UTF_8 {
         std::str::from_utf8(text).map(Cow::Borrowed).ok()
     } else {
         seen.decode_without_bom_handling_and_without_replacement(text)
     }
     .ok_or(RequestError::Encoding)?;
-    let declared = declared_encoding(&text);
-    let agrees = match declared.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("utf-16") if seen != encoding_rs::UTF_8 => true,
-        None | Some("utf-8") => seen == encoding_rs::UTF_8,
-        Some("utf-16le") => seen == encoding_rs::UTF_16LE,
-        Some("utf-16be") => seen == encoding_rs::UTF_16BE,
-        Some(_) => false,
-    };
+    let agrees = charset.is_none_or(|charset| is_called(charset, seen))
+        && declared_encoding(&text).is_none_or(|declared| is_called(declared, seen));
     if agrees {
         Ok(text)
     } else {
@@ -175,11 +156,19 @@ pub fn decode<'b>(body: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>,
     }
 }
 
+/// Whether an encoding has this name, in any case; `UTF-16` is that of both byte orders.
+fn is_called(name: &str, encoding: &'static Encoding) -> bool {
+    name.eq_ignore_ascii_case(encoding.name())
+        || (encoding == UTF_8 && name.eq_ignore_ascii_case("utf8"))
+        || (encoding != UTF_8 && name.eq_ignore_ascii_case("UTF-16"))
+}
+
 /// The encoding in the XML declaration.
 fn declared_encoding(text: &str) -> Option<&str> {
     let declaration = text.strip_prefix("<?xml")?;
-    let declaration = &declaration[..declaration.find("?>")?];
-    let rest = declaration[declaration.find("encoding")? + "encoding".len()..].trim_start();
+    let declaration = &declaration[..memchr::memchr(b'>', declaration.as_bytes())?];
+    let at = memchr::memmem::find(declaration.as_bytes(), b"encoding")?;
+    let rest = declaration[at + "encoding".len()..].trim_start();
     let rest = rest.strip_prefix('=')?.trim_start();
     let quote = rest.chars().next().filter(|it| matches!(it, '"' | '\''))?;
     rest[1..].split(quote).next()
@@ -194,9 +183,11 @@ pub fn read<'x>(
     logical_address: &str,
     sink: &mut impl Sink<'x>,
 ) -> Result<(), RequestError> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().trim_text_start = true;
     let mut parser = Parser {
         text,
-        reader: Reader::from_str(text),
+        reader,
         names,
         bindings: Vec::with_capacity(8),
         depth: 0,
@@ -234,13 +225,6 @@ enum Step<'x> {
     /// What a reference stands for.
     Character(Cow<'x, str>),
     Eof,
-}
-
-/// What to do with text of white space alone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Blanks {
-    Skip,
-    Keep,
 }
 
 struct Start<'x> {
@@ -297,7 +281,7 @@ impl<'x> Parser<'x, '_> {
         self.end_of("Body")?;
         // SOAP 1.1 tolerates elements after the body; the basic profile does not.
         self.end_of("Envelope")?;
-        match self.next_step(Blanks::Skip)? {
+        match self.next_step()? {
             Step::Eof => Ok(()),
             _ => Err(RequestError::NotXml {
                 at: self.reader.buffer_position(),
@@ -348,7 +332,7 @@ impl<'x> Parser<'x, '_> {
         let mut next = group.children.start;
         let mut count = 0;
         loop {
-            let start = match self.next_step(Blanks::Skip)? {
+            let start = match self.next_step()? {
                 Step::Text(_) | Step::Character(_) => return Err(unexpected(Expected::NoText)),
                 Step::Eof => {
                     return Err(RequestError::NotXml {
@@ -401,9 +385,17 @@ impl<'x> Parser<'x, '_> {
 
     /// The text of the element just begun, and its end.
     fn value(&mut self, name: &'static str) -> Result<Cow<'x, str>, RequestError> {
+        // Between elements white space means nothing, and the reader drops it; here it counts.
+        self.reader.config_mut().trim_text_start = false;
+        let value = self.value_text(name);
+        self.reader.config_mut().trim_text_start = true;
+        value
+    }
+
+    fn value_text(&mut self, name: &'static str) -> Result<Cow<'x, str>, RequestError> {
         let mut value = Cow::Borrowed("");
         loop {
-            match self.next_step(Blanks::Keep)? {
+            match self.next_step()? {
                 Step::Text(more) if value.is_empty() => value = unix_line_ends(more),
                 Step::Text(more) => value.to_mut().push_str(&unix_line_ends(more)),
                 Step::Character(more) => value.to_mut().push_str(&more),
@@ -428,7 +420,7 @@ impl<'x> Parser<'x, '_> {
     fn skip(&mut self) -> Result<(), RequestError> {
         let mut depth = 1;
         while depth > 0 {
-            match self.next_step(Blanks::Skip)? {
+            match self.next_step()? {
                 Step::Start(_) => depth += 1,
                 Step::End => depth -= 1,
                 Step::Text(_) | Step::Character(_) => {}
@@ -444,7 +436,7 @@ impl<'x> Parser<'x, '_> {
 
     /// The next child of the element around, or `None` at its end.
     fn start(&mut self) -> Result<Option<Start<'x>>, RequestError> {
-        match self.next_step(Blanks::Skip)? {
+        match self.next_step()? {
             Step::Start(start) => Ok(Some(start)),
             Step::End => Ok(None),
             Step::Text(_) | Step::Character(_) | Step::Eof => Err(RequestError::NotXml {
@@ -463,7 +455,7 @@ impl<'x> Parser<'x, '_> {
         }
     }
 
-    fn next_step(&mut self, blanks: Blanks) -> Result<Step<'x>, RequestError> {
+    fn next_step(&mut self) -> Result<Step<'x>, RequestError> {
         if std::mem::take(&mut self.pending_end) {
             self.leave();
             return Ok(Step::End);
@@ -482,7 +474,6 @@ impl<'x> Parser<'x, '_> {
                     self.leave();
                     return Ok(Step::End);
                 }
-                Ok(Event::Text(text)) if blanks == Blanks::Skip && is_blank(&text) => {}
                 Ok(Event::Text(text)) => return Ok(Step::Text(text.into_inner())),
                 Ok(Event::CData(text)) => return Ok(Step::Text(text.into_inner())),
                 Ok(Event::GeneralRef(reference)) => {
@@ -693,11 +684,6 @@ fn split_name(name: &str) -> (&str, &str) {
         Some(at) => (&name[..at], &name[at + 1..]),
         None => ("", name),
     }
-}
-
-fn is_blank(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 #[inline]

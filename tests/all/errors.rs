@@ -149,6 +149,21 @@ fn other_envelopes_are_a_version_mismatch() {
 }
 
 #[test]
+fn an_envelope_may_be_followed_by_white_space_and_comments_only() {
+    let service = Service::start();
+    let with = |rest: &str| good().envelope() + rest;
+    for rest in ["\r\n", "\n\n \t", "<!-- c -->\n"] {
+        let answer = service.post(&good().path(), with(rest).as_bytes());
+        assert_eq!(answer.status, 200, "{rest:?}: {}", answer.body);
+    }
+    for rest in ["x", "<a/>", "\n<a/>", "</a>", "\0"] {
+        let (code, text) = fault(&service, with(rest).as_bytes());
+        assert_eq!(code, "Client", "{rest:?}");
+        assert!(text.contains("inte välformad XML"), "{rest:?}: {text}");
+    }
+}
+
+#[test]
 fn header_blocks_are_understood_or_refused() {
     let service = Service::start();
     let with = |block: &str| {
@@ -527,8 +542,9 @@ fn descriptions_are_served() {
         "{}",
         answer.body
     );
-    let encoded = format!("{path}{}", schema.replace('/', "%2F"));
-    assert_eq!(service.get(&encoded).status, 200);
+    let by_path =
+        "?xsd=../../core_components/strategicresourcemanagement_persons_person_ext_3.1.xsd";
+    assert_eq!(service.get(&format!("{path}{by_path}")).status, 200);
     for nothing in ["?xsd=../../../../etc/passwd", "?xsd=", "?xsd=x.xsd"] {
         assert_eq!(
             service.get(&format!("{path}{nothing}")).status,

@@ -1,10 +1,11 @@
 //! The description of the contracts, generated from their tables: WSDL and XSD files, as a running
 //! service hands them out and as the folders of a RIV-TA release package.
 //!
-//! A served file links to the others as `rivtabp21?xsd=<path>`, where the path is the one the
-//! package has from the WSDL's folder. Such a link resolves to the service's own URL by RFC 3986
-//! and by the older rules of `java.net.URL` (which lose the last segment of a bare `?xsd=`), and it
-//! stays right behind a proxy that changes scheme or host.
+//! A served file links to the others as `rivtabp21?xsd=<name>`. Such a link resolves to the service's
+//! own URL by RFC 3986, by the older rules of `java.net.URL` (which lose the last segment of a bare
+//! `?xsd=`) and by those of gSOAP (which takes a slash in the query for one of the path), and it
+//! stays right behind a proxy that changes scheme or host. Whoever asks by the path that a file has
+//! from the WSDL's folder in the package, as on the national platform, gets it too.
 
 mod element;
 mod wsdl;
@@ -38,7 +39,7 @@ enum Links {
 pub enum Wanted<'a> {
     /// `?wsdl`
     Wsdl,
-    /// `?xsd=` with this path, percent encoding undone.
+    /// `?xsd=` with this name, or this path from the WSDL's folder in the package.
     Xsd(&'a str),
 }
 
@@ -58,7 +59,7 @@ pub fn document(endpoint: &Endpoint, wanted: Wanted<'_>, address: &str) -> Optio
         Wanted::Wsdl => Some(wsdl::file(endpoint, Links::Served, address).to_bytes()),
         Wanted::Xsd(path) => schemas(endpoint)
             .into_iter()
-            .find(|schema| schema.relative_to_wsdl() == path)
+            .find(|schema| schema.name() == path || schema.relative_to_wsdl() == path)
             .map(|schema| schema.to_bytes(Links::Served)),
     }
 }
@@ -190,7 +191,7 @@ impl Links {
 
 /// Every file is served at the same URL, so one form does for all.
 fn served(target: Document<'_>) -> String {
-    format!("{PATH_LAST}?xsd={}", target.relative_to_wsdl())
+    format!("{PATH_LAST}?xsd={}", target.name())
 }
 
 #[cfg(test)]
@@ -225,6 +226,7 @@ mod tests {
                 texts.push(text);
                 for link in locations(texts.last().unwrap()) {
                     let path = link.strip_prefix("rivtabp21?xsd=").unwrap().to_owned();
+                    assert!(!path.contains('/'), "{path}");
                     if seen.insert(path.clone()) {
                         open.push(Wanted::Xsd(path.leak()));
                     }
@@ -232,6 +234,14 @@ mod tests {
             }
             assert_eq!(seen.len(), schemas(endpoint).len(), "{}", endpoint.contract);
         }
+    }
+
+    #[test]
+    fn a_schema_is_served_by_its_path_in_the_package_too() {
+        let name = "strategicresourcemanagement_persons_person_ext_3.1.xsd";
+        let path = format!("../../core_components/{name}");
+        let by = |path| served("GetPersonsForProfile", 3, Wanted::Xsd(path)).unwrap();
+        assert_eq!(by(&path), by(name));
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! A request's body against every endpoint whose namespace it names: there is an answer of
+//! well-formed XML, or a fault whose text holds nothing but what the tables can say.
+#![no_main]
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use pu::person::schema::{ComplexType, Content};
+use pu::person::value::ValueError;
+use pu::person::view::PopulationRecordRule;
+use pu::store::state::State;
+use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
+use pu::wire::fault::{Fault, Refusal};
+use pu::wire::render::Buffer;
+use pu::wire::request::{Expected, RequestError, decode};
+use pu::wire::soap::{Call, Soap, Trouble};
+use shared::FORMATS;
+use uuid::Uuid;
+
+static SOAP: LazyLock<Soap> = LazyLock::new(|| {
+    let rule = PopulationRecordRule::default();
+    Soap::compile(&FORMATS, LOGICAL_ADDRESS_NATIONAL, rule)
+});
+
+static STATE: LazyLock<State> = LazyLock::new(|| State::of_snapshot(Arc::new(shared::snapshot())));
+
+fuzz_target!(|body: &[u8]| {
+    let text = decode(body, None).unwrap_or_default();
+    let mut out = Buffer::default();
+    let mut met = false;
+    for (number, service) in SOAP.services().iter().enumerate() {
+        let named = text.contains(&service.endpoint.responder_namespace());
+        // Whoever names no contract is read by the first.
+        if !named && (met || number + 1 < ENDPOINTS.len()) {
+            continue;
+        }
+        met = true;
+        let call = Call {
+            body,
+            charset: None,
+            soap_action: None,
+        };
+        match SOAP.answer(service, &STATE, call, &mut out) {
+            Ok(answered) => {
+                assert!(answered.found <= answered.asked);
+                shared::assert_well_formed(out.written());
+            }
+            Err(trouble) => {
+                assert!(!matches!(trouble, Trouble::Damaged(_)));
+                let fault = SOAP.fault(&trouble, Uuid::nil());
+                assert!(TEXTS.contains(&without_numbers(&fault.text)), "{trouble:?}");
+                shared::assert_well_formed(&fault.to_xml());
+            }
+        }
+    }
+});
+
+
+/// Every text a fault can have, with each number as `#`.
+static TEXTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let mut names = BTreeSet::from(["Envelope", "Header", "Body", "LogicalAddress"]);
+    for endpoint in &ENDPOINTS {
+        names.insert(endpoint.contract);
+        collect(endpoint.request, &mut names);
+    }
+    let mut errors = vec![
+        RequestError::Encoding,
+        RequestError::NotXml { at: 1 },
+        RequestError::Dtd,
+        RequestError::ProcessingInstruction,
+        RequestError::TooComplex,
+        RequestError::NotSoap11,
+        RequestError::MustUnderstand,
+        RequestError::NoLogicalAddress,
+        RequestError::ForeignLogicalAddress,
+        RequestError::WrongOperation,
+    ];
+    for &inside in &names {
+        let mut expected = vec![
+            Expected::End,
+            Expected::NoText,
+            Expected::NoElements,
+            Expected::NoAttributes,
+        ];
+        expected.extend(names.iter().map(|&name| Expected::Element(name)));
+        errors.extend(
+            expected
+                .into_iter()
+                .map(|expected| RequestError::Unexpected { inside, expected }),
+        );
+        let whys = [
+            ValueError::TooLong(1),
+            ValueError::TooShort(1),
+            ValueError::NotAllowed,
+            ValueError::NotANumber,
+            ValueError::OutOfRange(1, 1),
+            ValueError::NotABoolean,
+            ValueError::NotADate,
+            ValueError::NotATime,
+            ValueError::IllegalCharacter,
+            ValueError::NotAnIdentity,
+            ValueError::WrongShape,
+        ];
+        errors.extend(whys.map(|why| RequestError::Value {
+            element: inside,
+            why,
+        }));
+    }
+    let refusals = [
+        Refusal::TooManyIdentities,
+        Refusal::ReservedProfile,
+        Refusal::UnknownRoot(1),
+        Refusal::MalformedIdentity(1),
+        Refusal::NotServed,
+    ];
+    errors
+        .iter()
+        .map(|error| Fault::of_request(error, LOGICAL_ADDRESS_NATIONAL))
+        .chain(refusals.map(Fault::from))
+        .map(|fault| without_numbers(&fault.text))
+        .collect()
+});
+
+fn collect(of: &'static ComplexType, names: &mut BTreeSet<&'static str>) {
+    for row in of.rows {
+        names.insert(row.name);
+        match row.content {
+            Content::Simple(_) => {}
+            Content::Complex(of) | Content::Wrapped(of, _) => collect(of, names),
+        }
+    }
+}
+
+/// Numbers of up to eight digits as `#`. Longer ones stay: no ceiling is so high, and identities
+/// are longer.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for part in text.split_inclusive(|it: char| !it.is_ascii_digit()) {
+        let rest = part.trim_start_matches(|it: char| it.is_ascii_digit());
+        match part.len() - rest.len() {
+            0 => {}
+            1..=8 => out.push('#'),
+            _ => out.push_str(&part[..part.len() - rest.len()]),
+        }
+        out.push_str(rest);
+    }
+    out
+}
