@@ -33,3 +33,6 @@ pub const BODY_SECONDS: u64 = 20;
 
 /// Seconds a graceful shutdown waits for open requests.
 pub const DRAIN_SECONDS: u64 = 10;
+
+/// Snapshots kept in a data folder: the newest, and those to go back to.
+pub const SNAPSHOTS_KEPT: usize = 3;

@@ -16,6 +16,7 @@ use indicatif::ProgressBar;
 
 use super::generate::morning;
 use super::{Common, Failure, progress};
+use crate::base::limits;
 use crate::base::time::Moment;
 use crate::feed::exchange;
 use crate::feed::file::{self, FileError, Format, Options, Summary};
@@ -24,6 +25,7 @@ use crate::feed::read::{Read, Rejected};
 use crate::person::identity::Formats;
 use crate::person::json;
 use crate::register::import::{Applied, Import as Run};
+use crate::store::folder;
 use crate::store::lock::DataLock;
 use crate::store::state::open_newest;
 
@@ -148,6 +150,7 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let bar = progress::bar("writing", 0, "persons");
     let snapshot = run.finish(|written| bar.set_position(written))?;
     bar.finish_and_clear();
+    folder::remove_old(wish.data, limits::SNAPSHOTS_KEPT)?;
     Ok(Report {
         files: reports,
         snapshot,

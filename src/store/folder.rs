@@ -68,6 +68,17 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// Removes all but the newest `kept` snapshots. Those that are mapped stay readable until unmapped.
+/// Gives the number of files removed.
+pub fn remove_old(folder: &Path, kept: usize) -> io::Result<usize> {
+    let mut all = snapshots(folder)?;
+    all.truncate(all.len().saturating_sub(kept));
+    for old in &all {
+        fs::remove_file(&old.path)?;
+    }
+    Ok(all.len())
+}
+
 fn is_unfinished(name: &str) -> bool {
     name.strip_prefix('.')
         .and_then(|name| name.strip_suffix(".tmp"))
@@ -77,6 +88,24 @@ fn is_unfinished(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_snapshots_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for sequence in [5, 30, 4, 100] {
+            fs::write(folder.path().join(name_of(sequence)), b"").unwrap();
+        }
+        fs::write(folder.path().join("other.snapshot"), b"").unwrap();
+        assert_eq!(remove_old(folder.path(), 9).unwrap(), 0);
+        assert_eq!(remove_old(folder.path(), 2).unwrap(), 2);
+        let left: Vec<u64> = snapshots(folder.path())
+            .unwrap()
+            .iter()
+            .map(|it| it.sequence)
+            .collect();
+        assert_eq!(left, [30, 100]);
+        assert!(folder.path().join("other.snapshot").exists());
+    }
 
     #[test]
     fn names_carry_the_sequence_and_sort_by_it() {

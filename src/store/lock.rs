@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::folder::remove_unfinished;
+
 /// The lock on a data folder, held until dropped. The system lets go of it when the process ends,
 /// however it ends.
 #[derive(Debug)]
@@ -35,7 +37,11 @@ impl DataLock {
         make_private(folder).map_err(failed)?;
         let file = File::create(folder.join(".lock")).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => {
+                // Whoever owns the folder now may clear away what a crash left behind.
+                remove_unfinished(folder).map_err(failed)?;
+                Ok(Self(file))
+            }
             Err(TryLockError::WouldBlock) => Err(LockError::Held(folder.to_path_buf())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }

@@ -186,3 +186,120 @@ fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterE
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::edit::Person;
+    use crate::person::edit::tests::identity;
+    use crate::person::field::Field;
+    use crate::person::value::Value;
+    use crate::store::write::{About, SnapshotWriter};
+
+    const SURNAME: Field = Field::at("name/surname");
+    const VALUE: &str = "191212121212";
+
+    fn named(name: &str) -> Vec<u8> {
+        let mut person = Person::new(identity(VALUE), &Formats::standard());
+        person.set(SURNAME, Value::from(name));
+        person.to_record().unwrap()
+    }
+
+    fn state(folder: &Path) -> State {
+        let at = crate::base::time::Moment::parse("2025-01-07T06:00:00").unwrap();
+        let about = About {
+            schema_hash: schema_hash(),
+            sequence: 1,
+            created: at.date_time,
+        };
+        let mut writer = SnapshotWriter::create(folder, &folder::name_of(1), about).unwrap();
+        writer
+            .push(identity(VALUE).key(), &named("Testsson"))
+            .unwrap();
+        writer
+            .finish(&formats_to_bytes(&Formats::standard()), b"")
+            .unwrap();
+        let snapshot = open_newest(folder, &Formats::standard()).unwrap().unwrap();
+        State::of_snapshot(Arc::new(snapshot))
+    }
+
+    fn surname(state: &State) -> String {
+        let record = state.record(identity(VALUE)).unwrap().unwrap();
+        Person::from_record(record)
+            .unwrap()
+            .text(SURNAME)
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_pinned_state_stays_what_it_was_while_a_newer_one_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(state(folder.path()));
+        let pinned = store.pin();
+        store
+            .publish(|state| {
+                let newer = [(identity(VALUE).key(), named("Nysson").into_boxed_slice())];
+                let overlay = newer.into_iter().collect();
+                let (snapshot, next) = (Arc::clone(state.snapshot()), state.sequence() + 1);
+                Ok::<_, Damaged>(State::with_overlay(snapshot, overlay, next))
+            })
+            .unwrap();
+        assert_eq!(
+            (surname(&pinned).as_str(), pinned.sequence()),
+            ("Testsson", 1)
+        );
+        let newest = store.pin();
+        assert_eq!(
+            (surname(&newest).as_str(), newest.sequence()),
+            ("Nysson", 2)
+        );
+        assert_eq!(newest.overlay_len(), 1);
+    }
+
+    #[test]
+    fn a_failed_change_publishes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(state(folder.path()));
+        assert_eq!(store.publish(|_| Err(Damaged)), Err(Damaged));
+        assert_eq!(store.pin().sequence(), 1);
+    }
+
+    #[test]
+    fn a_register_is_refused_under_other_identity_formats() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = FormatRow {
+            number: 64,
+            root: "1.2.752.999.1".into(),
+            short_name: "RX".into(),
+            name: "Region Exempel".into(),
+            pattern: "[0-9]{8}RX[0-9]{2}".into(),
+            check: None,
+            birth: crate::person::format::Birth::Unknown,
+            gender: None,
+        };
+        let own = Formats::with(&[row]).unwrap();
+        let at = crate::base::time::Moment::parse("2025-01-07T06:00:00").unwrap();
+        let about = About {
+            schema_hash: schema_hash(),
+            sequence: 1,
+            created: at.date_time,
+        };
+        let writer = SnapshotWriter::create(folder.path(), &folder::name_of(1), about).unwrap();
+        writer.finish(&formats_to_bytes(&own), b"").unwrap();
+        assert!(open_newest(folder.path(), &own).unwrap().is_some());
+        let error = open_newest(folder.path(), &Formats::standard())
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("RX"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_folder_is_no_register() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Store::open(folder.path(), &Formats::standard())
+            .err()
+            .unwrap();
+        assert!(matches!(error, RegisterError::NoSnapshot(_)));
+    }
+}

@@ -163,7 +163,7 @@ impl SnapshotWriter {
         self.out.write_all(&header.encode())?;
         self.out.flush()?;
         let file = self.out.get_ref();
-        file.set_permissions(Permissions::from_mode(0o444))?;
+        file.set_permissions(Permissions::from_mode(0o440))?;
         file.sync_all()
     }
 
@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(path, folder.path().join("x.snapshot"));
             assert_eq!(names(folder.path()), ["x.snapshot"]);
             let mode = fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o444);
+            assert_eq!(mode & 0o777, 0o440);
         }
     }
 
