@@ -19,7 +19,7 @@ use super::App;
 use super::metrics::Outcome;
 use super::readiness::Phase;
 use crate::wire::describe::{Wanted, document};
-use crate::wire::fault::{Fault, FaultCode};
+use crate::wire::fault::FaultCode;
 use crate::wire::render::Buffer;
 use crate::wire::request::RequestError;
 use crate::wire::soap::{Call, Service, Trouble};
@@ -248,18 +248,17 @@ fn soap(app: &App, number: usize, call: Call<'_>, soap_12: bool) -> Answer {
 /// Faults go out with HTTP 500, whoever is to blame (WS-I Basic Profile 1.1).
 fn fault(app: &App, service: &Service, trouble: &Trouble) -> (Outcome, Answer) {
     let log_id = Uuid::new_v4();
-    let Fault { code, .. } = app.soap.fault(trouble, log_id);
+    let fault = app.soap.fault(trouble, log_id);
     let contract = service.endpoint.contract;
     let major = service.endpoint.major;
-    let outcome = if code == FaultCode::Server {
+    let outcome = if fault.code == FaultCode::Server {
         tracing::error!(contract, major, %log_id, error = %trouble, "request failed");
         Outcome::ServerFault
     } else {
         tracing::info!(contract, major, error = %trouble, "request refused");
         Outcome::ClientFault
     };
-    let body = app.soap.fault(trouble, log_id).to_xml();
-    (outcome, page(StatusCode::INTERNAL_SERVER_ERROR, XML, body))
+    (outcome, page(StatusCode::INTERNAL_SERVER_ERROR, XML, fault.to_xml()))
 }
 
 struct ContentType<'h> {
