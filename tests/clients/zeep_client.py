@@ -1,4 +1,4 @@
-"""zeep, a Python SOAP stack, against a live server at PU_URL: clients built from `?wsdl` as zeep's
+"""zeep, a Python SOAP stack, against a live server at SERVED_URL: clients built from `?wsdl` as zeep's
 users build them, and checks on the objects they hand back. Called by tests/clients/run."""
 
 import collections
@@ -11,7 +11,7 @@ import sys
 import zeep
 import zeep.exceptions
 
-URL = os.environ["PU_URL"]
+URL = os.environ["SERVED_URL"]
 ENDPOINTS = pathlib.Path(__file__).parent.parent / "fixtures/contracts/endpoints.csv"
 PATH = "/vp/strategicresourcemanagement/persons/person"
 HEADER = {"LogicalAddress": "SE165565594230-1000"}

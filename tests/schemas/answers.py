@@ -12,9 +12,9 @@ import sys
 import urllib.parse
 
 PACKAGES, GOLDEN = map(pathlib.Path, sys.argv[1:3])
-SCRATCH = pathlib.Path(os.environ["PU_SCRATCH"]) / "answers"
-REQUESTS = int(os.environ.get("PU_REQUESTS", "300"))
-SEED = int(os.environ.get("PU_SEED", str(random.SystemRandom().randrange(10**6))))
+SCRATCH = pathlib.Path(os.environ["SERVED_SCRATCH"]) / "answers"
+REQUESTS = int(os.environ.get("ANSWERS_REQUESTS", "300"))
+SEED = int(os.environ.get("ANSWERS_SEED", str(random.SystemRandom().randrange(10**6))))
 DOMAIN = "urn:riv:strategicresourcemanagement:persons:person"
 PATH = "/vp/strategicresourcemanagement/persons/person"
 ADDRESS = "SE165565594230-1000"
@@ -59,7 +59,7 @@ def validate():
 def identities():
     """Some of the register's persons, and somebody who is in none."""
     drawn = []
-    with open(os.environ["PU_PERSONS"], encoding="utf-8") as persons:
+    with open(os.environ["SERVED_PERSONS"], encoding="utf-8") as persons:
         for number, line in enumerate(persons):
             identity = json.loads(line).get("personalIdentity")
             if identity is None:
@@ -94,7 +94,7 @@ def request(contract, major, asked):
 def ask():
     """Random requests to every version."""
     everybody = identities()
-    host = urllib.parse.urlsplit(os.environ["PU_URL"]).netloc
+    host = urllib.parse.urlsplit(os.environ["SERVED_URL"]).netloc
     service = http.client.HTTPConnection(host, timeout=20)
     for major in (3, 4, 5):
         for number in range(REQUESTS):

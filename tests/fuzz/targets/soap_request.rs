@@ -56,7 +56,6 @@ fuzz_target!(|body: &[u8]| {
     }
 });
 
-
 /// Every text a fault can have, with each number as `#`.
 static TEXTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut names = BTreeSet::from(["Envelope", "Header", "Body", "LogicalAddress"]);
