@@ -22,6 +22,7 @@ use pu::store::snapshot::Snapshot;
 use pu::wire::plan::Plan;
 use pu::wire::render::Buffer;
 use pu::wire::request::{self, Ignore, Names};
+use pu::wire::soap::Scratch;
 
 use register::{Asked, Bench, request};
 
@@ -30,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn lookups(criterion: &mut Criterion) {
     let bench = Bench::open();
-    let mut out = Buffer::default();
+    let (mut out, mut scratch) = (Buffer::default(), Scratch::default());
     for (name, asked) in [
         (
             "get_person_p1",
@@ -77,12 +78,14 @@ fn lookups(criterion: &mut Criterion) {
         let mut turn = 0;
         let mut answer = || {
             turn = (turn + 1) % requests.len();
-            bench.answer(&asked, &requests[turn], &mut out)
+            bench.answer(&asked, &requests[turn], &mut scratch)
         };
         let bytes = answer();
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function("answer", |b| b.iter(&mut answer));
+        let mut first = || bench.answer(&asked, &requests[0], &mut Scratch::default());
+        group.bench_function("answer, shape not known", |b| b.iter(&mut first));
         let (from, mut to) = (vec![7_u8; bytes], vec![0_u8; bytes]);
         group.bench_function("memcpy of the answer", |b| {
             b.iter(|| to.copy_from_slice(black_box(&from)));

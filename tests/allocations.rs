@@ -16,7 +16,7 @@ use pu::register::import::Import;
 use pu::store::state::{State, open_newest};
 use pu::wire::contract::{LOGICAL_ADDRESS_NATIONAL, core_namespace};
 use pu::wire::render::{Buffer, RecordWriter};
-use pu::wire::soap::{Call, Soap};
+use pu::wire::soap::{Call, Scratch, Soap};
 
 const PNR: &str = "1.2.752.129.2.1.3.1";
 const FULL: &str = "198001022386";
@@ -81,7 +81,7 @@ fn a_whole_request_allocates_as_little_as_before() {
             id.repeat(count)
         )
     };
-    let mut out = Buffer::default();
+    let mut scratch = Scratch::default();
     let mut count = |request: &str| {
         let mut once = || {
             let call = Call {
@@ -89,7 +89,7 @@ fn a_whole_request_allocates_as_little_as_before() {
                 charset: Some("UTF-8"),
                 soap_action: None,
             };
-            soap.answer(service, &state, call, &mut out).unwrap();
+            soap.answer(service, &state, call, &mut scratch).unwrap();
         };
         once();
         measure(once).count_total

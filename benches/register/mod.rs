@@ -22,7 +22,7 @@ use pu::store::snapshot::Snapshot;
 use pu::store::state::{State, open_newest};
 use pu::wire::contract::{LOGICAL_ADDRESS_NATIONAL, core_namespace, find};
 use pu::wire::render::{Buffer, RecordWriter};
-use pu::wire::soap::{Call, Soap};
+use pu::wire::soap::{Call, Scratch, Soap};
 
 pub const LOGICAL_ADDRESS: &str = LOGICAL_ADDRESS_NATIONAL;
 
@@ -102,7 +102,7 @@ impl Bench {
         self.state.snapshot()
     }
 
-    pub fn answer(&self, asked: &Asked, request: &str, out: &mut Buffer) -> usize {
+    pub fn answer(&self, asked: &Asked, request: &str, scratch: &mut Scratch) -> usize {
         let endpoint = find("GetPersonsForProfile", asked.major).unwrap();
         let service = &self.soap.services()[(asked.major - 3) as usize];
         debug_assert_eq!(service.endpoint.path(), endpoint.path());
@@ -111,8 +111,10 @@ impl Bench {
             charset: Some("UTF-8"),
             soap_action: None,
         };
-        self.soap.answer(service, &self.state, call, out).unwrap();
-        out.written().len()
+        self.soap
+            .answer(service, &self.state, call, scratch)
+            .unwrap();
+        scratch.answer().len()
     }
 
     pub fn look_up(&self, identity: Identity) -> bool {

@@ -12,8 +12,7 @@ use crate::person::view::{Grant, Profile};
 use crate::query::lookup::{Follow, lookup};
 use crate::store::state::{State, open_newest};
 use crate::wire::contract::{Endpoint, Message, core_namespace, find};
-use crate::wire::render::Buffer;
-use crate::wire::soap::{Call, Soap};
+use crate::wire::soap::{Call, Scratch, Soap};
 
 /// Look persons up in a register that need not be served.
 #[derive(Args)]
@@ -87,18 +86,18 @@ impl Get {
             "GetPersonsForProfile"
         };
         let endpoint = find(contract, self.version).ok_or("the version is 3, 4 or 5")?;
-        let (_, service) = soap
+        let service = soap
             .find(&endpoint.path())
             .ok_or("the version is 3, 4 or 5")?;
         let request = self.request(endpoint, &identities, &formats, &config.logical_address);
-        let mut answer = Buffer::default();
+        let mut scratch = Scratch::default();
         let call = Call {
             body: request.as_bytes(),
             charset: None,
             soap_action: None,
         };
-        soap.answer(service, &state, call, &mut answer)?;
-        out.write_all(answer.written())?;
+        soap.answer(service, &state, call, &mut scratch)?;
+        out.write_all(scratch.answer())?;
         writeln!(out)?;
         Ok(())
     }

@@ -34,7 +34,8 @@ impl Identity {
         self.kind() <= IdentityType::Nrid
     }
 
-    pub(super) const fn format_number(self) -> u8 {
+    /// The number of its format.
+    pub const fn format_number(self) -> u8 {
         (self.0 >> 56) as u8
     }
 }
@@ -159,6 +160,13 @@ impl Formats {
             .find(|format| format.row.root == root)
             .ok_or(IdentityError::UnknownRoot)?;
         packed(format, extension).ok_or(IdentityError::Malformed)
+    }
+
+    /// The identity that `extension` is in the format with this number.
+    pub fn parse_as(&self, format_number: u8, extension: &str) -> Result<Identity, IdentityError> {
+        self.of(Identity(u64::from(format_number) << 56))
+            .and_then(|format| packed(format, extension))
+            .ok_or(IdentityError::Malformed)
     }
 
     /// The identity that a bare value is, for people who do not write OIDs: the one format it fits,

@@ -20,9 +20,8 @@ use super::metrics::Outcome;
 use super::readiness::Phase;
 use crate::wire::describe::{Wanted, document};
 use crate::wire::fault::FaultCode;
-use crate::wire::render::Buffer;
 use crate::wire::request::RequestError;
-use crate::wire::soap::{Call, Service, Trouble};
+use crate::wire::soap::{Call, Scratch, Service, Trouble};
 
 /// An answer.
 pub type Answer = Response<Full<Bytes>>;
@@ -39,7 +38,7 @@ const XML: &str = "text/xml; charset=UTF-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 thread_local! {
-    static OUT: RefCell<Buffer> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Answers a request. Never fails: what goes wrong becomes an answer.
@@ -53,8 +52,11 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer,
         }),
         _ => match app.soap.find(path) {
             None => refuse(StatusCode::NOT_FOUND, "Sidan finns inte.\n"),
-            Some((number, service)) => match *request.method() {
-                Method::POST => return Ok(post(&app, number, request).await),
+            Some(service) => match *request.method() {
+                Method::POST => {
+                    let number = service.number;
+                    return Ok(post(&app, number, request).await);
+                }
                 Method::GET | Method::HEAD => describe(&app, service, &request),
                 _ => not_allowed("GET, HEAD, POST"),
             },
@@ -225,16 +227,16 @@ fn soap(app: &App, number: usize, call: Call<'_>, soap_12: bool) -> Answer {
         return refuse(StatusCode::NOT_FOUND, "Sidan finns inte.\n");
     };
     let state = app.store.pin();
-    OUT.with_borrow_mut(|out| {
+    SCRATCH.with_borrow_mut(|scratch| {
         let answered = if soap_12 {
             Err(Trouble::Request(RequestError::NotSoap11))
         } else {
-            app.soap.answer(service, &state, call, out)
+            app.soap.answer(service, &state, call, scratch)
         };
         let (outcome, answer) = match answered {
             Ok(answered) => {
                 app.metrics.answered(answered);
-                let body = Bytes::copy_from_slice(out.written());
+                let body = Bytes::copy_from_slice(scratch.answer());
                 (Outcome::Answered, page(StatusCode::OK, XML, body))
             }
             Err(trouble) => fault(app, service, &trouble),
@@ -258,7 +260,10 @@ fn fault(app: &App, service: &Service, trouble: &Trouble) -> (Outcome, Answer) {
         tracing::info!(contract, major, error = %trouble, "request refused");
         Outcome::ClientFault
     };
-    (outcome, page(StatusCode::INTERNAL_SERVER_ERROR, XML, fault.to_xml()))
+    (
+        outcome,
+        page(StatusCode::INTERNAL_SERVER_ERROR, XML, fault.to_xml()),
+    )
 }
 
 struct ContentType<'h> {

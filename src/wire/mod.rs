@@ -8,6 +8,7 @@ pub mod describe;
 pub mod fault;
 pub mod message;
 pub mod plan;
+pub mod recall;
 pub mod render;
 pub mod request;
 pub mod soap;

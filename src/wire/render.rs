@@ -171,7 +171,7 @@ impl RecordWriter {
 impl Identities {
     #[inline]
     fn write(&self, identity: Identity, out: &mut Buffer) -> Result<(), Damaged> {
-        let number = (identity.key() >> 56) as u8;
+        let number = identity.format_number();
         let (_, root) = self
             .roots
             .iter()

@@ -9,6 +9,7 @@ use super::contract::{
 };
 use super::fault::{Fault, Refusal};
 use super::plan::Plan;
+use super::recall::{Recall, Wish};
 use super::render::{Buffer, RecordWriter, extension_prefix};
 use super::request::{self, Ignore, Names, RequestError, Sink};
 use crate::base::limits;
@@ -31,6 +32,8 @@ pub struct Soap {
 
 /// One compiled endpoint.
 pub struct Service {
+    /// Its place in the table.
+    pub number: usize,
     /// Its row in the table.
     pub endpoint: &'static Endpoint,
     soap_action: String,
@@ -50,6 +53,20 @@ pub struct Call<'b> {
     pub charset: Option<&'b str>,
     /// The SOAPAction header, without quotation marks.
     pub soap_action: Option<&'b str>,
+}
+
+/// What a thread keeps from call to call: room for the answer, and the shapes of requests.
+#[derive(Default)]
+pub struct Scratch {
+    out: Buffer,
+    recall: Recall,
+}
+
+impl Scratch {
+    /// The answer.
+    pub fn answer(&self) -> &[u8] {
+        self.out.written()
+    }
 }
 
 /// What an answer holds, for metrics.
@@ -82,7 +99,11 @@ impl Soap {
         logical_address: &str,
         population_record: PopulationRecordRule,
     ) -> Self {
-        let services: Vec<Service> = ENDPOINTS.iter().map(Service::compile).collect();
+        let services: Vec<Service> = ENDPOINTS
+            .iter()
+            .enumerate()
+            .map(|(number, endpoint)| Service::compile(number, endpoint))
+            .collect();
         let paths = services.iter().map(|service| service.endpoint.path());
         Self {
             by_path: paths.zip(0..).collect(),
@@ -94,10 +115,9 @@ impl Soap {
         }
     }
 
-    /// The endpoint at a path, with its number.
-    pub fn find(&self, path: &str) -> Option<(usize, &Service)> {
-        let number = *self.by_path.get(path)?;
-        self.services.get(number).map(|service| (number, service))
+    /// The endpoint at a path.
+    pub fn find(&self, path: &str) -> Option<&Service> {
+        self.services.get(*self.by_path.get(path)?)
     }
 
     /// The logical address that requests must carry.
@@ -110,25 +130,30 @@ impl Soap {
         &self.services
     }
 
-    /// Answers a call from one state. On trouble, `out` holds nothing of use.
+    /// Answers a call from one state. On trouble, `scratch` holds no answer.
     pub fn answer(
         &self,
         service: &Service,
         state: &State,
         call: Call<'_>,
-        out: &mut Buffer,
+        scratch: &mut Scratch,
     ) -> Result<Answered, Trouble> {
+        scratch.out.clear();
         if call
             .soap_action
             .is_some_and(|it| !it.is_empty() && it != service.soap_action)
         {
             return Err(RequestError::WrongOperation.into());
         }
-        let text = request::decode(call.body, call.charset)?;
         if service.endpoint.operation == Operation::GetPersons {
-            return self.get_persons(service, state, &text, out);
+            let wish = self.wish(service, call, &mut scratch.recall)?;
+            return Ok(self.get_persons(service, state, &wish, &mut scratch.out)?);
         }
-        self.read(service, &text, &mut Ignore)?;
+        self.read(
+            service,
+            &request::decode(call.body, call.charset)?,
+            &mut Ignore,
+        )?;
         Err(Refusal::NotServed.into())
     }
 
@@ -156,30 +181,45 @@ impl Soap {
         request::read(text, &service.request, names, &self.logical_address, sink)
     }
 
+    /// What a request for persons wishes: by its shape when that is known, else by reading it.
+    fn wish(
+        &self,
+        service: &Service,
+        call: Call<'_>,
+        recall: &mut Recall,
+    ) -> Result<Wish, Trouble> {
+        let (number, charset) = (service.number, call.charset);
+        if let Some(known) = recall.find(number, charset, call.body, &self.formats) {
+            return known.map_err(|place| Refusal::MalformedIdentity(place).into());
+        }
+        let text = request::decode(call.body, charset)?;
+        let mut reading = GetPersons::new(&service.request, &self.formats);
+        self.read(service, &text, &mut reading)?;
+        let (wish, values) = reading.wish()?;
+        recall.note(number, charset, call.body, &values, &wish);
+        Ok(wish)
+    }
+
     fn get_persons(
         &self,
         service: &Service,
         state: &State,
-        text: &str,
+        wish: &Wish,
         out: &mut Buffer,
-    ) -> Result<Answered, Trouble> {
-        let mut wish = GetPersons::new(&service.request, &self.formats);
-        self.read(service, text, &mut wish)?;
-        let (profile, follow) = wish.checked()?;
+    ) -> Result<Answered, Damaged> {
         let grant = if service.endpoint.unrestricted {
-            Grant::unrestricted(profile)
+            Grant::unrestricted(wish.profile)
         } else {
-            Grant::restricted(profile, self.population_record)
+            Grant::restricted(wish.profile, self.population_record)
         };
         let writer = &self.writers[service.endpoint.rows_of() as usize];
         let mut found = 0;
-        out.clear();
         out.push(&service.head);
         for &identity in &wish.identities {
             out.push(b"<r:requestedPersonRecord><p:requestedPersonalIdentity>");
             writer.write_identity(identity, out)?;
             out.push(b"</p:requestedPersonalIdentity>");
-            if let Some(view) = lookup(state, identity, &grant, follow)? {
+            if let Some(view) = lookup(state, identity, &grant, wish.follow)? {
                 out.push(b"<p:personRecord>");
                 writer.write(&view, out)?;
                 out.push(b"</p:personRecord>");
@@ -196,7 +236,7 @@ impl Soap {
 }
 
 impl Service {
-    fn compile(endpoint: &'static Endpoint) -> Self {
+    fn compile(number: usize, endpoint: &'static Endpoint) -> Self {
         let responder = endpoint.responder_namespace();
         let answer = endpoint.element(Message::Response);
         let mut namespaces = format!(" xmlns:r=\"{responder}\"");
@@ -210,6 +250,7 @@ impl Service {
             }
         }
         Self {
+            number,
             endpoint,
             soap_action: endpoint.soap_action(),
             request: Plan::compile(endpoint.contract, endpoint.request, endpoint.core),
@@ -234,6 +275,8 @@ struct GetPersons<'x, 'f> {
     profile: Option<Profile>,
     follow: Follow,
     identities: Vec<Identity>,
+    /// The identities' values where they stand in the text; empty where they do not stand whole.
+    values: Vec<&'x str>,
     /// How many identities have been named, right or wrong.
     named: usize,
     refusal: Option<Refusal>,
@@ -247,7 +290,7 @@ struct Places {
     ignore_referred: Option<usize>,
 }
 
-impl<'f> GetPersons<'_, 'f> {
+impl<'x, 'f> GetPersons<'x, 'f> {
     fn new(plan: &Plan, formats: &'f Formats) -> Self {
         let places = Places {
             identity: plan.at("personId"),
@@ -264,17 +307,31 @@ impl<'f> GetPersons<'_, 'f> {
             profile: None,
             follow: Follow::MainIdentity,
             identities: Vec::with_capacity(4),
+            values: Vec::with_capacity(4),
             named: 0,
             refusal: None,
         }
     }
 
-    fn checked(&self) -> Result<(Profile, Follow), Refusal> {
+    fn wish(self) -> Result<(Wish, Vec<&'x str>), Refusal> {
         if self.named > limits::IDENTITIES_PER_REQUEST {
             return Err(Refusal::TooManyIdentities);
         }
         let profile = self.profile.ok_or(Refusal::ReservedProfile)?;
-        self.refusal.map_or(Ok((profile, self.follow)), Err)
+        match self.refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                let (identities, follow) = (self.identities, self.follow);
+                Ok((
+                    Wish {
+                        identities,
+                        profile,
+                        follow,
+                    },
+                    self.values,
+                ))
+            }
+        }
     }
 }
 
@@ -297,16 +354,22 @@ impl<'x> Sink<'x> for GetPersons<'x, '_> {
             return;
         }
         self.named += 1;
+        let extension = std::mem::take(&mut self.extension);
         if self.named > limits::IDENTITIES_PER_REQUEST || self.refusal.is_some() {
             return;
         }
-        match self.formats.parse(&self.root, &self.extension) {
-            Ok(identity) => self.identities.push(identity),
+        match self.formats.parse(&self.root, &extension) {
+            Ok(identity) => {
+                self.identities.push(identity);
+                self.values.push(match extension {
+                    Cow::Borrowed(value) => value,
+                    Cow::Owned(_) => "",
+                });
+            }
             Err(IdentityError::UnknownRoot) => {
                 self.refusal = Some(Refusal::UnknownRoot(self.named));
             }
             Err(_) => self.refusal = Some(Refusal::MalformedIdentity(self.named)),
         }
-        self.extension = Cow::Borrowed("");
     }
 }

@@ -2,6 +2,7 @@
 //! well-formed XML, or a fault whose text holds nothing but what the tables can say.
 #![no_main]
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};
 
@@ -12,9 +13,8 @@ use pu::person::view::PopulationRecordRule;
 use pu::store::state::State;
 use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
 use pu::wire::fault::{Fault, Refusal};
-use pu::wire::render::Buffer;
 use pu::wire::request::{Expected, RequestError, decode};
-use pu::wire::soap::{Call, Soap, Trouble};
+use pu::wire::soap::{Call, Scratch, Soap, Trouble};
 use shared::FORMATS;
 use uuid::Uuid;
 
@@ -25,9 +25,13 @@ static SOAP: LazyLock<Soap> = LazyLock::new(|| {
 
 static STATE: LazyLock<State> = LazyLock::new(|| State::of_snapshot(Arc::new(shared::snapshot())));
 
+thread_local! {
+    static REMEMBERING: RefCell<Scratch> = RefCell::default();
+}
+
 fuzz_target!(|body: &[u8]| {
     let text = decode(body, None).unwrap_or_default();
-    let mut out = Buffer::default();
+    let mut scratch = Scratch::default();
     let mut met = false;
     for (number, service) in SOAP.services().iter().enumerate() {
         let named = text.contains(&service.endpoint.responder_namespace());
@@ -41,10 +45,16 @@ fuzz_target!(|body: &[u8]| {
             charset: None,
             soap_action: None,
         };
-        match SOAP.answer(service, &STATE, call, &mut out) {
+        let fresh = SOAP.answer(service, &STATE, call, &mut scratch);
+        // A request is answered the same whether its shape has been seen before or not.
+        REMEMBERING.with_borrow_mut(|remembering| {
+            assert_eq!(SOAP.answer(service, &STATE, call, remembering), fresh);
+            assert!(fresh.is_err() || remembering.answer() == scratch.answer());
+        });
+        match fresh {
             Ok(answered) => {
                 assert!(answered.found <= answered.asked);
-                shared::assert_well_formed(out.written());
+                shared::assert_well_formed(scratch.answer());
             }
             Err(trouble) => {
                 assert!(!matches!(trouble, Trouble::Damaged(_)));
