@@ -318,20 +318,18 @@ impl<'x, 'f> GetPersons<'x, 'f> {
             return Err(Refusal::TooManyIdentities);
         }
         let profile = self.profile.ok_or(Refusal::ReservedProfile)?;
-        match self.refusal {
-            Some(refusal) => Err(refusal),
-            None => {
-                let (identities, follow) = (self.identities, self.follow);
-                Ok((
-                    Wish {
-                        identities,
-                        profile,
-                        follow,
-                    },
-                    self.values,
-                ))
-            }
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
         }
+        let (identities, follow) = (self.identities, self.follow);
+        Ok((
+            Wish {
+                identities,
+                profile,
+                follow,
+            },
+            self.values,
+        ))
     }
 }
 
