@@ -245,7 +245,7 @@ fn get_answers_every_version_and_json() {
         "--profile",
         "P1",
         "198001022386",
-        "1.2.752.74.9.1:22790814AI03",
+        "1.2.752.129.2.1.3.1:199002262385",
     ];
     let lines = place.get(&asked).well();
     let lines: Vec<serde_json::Value> = lines

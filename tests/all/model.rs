@@ -393,23 +393,34 @@ fn owned(told: &[Option<(&str, &str)>]) -> Flat {
 fn wishes() -> impl Strategy<Value = Vec<Wish>> {
     let wish = (
         0..PERSONS.len(),
-        0_u32..10,
+        0_u32..12,
         0_u32..200,
         prop::bool::weighted(0.2),
         prop::collection::vec(says(), 0..7),
     );
     prop::collection::vec(wish, 1..40).prop_map(|all| {
-        let wish = |(at, (person, order, any, total, says))| Wish {
-            person,
-            number: match order {
-                0 => None,
-                1 | 2 => Some(any),
-                _ => Some(at as u32 * 5),
-            },
-            total,
-            says,
-        };
-        all.into_iter().enumerate().map(wish).collect()
+        let mut wishes: Vec<Wish> = Vec::new();
+        for (at, (person, order, any, total, says)) in all.into_iter().enumerate() {
+            let wish = match (order, wishes.last()) {
+                // What was said last, once more and without a number.
+                (0, Some(last)) => Wish {
+                    number: None,
+                    ..last.clone()
+                },
+                _ => Wish {
+                    person,
+                    number: match order {
+                        0 | 1 => None,
+                        2 | 3 => Some(any),
+                        _ => Some(at as u32 * 5),
+                    },
+                    total,
+                    says,
+                },
+            };
+            wishes.push(wish);
+        }
+        wishes
     })
 }
 
