@@ -186,6 +186,7 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     if wish.number.is_none() && current == Some(&next) {
         return;
     }
+    // A post without number leaves nothing to compare the next one with.
     next.last = wish.number;
     people.insert(wish.person, next);
 }
@@ -425,7 +426,7 @@ fn wishes() -> impl Strategy<Value = Vec<Wish>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_register_is_what_the_simple_model_says(wishes in wishes(), cuts: [bool; 32]) {
