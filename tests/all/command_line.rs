@@ -418,3 +418,34 @@ fn invented_populations_are_the_same_for_the_same_seed() {
     let complaint = pu(&["generate", "--persons", "3", "--out", &place.path("x.csv")]).refused();
     assert!(complaint.contains(".snapshot"), "{complaint}");
 }
+
+/// Lines without a version are told apart by what they say, also of a relation to nobody named.
+#[test]
+fn a_line_that_says_nothing_new_changes_nothing() {
+    let place = Place::new();
+    let line = r#"{"personalIdentity":{"root":"1.2.752.74.9.1","extension":"22790814AA01"},"name":{"surname":"Ny"},"relationship":[{"relationshipType":"B"}]}"#;
+    let file = |created: &str, line: &str| {
+        format!(
+            "{{\"pu_exchange\":1,\"created\":\"{created}T06:00:00.000+01:00\",\"sequence\":1,\"identity_formats\":[]}}\n{line}\n{{\"end\":true,\"persons\":1}}\n"
+        )
+    };
+    let import = |name: &str, content: String| {
+        let path = place.file(name, content);
+        counts(&place.import(&[&path]).well(), name)
+    };
+    assert_eq!(
+        import("one.ndjson", file("2025-01-07", line)),
+        [1, 1, 0, 0, 0]
+    );
+    let before = place.snapshots();
+    assert_eq!(
+        import("two.ndjson", file("2025-01-08", line)),
+        [1, 0, 0, 1, 0]
+    );
+    assert_eq!(place.snapshots(), before);
+    let other = line.replace("\"Ny\"", "\"Nyare\"");
+    assert_eq!(
+        import("three.ndjson", file("2025-01-09", &other)),
+        [1, 1, 0, 0, 0]
+    );
+}
