@@ -68,7 +68,7 @@ impl Place {
         };
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".snapshot") || name.ends_with(".tmp"))
+            .filter(|name| name.contains(".snapshot") || name.contains(".tmp"))
             .collect();
         names.sort();
         names
@@ -203,7 +203,7 @@ fn broken_posts_are_kept_aside_in_their_own_bytes_and_told_without_personal_data
     let rows: Vec<&str> = reasons.lines().collect();
     assert_eq!((rows.len(), rows[0]), (2, "line\treason"));
     let (line, reason) = rows[1].split_once('\t').unwrap();
-    let begins = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let begins = bytes[..at].split(|&byte| byte == b'\n').count();
     assert_eq!(line.parse::<usize>().unwrap(), begins);
     assert!(
         reason.contains("01022") && !reason.contains("HEMLIGT"),

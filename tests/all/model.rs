@@ -110,10 +110,12 @@ impl Wish {
     fn post(&self, formats: &Formats) -> Post {
         let value = |path: &str, text: &str| {
             let field = Field::at(path);
-            match path.ends_with("personalIdentity") {
-                true => (field, Value::Identity(formats.guess(text).unwrap())),
-                false => (field, Value::parse(field, text).unwrap()),
-            }
+            let value = if path.ends_with("personalIdentity") {
+                Value::Identity(formats.guess(text).unwrap())
+            } else {
+                Value::parse(field, text).unwrap()
+            };
+            (field, value)
         };
         let edit = |say: &Say| match say {
             Say::Set(path, text) => {
@@ -239,9 +241,10 @@ fn flat_of(person: usize, simple: &Simple) -> Flat {
         for (number, entry) in entries.iter().enumerate() {
             for (path, text) in entry {
                 let path = format!("{list}/{number}/{path}");
-                match path.ends_with("personalIdentity") {
-                    true => identity(&path, text, &mut put),
-                    false => drop(put(&path, text)),
+                if path.ends_with("personalIdentity") {
+                    identity(&path, text, &mut put);
+                } else {
+                    put(&path, text);
                 }
             }
         }
@@ -325,7 +328,7 @@ fn people(folder: &Path) -> Vec<String> {
 }
 
 /// The same without versions.
-fn without_versions(people: Vec<String>) -> Vec<String> {
+fn without_versions(people: &[String]) -> Vec<String> {
     let bare = |text: &String| {
         let mut person: serde_json::Value = serde_json::from_str(text).unwrap();
         person.as_object_mut().unwrap().remove("version");
@@ -445,7 +448,7 @@ proptest! {
     fn how_a_run_is_split_does_not_matter(wishes in wishes(), cuts: [bool; 32]) {
         let (one, many) = (register(&wishes, &[]), register(&wishes, &cuts));
         let (one, many) = (people(one.path()), people(many.path()));
-        prop_assert_eq!(without_versions(one), without_versions(many));
+        prop_assert_eq!(without_versions(&one), without_versions(&many));
     }
 
     #[test]

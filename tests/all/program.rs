@@ -102,7 +102,8 @@ impl Serving {
 /// A configuration file in a data folder, for a free port.
 pub fn configure(data: &Path, more: &str) -> PathBuf {
     let config = data.join("pu.toml");
-    let text = format!("data = {data:?}\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{more}\n");
+    let folder = data.display();
+    let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{more}\n");
     std::fs::write(&config, text).unwrap();
     config
 }

@@ -128,8 +128,13 @@ fn wrapped(parent: &str, name: &str) -> Option<&'static str> {
 fn prefix(parent: &str, name: &str, core: Core) -> &'static str {
     match (parent, name) {
         _ if core != Core::V3 => "p",
-        (_, "digitalNotification" | "optoutPaperNotification" | "foundDeadAtDate") => "e1",
-        (_, "protectedPopulationRecord") => "e1",
+        (
+            _,
+            "digitalNotification"
+            | "optoutPaperNotification"
+            | "foundDeadAtDate"
+            | "protectedPopulationRecord",
+        ) => "e1",
         ("addressInformation", "UUID") => "e2",
         ("confirmedIdentity", "countryCode") => "e3",
         _ => "p",
