@@ -360,7 +360,14 @@ fn an_export_comes_back_whole() {
         pu(&["export", "--data", text(&place.data), "--out", &plain]).well();
         let people = |path: &str| {
             let text = fs::read_to_string(path).unwrap();
-            text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+            let lines = text.lines().skip(1);
+            // Members of a chain who inherit protection get a new version when it is settled.
+            let bare = lines.map(|line| {
+                let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+                line.as_object_mut().unwrap().remove("version");
+                line
+            });
+            bare.collect::<Vec<_>>()
         };
         assert!(people(&again) == people(&plain), "{name}");
     }
