@@ -108,7 +108,7 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
 
     if let Some(current) = current
         && post.post_id.is_none()
-        && without_bookkeeping(current) == without_bookkeeping(&person)
+        && says_the_same(current, &person)
     {
         return Outcome::Unchanged;
     }
@@ -289,12 +289,17 @@ fn year(at: DateTime) -> u32 {
         .fold(0, |year, digit| year * 10 + u32::from(digit - b'0'))
 }
 
-fn without_bookkeeping(person: &Person) -> Person {
-    let mut person = person.clone();
-    [VERSION, SYNCHRONISED, CASE]
-        .iter()
-        .for_each(|&field| person.clear(field));
-    person
+/// Whether two persons differ in bookkeeping only. Records are compared, not trees: a group that
+/// its surroundings demand stands in every record, but in a tree only when it was read from one.
+fn says_the_same(one: &Person, other: &Person) -> bool {
+    let record = |person: &Person| {
+        let mut person = person.clone();
+        [VERSION, SYNCHRONISED, CASE]
+            .iter()
+            .for_each(|&field| person.clear(field));
+        person.to_record()
+    };
+    record(one) == record(other)
 }
 
 #[cfg(test)]
@@ -302,6 +307,7 @@ mod tests {
     use super::*;
     use crate::base::time::PartialDate;
     use crate::person::edit::tests::identity;
+    use crate::person::record::RecordRef;
 
     const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
     const CITY: Field = Field::at("addressInformation/residentialAddress/city");
@@ -406,6 +412,25 @@ mod tests {
         let unnumbered = post(0, false, vec![set(Field::at("gender"), "1")]);
         let outcome = apply(&unnumbered, Some(&current), &formats, &moment);
         assert!(matches!(outcome, Outcome::Unchanged));
+    }
+
+    /// Found by the model: the relation's empty `relationshipId` made a difference.
+    #[test]
+    fn a_repeated_relation_to_nobody_in_particular_changes_nothing() {
+        let mut entry = Group::new(RELATIONSHIP);
+        entry.set(RELATIONSHIP_TYPE, Value::from("V"));
+        let entry = vec![Edit::Entry(entry)];
+        let first = applied(&post(1, true, entry.clone()), None, "2025-01-01T10:00:00");
+        let bytes = first.to_record().unwrap();
+        let current = Person::from_record(RecordRef::open(&bytes).unwrap()).unwrap();
+        let moment = at("2025-01-02T10:00:00");
+        let again = apply(
+            &post(0, false, entry),
+            Some(&current),
+            &Formats::standard(),
+            &moment,
+        );
+        assert!(matches!(again, Outcome::Unchanged));
     }
 
     #[test]

@@ -62,17 +62,17 @@ pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Pers
 /// Whether a line without a version says nothing new. The lists of linked identities are settled
 /// by the register, so the line's own need not be complete.
 fn same_but_version(line: &Person, current: &Person) -> bool {
-    const SETTLED: [Field; 3] = [
-        VERSION,
-        Field::at("linkedIdentity"),
-        Field::at("primaryIdentity"),
-    ];
+    const LEFT_OUT: [Field; 2] = [VERSION, Field::at("linkedIdentity")];
+    const MANDATORY: [Field; 2] = [Field::at("primaryIdentity"), Field::at("testIndicator")];
+    // Records are compared, not trees: a group that its surroundings demand stands in every record.
     let bare = |person: &Person| {
         let mut person = person.clone();
-        SETTLED.iter().for_each(|&field| person.clear(field));
-        person.clear(Field::at("testIndicator"));
+        LEFT_OUT.iter().for_each(|&field| person.clear(field));
+        MANDATORY
+            .iter()
+            .for_each(|&field| person.set(field, Value::Boolean(false)));
         person.inherited = crate::person::view::Shield::NONE;
-        person
+        person.to_record()
     };
     let links = |person: &Person| {
         let link = Field::at("linkedIdentity/link");

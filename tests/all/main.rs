@@ -8,14 +8,26 @@
 
 // A served register of a few persons, and a client for it.
 mod support;
+// The real program as a child process.
+mod program;
 
+// The command line: what each command prints, writes, refuses and answers to the shell.
+mod command_line;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
 mod contracts;
 // Errors: each wrong request has its own precise answer, and the connection goes on.
 mod errors;
+// The front end: HTTP/2, an orderly end, one process to a folder, and damage.
+mod front_end;
 // Goldens: answers of all versions and profiles, read by a human when they change.
 mod golden;
+// The log: nothing of anybody, whatever is asked.
+mod logs;
 // Lookup: order, unknown identities, links and main identities.
 mod lookup;
+// The model: posts in any order against a register written the simplest way.
+mod model;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
+// Round trip: what is rendered is what the record holds, element by element.
+mod round_trip;

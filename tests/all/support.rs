@@ -78,13 +78,12 @@ impl Service {
 
     /// A connection that stays open from call to call.
     pub fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        Client {
-            stream: BufReader::new(stream),
-        }
+        Client::connect(self.address)
+    }
+
+    /// Stops in an orderly way.
+    pub fn stop(mut self) {
+        self.running.take().unwrap().stop();
     }
 
     /// One POST of a SOAP body on a connection of its own.
@@ -145,6 +144,16 @@ impl Answer {
 }
 
 impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.request("POST", path, headers, body)
     }

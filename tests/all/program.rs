@@ -1,0 +1,117 @@
+//! The real program as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a finished run left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pu"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PU_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `pu` to its end.
+pub fn pu<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Ran {
+    let output = program().args(arguments).output().unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Ran {
+    /// What was printed by a run that must have gone well.
+    #[track_caller]
+    pub fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// What was complained of by a run that must have been refused.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{self:?}");
+        self.err
+    }
+}
+
+/// A `pu serve` of its own, killed when dropped.
+pub struct Serving {
+    pub address: SocketAddr,
+    child: Child,
+    log: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Serving {
+    /// Starts to serve the register in `data` on a free port, with more lines of configuration.
+    pub fn start(data: &Path, more: &str) -> Self {
+        let config = configure(data, more);
+        let mut child = program()
+            .arg("serve")
+            .arg("--config")
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (say, hear) = channel();
+        let log = std::thread::spawn(move || {
+            let lines = log.lines().map(Result::unwrap).inspect(|line| {
+                if let Some((_, rest)) = line.split_once("\"address\":\"") {
+                    let address = rest[..rest.find('"').unwrap()].parse().unwrap();
+                    // Only the first one is waited for.
+                    let _ = say.send(address);
+                }
+            });
+            lines.collect()
+        });
+        let address = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+        Self {
+            address,
+            child,
+            log: Some(log),
+        }
+    }
+
+    /// Tells it to stop (SIGTERM), and waits. Answers how it ended and its whole log.
+    pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        let lines = self.log.take().unwrap().join().unwrap();
+        (self.child.wait().unwrap(), lines)
+    }
+}
+
+/// A configuration file in a data folder, for a free port.
+pub fn configure(data: &Path, more: &str) -> PathBuf {
+    let config = data.join("pu.toml");
+    let folder = data.display();
+    let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{more}\n");
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // One that has ended already needs no end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
