@@ -69,6 +69,8 @@ pub struct Import<'f> {
     waiting: BTreeMap<u64, BTreeSet<u64>>,
     /// Whose chains must be settled.
     touched: BTreeSet<u64>,
+    /// Who came from a line with a version of its own: restored, not changed.
+    restored: BTreeSet<u64>,
     applied: u64,
 }
 
@@ -96,6 +98,7 @@ impl<'f> Import<'f> {
             ledger,
             waiting,
             touched: BTreeSet::new(),
+            restored: BTreeSet::new(),
             applied: 0,
         })
     }
@@ -122,9 +125,16 @@ impl<'f> Import<'f> {
 
     /// Applies a person from an exchange file.
     pub fn exchanged(&mut self, person: Person) -> Result<Applied, ImportError> {
+        let key = person.identity().key();
+        let told = person.value(VERSION).cloned();
         let current = self.person(person.identity())?;
         match supplement::apply(person, current.as_ref(), &self.at) {
-            Some(person) => self.keep(current.as_ref(), person),
+            Some(person) => {
+                if told.is_some() && person.value(VERSION) == told.as_ref() {
+                    self.restored.insert(key);
+                }
+                self.keep(current.as_ref(), person)
+            }
             None => Ok(Applied::NotNewer),
         }
     }
@@ -211,10 +221,15 @@ impl<'f> Import<'f> {
             }
             let mut members = self.chain_around(Identity::from_key(key))?;
             settled.extend(members.iter().map(|member| member.identity().key()));
+            let before = members.clone();
             for place in chain::settle(&mut members) {
                 let member = &mut members[place];
                 let version = member.value(VERSION).and_then(Value::as_timestamp);
-                if version.is_none_or(|version| version < self.at.timestamp) {
+                // A restored record keeps its version when settling only tells what lines do not:
+                // the protection that others lend.
+                let restored =
+                    self.restored.contains(&member.identity().key()) && **member == *before[place];
+                if !restored && version.is_none_or(|version| version < self.at.timestamp) {
                     merge::touch(member, &self.at);
                 }
                 // It was valid before its links were settled, and links are always valid.
@@ -252,6 +267,8 @@ impl<'f> Import<'f> {
                 return Err(ImportError::EndlessChain);
             }
         }
+        // Whoever the search began with, the chain is listed in one order.
+        members.sort_by_key(Person::identity);
         Ok(members)
     }
 }

@@ -112,8 +112,10 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
     {
         return Outcome::Unchanged;
     }
-    if let Some(id) = &post.post_id {
-        person.set(RECORD_ID, Value::from(id.as_str()));
+    // A post without a number leaves the last number standing: what is older stays older.
+    let last = current.and_then(|person| person.text(RECORD_ID));
+    if let Some(id) = post.post_id.as_deref().or(last) {
+        person.set(RECORD_ID, Value::from(id));
     }
     person.set(TOTAL_RECORD, Value::Boolean(post.total));
     person.set(SYNCHRONISED, Value::DateTime(at.date_time));
@@ -431,6 +433,18 @@ mod tests {
             &moment,
         );
         assert!(matches!(again, Outcome::Unchanged));
+    }
+
+    /// Else an older post, read again, could lift protection that came without a number.
+    #[test]
+    fn a_post_without_number_leaves_the_last_number_standing() {
+        let first = applied(&post(5, true, vec![]), None, "2025-01-01T10:00:00");
+        let marked = post(0, false, vec![set(PROTECTED_PERSON, "true")]);
+        let second = applied(&marked, Some(&first), "2025-01-02T10:00:00");
+        let older = post(4, true, vec![]);
+        let moment = at("2025-01-03T10:00:00");
+        let outcome = apply(&older, Some(&second), &Formats::standard(), &moment);
+        assert!(matches!(outcome, Outcome::NotNewer));
     }
 
     #[test]

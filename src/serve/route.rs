@@ -140,11 +140,18 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
 
 /// A SOAP request.
 async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answer {
-    if app.readiness.phase() != Phase::Ready && app.readiness.phase() != Phase::Draining {
-        let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, "Tjänsten startar.\n");
-        answer
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let text = match app.readiness.phase() {
+        Phase::Ready | Phase::Draining => "",
+        Phase::Verifying => "Tjänsten startar.\n",
+        Phase::Damaged => "Registret är skadat och lämnas inte ut.\n",
+    };
+    if !text.is_empty() {
+        let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, text);
+        if app.readiness.phase() == Phase::Verifying {
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         return answer;
     }
     let (head, mut body) = request.into_parts();

@@ -188,8 +188,7 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     if wish.number.is_none() && current == Some(&next) {
         return;
     }
-    // A post without number leaves nothing to compare the next one with.
-    next.last = wish.number;
+    next.last = wish.number.or(last);
     people.insert(wish.person, next);
 }
 
