@@ -243,8 +243,10 @@ fn soap(app: &App, number: usize, call: Call<'_>, soap_12: bool) -> Answer {
         let (outcome, answer) = match answered {
             Ok(answered) => {
                 app.metrics.answered(answered);
-                let body = Bytes::copy_from_slice(scratch.answer());
-                (Outcome::Answered, page(StatusCode::OK, XML, body))
+                (
+                    Outcome::Answered,
+                    page(StatusCode::OK, XML, scratch.lend_answer()),
+                )
             }
             Err(trouble) => fault(app, service, &trouble),
         };

@@ -2,6 +2,10 @@
 //! per field; a record is then rendered by copying tags and values. Values are kept escaped, so
 //! nothing is looked at on the way.
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
+
 use crate::base::time::PartialDate;
 use crate::person::field::{Field, FieldMask, Wrap};
 use crate::person::identity::{Formats, Identity};
@@ -37,7 +41,41 @@ impl Tag {
     }
 }
 
-/// Where answers are written. It keeps its memory from answer to answer.
+thread_local! {
+    /// Memory of answers that have been sent, for the next ones: fresh memory is slow to touch.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Spare pieces of memory kept by one thread, and the largest that is kept.
+const SPARES: usize = 16;
+const LARGEST_SPARE: usize = 4 << 20;
+
+/// An answer on its way out. When it has been sent, its memory is spare again.
+struct Lent {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // A thread that ends has no use for it any more.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < SPARES && bytes.len() <= LARGEST_SPARE {
+                spare.push(bytes);
+            }
+        });
+    }
+}
+
+/// Where answers are written. Its memory comes back when an answer has been sent.
 #[derive(Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -48,6 +86,14 @@ impl Buffer {
     /// What has been written.
     pub fn written(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+
+    /// Hands out what has been written without copying it, and begins anew.
+    pub fn lend(&mut self) -> Bytes {
+        let spare = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let bytes = std::mem::replace(&mut self.bytes, spare);
+        let len = std::mem::take(&mut self.len);
+        Bytes::from_owner(Lent { bytes, len })
     }
 
     /// Forgets what has been written.
@@ -328,6 +374,24 @@ mod tests {
         }
         assert!(v5.contains("identityLevel") && !v4.contains("identityLevel"));
         assert!(!v5.contains("attested") && !v5.contains(":link>"));
+    }
+
+    #[test]
+    fn lent_answers_keep_their_bytes_and_give_their_memory_back() {
+        let mut out = Buffer::default();
+        out.push(b"first");
+        let first = out.lend();
+        out.push(b"second");
+        let second = out.lend();
+        assert_eq!((&*first, &*second), (&b"first"[..], &b"second"[..]));
+        let place = first.as_ptr();
+        drop(first);
+        // The buffer took its next memory before the first came back; the one after that is it.
+        out.push(b"third");
+        drop(out.lend());
+        out.push(b"fourth");
+        let fourth = out.lend();
+        assert_eq!((&*fourth, fourth.as_ptr()), (&b"fourth"[..], place));
     }
 
     #[test]

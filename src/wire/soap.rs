@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::contract::{
     ENDPOINTS, Endpoint, Message, Operation, core_namespace, extension_namespace,
 };
@@ -71,6 +73,11 @@ impl Scratch {
     /// The answer.
     pub fn answer(&self) -> &[u8] {
         self.out.written()
+    }
+
+    /// The answer, to be sent without a copy.
+    pub fn lend_answer(&mut self) -> Bytes {
+        self.out.lend()
     }
 }
 
