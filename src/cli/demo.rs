@@ -35,7 +35,7 @@ pub struct Demo {
     /// Data folder
     #[arg(long, default_value = "snapshots/demo", value_name = "DIR")]
     data: PathBuf,
-    /// Build and verify, but do not serve
+    /// Build, but do not serve
     #[arg(long)]
     build_only: bool,
 }

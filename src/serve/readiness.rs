@@ -25,27 +25,32 @@ pub enum Phase {
     Draining,
 }
 
+const VERIFIED: u8 = 1;
+const DAMAGED: u8 = 2;
+const DRAINING: u8 = 4;
+
 impl Readiness {
-    /// What the node is doing.
+    /// What the node is doing. A register that is damaged or not yet verified stays so while the
+    /// node drains: it is never answered from.
     #[inline]
     pub fn phase(&self) -> Phase {
         match self.0.load(Ordering::Acquire) {
-            0 => Phase::Verifying,
-            1 => Phase::Ready,
-            2 => Phase::Damaged,
-            _ => Phase::Draining,
+            said if said & DAMAGED != 0 => Phase::Damaged,
+            said if said & VERIFIED == 0 => Phase::Verifying,
+            said if said & DRAINING != 0 => Phase::Draining,
+            _ => Phase::Ready,
         }
     }
 
-    /// Says what the node is doing. A node that drains does nothing else any more.
+    /// Says what the node has found or begun; nothing that was said is taken back.
     pub fn set(&self, phase: Phase) {
-        let number = match phase {
+        let said = match phase {
             Phase::Verifying => 0,
-            Phase::Ready => 1,
-            Phase::Damaged => 2,
-            Phase::Draining => 3,
+            Phase::Ready => VERIFIED,
+            Phase::Damaged => DAMAGED,
+            Phase::Draining => DRAINING,
         };
-        self.0.fetch_max(number, Ordering::AcqRel);
+        self.0.fetch_or(said, Ordering::AcqRel);
     }
 
     /// Checks a snapshot in the background and then says that the node is ready.
@@ -67,5 +72,26 @@ impl Readiness {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(said: &[Phase]) -> Phase {
+        let readiness = Readiness::default();
+        said.iter().for_each(|&phase| readiness.set(phase));
+        readiness.phase()
+    }
+
+    #[test]
+    fn only_a_verified_register_answers_while_the_node_drains() {
+        assert_eq!(after(&[]), Phase::Verifying);
+        assert_eq!(after(&[Phase::Ready]), Phase::Ready);
+        assert_eq!(after(&[Phase::Ready, Phase::Draining]), Phase::Draining);
+        assert_eq!(after(&[Phase::Draining]), Phase::Verifying);
+        assert_eq!(after(&[Phase::Damaged, Phase::Draining]), Phase::Damaged);
+        assert_eq!(after(&[Phase::Draining, Phase::Damaged]), Phase::Damaged);
     }
 }
