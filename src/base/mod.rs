@@ -1,8 +1,9 @@
-//! What every room may lean on and what knows no room: limits, Swedish time, and a wrapper that
-//! keeps personal values out of logs.
+//! What every room may lean on and what knows no room: limits, Swedish time and text, and a wrapper
+//! that keeps personal values out of logs.
 //!
 //! In: nothing. Out: small value types. Never here: a person, a file, a socket.
 
 pub mod limits;
 pub mod private;
+pub mod swedish;
 pub mod time;

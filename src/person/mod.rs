@@ -10,6 +10,7 @@ pub mod field;
 pub mod format;
 pub mod identity;
 pub mod json;
+pub mod keys;
 pub mod record;
 pub mod schema;
 pub mod value;

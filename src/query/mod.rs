@@ -4,3 +4,5 @@
 //! points in time, or a record that leaves unmasked.
 
 pub mod lookup;
+pub mod search;
+pub mod simple;
