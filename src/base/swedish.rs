@@ -105,11 +105,15 @@ mod tests {
 
     #[test]
     fn the_alphabet_ends_with_three_letters() {
-        let mut names = ["öst", "ärla", "zorn", "ås", "éden", "ede", "edö", "ü", "yl", "ö", "ø"];
+        let mut names = [
+            "öst", "ärla", "zorn", "ås", "éden", "ede", "edö", "ü", "yl", "ö", "ø",
+        ];
         names.sort_by(|a, b| compare(a, b));
         assert_eq!(
             names,
-            ["ede", "éden", "edö", "ü", "yl", "zorn", "ås", "ärla", "ö", "ø", "öst"]
+            [
+                "ede", "éden", "edö", "ü", "yl", "zorn", "ås", "ärla", "ö", "ø", "öst"
+            ]
         );
     }
 

@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_full_record_is_in_every_index_that_its_fields_name() {
-        let record = full(identity("191212121212")).to_record().unwrap();
+        let record = full(identity("191212121212"), 1).to_record().unwrap();
         let mut found = Vec::new();
         keys(RecordRef::open(&record).unwrap(), |index, key| {
             assert!(!key.is_empty(), "{index:?}");
@@ -335,7 +335,11 @@ mod tests {
         for row in INDEXES {
             let flag = matches!(row.shape, Shape::Flag(_));
             let meant = row.fields.iter().any(|field| !field.info().reserve_only);
-            assert!(flag || !meant || found.contains(&row.index), "{:?}", row.index);
+            assert!(
+                flag || !meant || found.contains(&row.index),
+                "{:?}",
+                row.index
+            );
         }
     }
 

@@ -14,6 +14,7 @@ use super::folder;
 use super::snapshot::Snapshot;
 use super::write::{About, SnapshotWriter};
 use crate::person::identity::Identity;
+use crate::person::keys::keys;
 use crate::person::record::{Damaged, RecordRef};
 
 /// Why a snapshot cannot be built.
@@ -130,7 +131,9 @@ impl Builder {
         let mut push = |key: u64, record: &[u8]| {
             written += 1;
             progress(written);
-            writer.push(key, record)
+            writer.push(key, record)?;
+            let opened = RecordRef::open(record).map_err(|Damaged| self.damaged())?;
+            keys(opened, |index, key| writer.list(index, key)).map_err(|Damaged| self.damaged())
         };
         let read = |spot| self.spool.read(spot).map_err(|source| self.failed(source));
         for record in self.base.iter().flat_map(|base| base.records()) {

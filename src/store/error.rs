@@ -151,6 +151,14 @@ pub enum VerifyError {
         /// The bucket.
         offset: u64,
     },
+    /// The search index is out of order, breaks off, or names a record that is not there.
+    #[error("{path}: the search index at offset {offset} is damaged", path = path.display())]
+    SearchIndex {
+        /// The file.
+        path: PathBuf,
+        /// Where the index starts.
+        offset: u64,
+    },
     /// The index does not hold as many entries as there are records.
     #[error("{path}: {found} index entries for {expected} records", path = path.display())]
     IndexCount {

@@ -4,21 +4,21 @@
 //!      0  +-------------------------------------------------------------+
 //!         | header, one page of 4096 bytes                              |
 //!         |    0   8  magic "PU-SNAP\0"                                 |
-//!         |    8   4  format version: 1                                 |
-//!         |   12   4  number of sections: 5                             |
+//!         |    8   4  format version: 2                                 |
+//!         |   12   4  number of sections: 6                             |
 //!         |   16   8  schema hash (`person::field::schema_hash`)        |
 //!         |   24   8  sequence of the last change in the file           |
 //!         |   32   8  time of creation (`base::time::DateTime` bits)    |
 //!         |   40   8  number of records                                 |
 //!         |   48   8  zero                                              |
 //!         |   56   8  XXH3-64 of this page, these 8 bytes taken as zero |
-//!         |   64 160  section table, 32 bytes a section in file order   |
+//!         |   64 192  section table, 32 bytes a section in file order   |
 //!         |              0  4  kind                                     |
 //!         |              4  4  zero                                     |
 //!         |              8  8  offset in the file                       |
 //!         |             16  8  length                                   |
 //!         |             24  8  XXH3-64 of the section                   |
-//!         |  224      zero                                              |
+//!         |  256      zero                                              |
 //!   4096  +-------------------------------------------------------------+
 //!         | 1 records: one archive after the other in ascending order   |
 //!         |   of keys. No length stands before a record: an archive's   |
@@ -35,6 +35,8 @@
 //!         | 4 sources: the ledger of files taken in (JSON)              |
 //! +0..4095+-------------------------------------------------------------+
 //!         | 5 identities: buckets of 64 bytes, see `index::identity`    |
+//!  +0..63 +-------------------------------------------------------------+
+//!         | 6 search: keys and positions, see `index::search`           |
 //!         +-------------------------------------------------------------+ end of file
 //! ```
 //!
@@ -51,13 +53,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::base::time::DateTime;
 use crate::store::ends;
 use crate::store::error::OpenError;
-use crate::store::index::identity;
+use crate::store::index::{identity, search};
 
 /// The first bytes of every snapshot file.
 pub const MAGIC: [u8; 8] = *b"PU-SNAP\0";
 
 /// The format this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4096;
@@ -78,8 +80,8 @@ const SECTIONS: usize = Section::ALL.len();
 
 const _: () = assert!(HEADER_BYTES as u64 == RECORDS_START);
 const _: () = assert!(CHECKSUM_AT + 8 == TABLE_AT);
-const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 224);
-const _: () = assert!(224 <= HEADER_BYTES);
+const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 256);
+const _: () = assert!(256 <= HEADER_BYTES);
 const _: () = assert!(RECORDS_START.is_multiple_of(Section::Records.alignment()));
 const _: () = assert!(
     Section::Identities
@@ -100,16 +102,19 @@ pub enum Section {
     Sources,
     /// The identity index.
     Identities,
+    /// The search index.
+    Search,
 }
 
 impl Section {
     /// All sections in file order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Records,
         Self::Ends,
         Self::Formats,
         Self::Sources,
         Self::Identities,
+        Self::Search,
     ];
 
     /// The number in the section table.
@@ -120,6 +125,7 @@ impl Section {
             Self::Formats => 3,
             Self::Sources => 4,
             Self::Identities => 5,
+            Self::Search => 6,
         }
     }
 
@@ -131,6 +137,7 @@ impl Section {
             Self::Formats => "formats",
             Self::Sources => "sources",
             Self::Identities => "identities",
+            Self::Search => "search",
         }
     }
 
@@ -140,7 +147,7 @@ impl Section {
             // A bucket must not lie across two cache lines; whole pages can be advised and warmed
             // without touching a neighbour.
             Self::Records | Self::Identities => 4096,
-            Self::Ends => 64,
+            Self::Ends | Self::Search => 64,
             Self::Formats | Self::Sources => 1,
         }
     }
@@ -294,13 +301,14 @@ impl Header {
     /// One section's place.
     #[inline]
     pub fn extent(&self, section: Section) -> Extent {
-        let [records, ends, formats, sources, identities] = self.sections;
+        let [records, ends, formats, sources, identities, search] = self.sections;
         match section {
             Section::Records => records,
             Section::Ends => ends,
             Section::Formats => formats,
             Section::Sources => sources,
             Section::Identities => identities,
+            Section::Search => search,
         }
     }
 
@@ -328,10 +336,12 @@ impl Header {
         let arena = length(Section::Records) <= identity::MAX_END
             && length(Section::Records) >= self.records;
         let index = identity::may_hold(length(Section::Identities), self.records);
+        let search = length(Section::Search) >= search::HEAD_BYTES;
         for (section, fits) in [
             (Section::Records, arena),
             (Section::Ends, ends),
             (Section::Identities, index),
+            (Section::Search, search),
         ] {
             if !fits {
                 return Err(OpenError::SectionLength {
@@ -390,7 +400,7 @@ mod tests {
 
     /// A header for two records of 5 and 6 bytes, and a file it fits.
     fn sample() -> (Header, Vec<u8>) {
-        let lengths = [11, 16, 2, 3, 64];
+        let lengths = [11, 16, 2, 3, 64, 32];
         let mut sections = [Extent::default(); SECTIONS];
         let mut at = RECORDS_START;
         for ((extent, section), length) in sections.iter_mut().zip(Section::ALL).zip(lengths) {
@@ -423,7 +433,7 @@ mod tests {
     fn a_header_is_read_as_it_was_written() {
         let (header, file) = sample();
         assert_eq!(decode(&file).unwrap(), header);
-        assert_eq!(&file[..12], b"PU-SNAP\0\x01\0\0\0");
+        assert_eq!(&file[..12], b"PU-SNAP\0\x02\0\0\0");
         assert_eq!(&file[64..68], &1_u32.to_le_bytes());
         assert_eq!(&file[72..80], &4096_u64.to_le_bytes());
     }
@@ -439,6 +449,7 @@ mod tests {
             (3, u64::MAX),
             (4, 4096),
             (4, 1 << 63),
+            (5, 64),
         ] {
             let mut wrong = header;
             wrong.sections[at].offset = wrong.sections[at].offset.wrapping_add(change);
@@ -473,6 +484,12 @@ mod tests {
                 "{refused}"
             );
         }
+        for (search, whole) in [(31, false), (0, false), (33, true)] {
+            let mut other = header;
+            other.sections[5].length = search;
+            let file = file_of(&other, other.sections[5].offset + search);
+            assert_eq!(decode(&file).is_ok(), whole, "{search}");
+        }
         for (index, whole) in [
             (0, false),
             (32, false),
@@ -482,7 +499,10 @@ mod tests {
         ] {
             let mut other = header;
             other.sections[4].length = index;
-            let file = file_of(&other, other.sections[4].offset + index);
+            other.sections[5].offset = Section::Search
+                .aligned(other.sections[4].offset + index)
+                .unwrap();
+            let file = file_of(&other, other.sections[5].offset + other.sections[5].length);
             assert_eq!(decode(&file).is_ok(), whole, "{index}");
         }
     }

@@ -9,6 +9,7 @@ use crate::base::time::DateTime;
 use crate::store::ends::{self, Ends};
 use crate::store::error::{OpenError, VerifyError};
 use crate::store::index::identity::IdentityIndex;
+use crate::store::index::search::SearchIndex;
 use crate::store::layout::{Extent, Header, Section};
 use crate::store::map::Map;
 
@@ -154,6 +155,11 @@ impl Snapshot {
         IdentityIndex::new(self.section(Section::Identities))
     }
 
+    /// The search index.
+    pub fn search(&self) -> SearchIndex<'_> {
+        SearchIndex::new(self.section(Section::Search))
+    }
+
     pub(super) fn extent(&self, section: Section) -> Extent {
         self.header.extent(section)
     }
@@ -280,10 +286,10 @@ mod tests {
                 .ends_with("foreign: not a snapshot file")
         );
         let mut later = fs::read(&path).unwrap();
-        later[8] = 2;
+        later[8] = 3;
         assert!(matches!(
             Snapshot::from_bytes(later, SCHEMA),
-            Err(OpenError::FormatVersion { found: 2, .. })
+            Err(OpenError::FormatVersion { found: 3, .. })
         ));
         assert!(matches!(
             Snapshot::open(&folder.path().join("missing"), SCHEMA),

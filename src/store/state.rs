@@ -86,9 +86,9 @@ impl State {
         &self.snapshot
     }
 
-    /// Records that are newer than the snapshot.
-    pub fn overlay_len(&self) -> usize {
-        self.overlay.len()
+    /// What is newer than the snapshot.
+    pub const fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
     /// The record of an identity.
@@ -239,8 +239,7 @@ mod tests {
         let pinned = store.pin();
         store
             .publish(|state| {
-                let newer = [(identity(VALUE).key(), named("Nysson").into_boxed_slice())];
-                let overlay = newer.into_iter().collect();
+                let overlay = Overlay::of([named("Nysson").into_boxed_slice()])?;
                 let (snapshot, next) = (Arc::clone(state.snapshot()), state.sequence() + 1);
                 Ok::<_, Damaged>(State::with_overlay(snapshot, overlay, next))
             })
@@ -254,7 +253,7 @@ mod tests {
             (surname(&newest).as_str(), newest.sequence()),
             ("Nysson", 2)
         );
-        assert_eq!(newest.overlay_len(), 1);
+        assert_eq!(newest.overlay().len(), 1);
     }
 
     #[test]

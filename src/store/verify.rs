@@ -27,8 +27,8 @@ pub struct Report {
 }
 
 impl Snapshot {
-    /// Reads the whole file: checksums, zeros between the sections, each record's end, and that the
-    /// index points to each record once. `progress` is told bytes read and bytes in all. Takes 8
+    /// Reads the whole file: checksums, zeros between the sections, each record's end, that the
+    /// identity index points to each record once, and the order of the search index. `progress` is told bytes read and bytes in all. Takes 8
     /// bytes of memory a record.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Report, VerifyError> {
         let total = whole(self.file_bytes());
@@ -51,6 +51,12 @@ impl Snapshot {
             }
         }
         self.check_ends()?;
+        self.search()
+            .check(self.len())
+            .ok_or_else(|| VerifyError::SearchIndex {
+                path: self.path().to_path_buf(),
+                offset: self.extent(Section::Search).offset,
+            })?;
         self.check_index()
     }
 

@@ -1,5 +1,6 @@
 //! Writing a snapshot: records go straight to a temporary file, what is needed to find them is kept
-//! until the end (20 bytes a record at most), and only a whole and flushed file gets its name.
+//! until the end (20 bytes a record at most, and the search index), and only a whole and flushed file
+//! gets its name.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -13,9 +14,11 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::base::limits::RECORD_BYTES;
 use crate::base::time::DateTime;
+use crate::person::keys::Index;
 use crate::store::ends::EndsBuilder;
 use crate::store::error::WriteError;
 use crate::store::index::identity;
+use crate::store::index::search::SearchBuilder;
 use crate::store::layout::{Extent, HEADER_BYTES, Header, RECORDS_START, Section};
 
 const BUFFER: usize = 1 << 20;
@@ -41,6 +44,7 @@ pub struct SnapshotWriter {
     about: About,
     keys: Vec<u64>,
     ends: EndsBuilder,
+    search: SearchBuilder,
     records: Xxh3,
     broken: bool,
 }
@@ -71,6 +75,7 @@ impl SnapshotWriter {
             about,
             keys: Vec::new(),
             ends: EndsBuilder::default(),
+            search: SearchBuilder::default(),
             records: Xxh3::new(),
             broken: false,
         };
@@ -95,7 +100,7 @@ impl SnapshotWriter {
         let end = u64::try_from(length)
             .ok()
             .and_then(|length| self.ends.last().checked_add(length))
-            .filter(|&end| end <= identity::MAX_END)
+            .filter(|&end| end <= identity::MAX_END && u32::try_from(ordinal).is_ok())
             .ok_or(WriteError::ArenaFull { ordinal })?;
         self.check_whole()?;
         if let Err(source) = self.out.write_all(record) {
@@ -109,6 +114,14 @@ impl SnapshotWriter {
         self.records.update(record);
         self.keys.push(key);
         Ok(())
+    }
+
+    /// Lists the record added last under a key of the search index.
+    pub fn list(&mut self, index: Index, key: &[u8]) {
+        // More records than positions are refused by `push`.
+        if let Ok(position) = u32::try_from(self.len().saturating_sub(1)) {
+            self.search.add(position, index, key);
+        }
     }
 
     /// Number of records so far.
@@ -128,8 +141,9 @@ impl SnapshotWriter {
         self.check_whole()?;
         let keys = mem::take(&mut self.keys);
         let entries = keys.into_iter().zip(self.ends.view().iter());
-        let index = identity::build(self.ends.records(), entries)?;
-        self.seal(formats, sources, &index)
+        let identities = identity::build(self.ends.records(), entries)?;
+        let search = mem::take(&mut self.search).finish(self.ends.records());
+        self.seal(formats, sources, &identities, &search)
             .map_err(|source| self.failed(source))?;
         let path = self.folder.join(&self.name);
         self.temporary
@@ -142,7 +156,13 @@ impl SnapshotWriter {
         Ok(path)
     }
 
-    fn seal(&mut self, formats: &[u8], sources: &[u8], index: &[u8]) -> io::Result<()> {
+    fn seal(
+        &mut self,
+        formats: &[u8],
+        sources: &[u8],
+        identities: &[u8],
+        search: &[u8],
+    ) -> io::Result<()> {
         let records = Extent {
             offset: RECORDS_START,
             length: self.ends.last(),
@@ -151,13 +171,14 @@ impl SnapshotWriter {
         let ends = append(&mut self.out, Section::Ends, records, self.ends.bytes())?;
         let formats = append(&mut self.out, Section::Formats, ends, formats)?;
         let sources = append(&mut self.out, Section::Sources, formats, sources)?;
-        let identities = append(&mut self.out, Section::Identities, sources, index)?;
+        let identities = append(&mut self.out, Section::Identities, sources, identities)?;
+        let search = append(&mut self.out, Section::Search, identities, search)?;
         let header = Header {
             schema_hash: self.about.schema_hash,
             sequence: self.about.sequence,
             created: self.about.created,
             records: self.ends.records(),
-            sections: [records, ends, formats, sources, identities],
+            sections: [records, ends, formats, sources, identities, search],
         };
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header.encode())?;

@@ -4,3 +4,4 @@
 //! can never happen here: a key kept beside the record, or a candidate taken for an answer.
 
 pub mod identity;
+pub mod search;
