@@ -36,3 +36,35 @@ pub const DRAIN_SECONDS: u64 = 10;
 
 /// Snapshots kept in a data folder: the newest, and those to go back to.
 pub const SNAPSHOTS_KEPT: usize = 3;
+
+/// Records in the answer to a search (TKB 5.1, rule of the contract).
+pub const HITS_PER_SEARCH: usize = 500;
+
+/// Index entries one search may read: some 20 ms.
+pub const POSTINGS_PER_SEARCH: u64 = 8_000_000;
+
+/// Records one search may look at: some 20 ms.
+pub const CANDIDATES_PER_SEARCH: usize = 50_000;
+
+/// Records looked at when there are more candidates than may be looked at: enough to say whether
+/// there are simply too many hits.
+pub const CANDIDATES_PROBED: usize = 2_000;
+
+/// More candidates than these, and a search does not run where requests are read.
+pub const CANDIDATES_AT_ONCE: u64 = 2_000;
+
+/// Hits of a free-text search: the best of them.
+pub const HITS_PER_TEXT: usize = 50;
+
+/// Records one free-text search may look at, grading each: some 30 ms.
+pub const CANDIDATES_PER_TEXT: usize = 20_000;
+
+/// Bytes of a free-text search.
+pub const TEXT_BYTES: usize = 400;
+
+/// Words of a free-text search.
+pub const WORDS_PER_TEXT: usize = 10;
+
+/// Words of the register that one typed word may stand for when it is looked up; one that may stand
+/// for more only sifts what the others found.
+pub const WORDS_PER_TOKEN: usize = 2_000;

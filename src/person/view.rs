@@ -42,6 +42,14 @@ impl Profile {
         ["P1", "P2", "P3", "P4", "P5"][self as usize]
     }
 
+    /// The lowest profile that shows a field; `None` when none does.
+    pub fn that_shows(field: Field) -> Option<Self> {
+        let level = field.info().level;
+        Self::ALL
+            .into_iter()
+            .find(|profile| level <= profile.level())
+    }
+
     const fn level(self) -> Level {
         [Level::P1, Level::P2, Level::P3, Level::P4, Level::P5][self as usize]
     }
@@ -128,6 +136,11 @@ impl Grant {
             level: Level::Internal,
             shielding: None,
         }
+    }
+
+    /// Whether this grant shows a field of anybody.
+    pub fn shows(self, field: Field) -> bool {
+        field.info().level <= self.level
     }
 
     /// The highest level this grant shows of a record under `shield`.

@@ -4,5 +4,8 @@
 //! points in time, or a record that leaves unmasked.
 
 pub mod lookup;
+mod plan;
+mod run;
 pub mod search;
 pub mod simple;
+pub mod text;

@@ -1,16 +1,32 @@
 //! A search: a question, a grant and one state in, the views of those who answer to it out.
 
-use crate::person::identity::Formats;
-use crate::person::record::Damaged;
-use crate::person::view::{Grant, Profile, View};
-use crate::store::state::State;
+use std::time::Instant;
 
+use super::plan::{Source, plan, short_pattern};
+use super::run::{Candidates, Trail, overlaid, resolve};
 use super::simple::Query;
+use super::simple::error::QueryError;
+use super::simple::matches::Matcher;
+use super::text::Text;
+use crate::base::limits;
+use crate::person::identity::Formats;
+use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::{Grant, Profile, Shield, View, restrict};
+use crate::store::state::State;
 
 /// A question in one of the languages.
 pub enum Question {
     /// SimpleQL.
-    Simple(Query),
+    Simple(Simple),
+    /// Free text.
+    Text(Text),
+}
+
+/// A SimpleQL question, ready to be asked.
+pub struct Simple {
+    query: Query,
+    matcher: Matcher,
+    source: Option<Source>,
 }
 
 /// Why a search is not answered. Positions are characters of the query from 1. Nothing here holds
@@ -20,6 +36,9 @@ pub enum SearchError {
     /// No such language.
     #[error("the query language is not known")]
     UnknownLanguage,
+    /// The query is wrong.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// A field that the profile asked for does not show.
     #[error("the node at {at} is not shown in this profile")]
     HiddenNode {
@@ -31,6 +50,18 @@ pub enum SearchError {
     /// More hits than an answer may hold.
     #[error("more than {0} hits")]
     TooManyHits(usize),
+    /// A pattern that begins with too few letters, and nothing else to look up.
+    #[error("the pattern at {at} begins with fewer than two letters, and nothing else narrows")]
+    ShortPattern {
+        /// Where.
+        at: usize,
+    },
+    /// Free text without a word.
+    #[error("no words")]
+    NoWords,
+    /// More words, or more text, than a free-text search may have.
+    #[error("more than {max} words, or too long", max = limits::WORDS_PER_TEXT)]
+    TooManyWords,
     /// No index narrows the search far enough.
     #[error("the search is too wide")]
     TooWide,
@@ -65,36 +96,139 @@ pub struct Explanation {
 /// One step of a search.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Step {
-    /// What was done, for instance `surname: 3 keys`.
+    /// What was done, for instance `read surname: 3 ranges, 120 entries`.
     pub what: String,
     /// How many candidates it left.
     pub left: u64,
 }
 
 impl Question {
-    /// Reads a query in `language` (`SimpleQL` in any case).
+    /// Reads a query in `language` (`SimpleQL` or `Text`, in any case).
     pub fn parse(language: &str, text: &str, formats: &Formats) -> Result<Self, SearchError> {
-        let _ = (text, formats);
         if language.eq_ignore_ascii_case("SimpleQL") {
-            // SEAM: Query::parse
+            let query = Query::parse(text, formats)?;
+            return Ok(Self::Simple(Simple {
+                matcher: Matcher::new(&query, formats),
+                source: plan(&query),
+                query,
+            }));
+        }
+        if language.eq_ignore_ascii_case("Text") {
+            return Text::parse(text, formats).map(Self::Text);
         }
         Err(SearchError::UnknownLanguage)
     }
 
     /// Whether answering may take longer than a moment, so that it belongs on a thread of its own.
     pub fn is_wide(&self, state: &State) -> bool {
-        let _ = state;
-        false
+        let count = match self {
+            Self::Simple(simple) => match &simple.source {
+                Some(source) => resolve(source, state.snapshot()).map_or(0, |node| node.count),
+                None => state.snapshot().len(),
+            },
+            Self::Text(_) => state.snapshot().len(),
+        };
+        count + state.overlay().len() as u64 > limits::CANDIDATES_AT_ONCE
     }
 }
 
-/// Searches one state. `most` hits are an answer, one more is an error.
+/// Searches one state. `most` hits are an answer, one more is an error; free text gives the best, and
+/// never more than [`limits::HITS_PER_TEXT`].
 pub fn search<'s>(
     state: &'s State,
     question: &Question,
     grant: &Grant,
     most: usize,
 ) -> Result<Found<'s>, SearchError> {
-    let _ = (state, question, grant);
-    Err(SearchError::TooManyHits(most))
+    let began = Instant::now();
+    let mut found = match question {
+        Question::Simple(simple) => simple.search(state, grant, most)?,
+        Question::Text(text) => text.search(state, grant, most.min(limits::HITS_PER_TEXT))?,
+    };
+    found.explanation.hits = found.hits.len() as u64;
+    found.explanation.microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(found)
+}
+
+impl Simple {
+    fn search<'s>(
+        &self,
+        state: &'s State,
+        grant: &Grant,
+        most: usize,
+    ) -> Result<Found<'s>, SearchError> {
+        for (field, at) in self.query.fields() {
+            if !grant.shows(field) {
+                let profile = Profile::that_shows(field);
+                return Err(SearchError::HiddenNode { at, profile });
+            }
+        }
+        let (snapshot, overlay) = (state.snapshot(), state.overlay());
+        let mut trail = Trail::default();
+        let narrowed = match &self.source {
+            None => match short_pattern(&self.query) {
+                Some(at) => return Err(SearchError::ShortPattern { at }),
+                None => None,
+            },
+            Some(source) => {
+                let node = resolve(source, snapshot)?;
+                node.is_readable().then(|| {
+                    let positions = node.read(snapshot.len(), &mut trail);
+                    (positions, overlaid(source, overlay))
+                })
+            }
+        };
+        let (hits, candidates) = if let Some((positions, keys)) = narrowed {
+            let count = positions.len() + keys.len();
+            let candidates = Candidates::new(state, positions, keys);
+            self.verify(candidates, count, grant, most)?
+        } else {
+            let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
+            let count = positions.len() + overlay.len();
+            trail.steps.push(("read every record".into(), count as u64));
+            let keys = overlay.keys().iter().copied();
+            self.verify(Candidates::new(state, positions, keys), count, grant, most)?
+        };
+        let steps = trail.steps.into_iter();
+        Ok(Found {
+            hits,
+            explanation: Explanation {
+                steps: steps.map(|(what, left)| Step { what, left }).collect(),
+                postings: trail.postings,
+                candidates,
+                ..Explanation::default()
+            },
+        })
+    }
+
+    /// The candidates who answer to the query as the grant shows them.
+    fn verify<'s>(
+        &self,
+        candidates: impl Iterator<Item = Result<RecordRef<'s>, Damaged>>,
+        count: usize,
+        grant: &Grant,
+        most: usize,
+    ) -> Result<(Vec<View<'s>>, u64), SearchError> {
+        let too_wide = count > limits::CANDIDATES_PER_SEARCH;
+        let looked_at = if too_wide {
+            limits::CANDIDATES_PROBED
+        } else {
+            count
+        };
+        let (mut hits, mut looked) = (Vec::new(), 0);
+        for record in candidates.take(looked_at) {
+            let view = restrict(record?, grant, Shield::NONE);
+            looked += 1;
+            if self.matcher.matches(&view)? {
+                if hits.len() == most {
+                    return Err(SearchError::TooManyHits(most));
+                }
+                hits.push(view);
+            }
+        }
+        if too_wide {
+            return Err(SearchError::TooWide);
+        }
+        Ok((hits, looked))
+    }
 }

@@ -5,20 +5,20 @@
 //!         | header, one page of 4096 bytes                              |
 //!         |    0   8  magic "PU-SNAP\0"                                 |
 //!         |    8   4  format version: 2                                 |
-//!         |   12   4  number of sections: 6                             |
+//!         |   12   4  number of sections: 7                             |
 //!         |   16   8  schema hash (`person::field::schema_hash`)        |
 //!         |   24   8  sequence of the last change in the file           |
 //!         |   32   8  time of creation (`base::time::DateTime` bits)    |
 //!         |   40   8  number of records                                 |
 //!         |   48   8  zero                                              |
 //!         |   56   8  XXH3-64 of this page, these 8 bytes taken as zero |
-//!         |   64 192  section table, 32 bytes a section in file order   |
+//!         |   64 224  section table, 32 bytes a section in file order   |
 //!         |              0  4  kind                                     |
 //!         |              4  4  zero                                     |
 //!         |              8  8  offset in the file                       |
 //!         |             16  8  length                                   |
 //!         |             24  8  XXH3-64 of the section                   |
-//!         |  256      zero                                              |
+//!         |  288      zero                                              |
 //!   4096  +-------------------------------------------------------------+
 //!         | 1 records: one archive after the other in ascending order   |
 //!         |   of keys. No length stands before a record: an archive's   |
@@ -37,6 +37,8 @@
 //!         | 5 identities: buckets of 64 bytes, see `index::identity`    |
 //!  +0..63 +-------------------------------------------------------------+
 //!         | 6 search: keys and positions, see `index::search`           |
+//!         +-------------------------------------------------------------+
+//!         | 7 words: what words stand for, see `index::words`           |
 //!         +-------------------------------------------------------------+ end of file
 //! ```
 //!
@@ -80,8 +82,8 @@ const SECTIONS: usize = Section::ALL.len();
 
 const _: () = assert!(HEADER_BYTES as u64 == RECORDS_START);
 const _: () = assert!(CHECKSUM_AT + 8 == TABLE_AT);
-const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 256);
-const _: () = assert!(256 <= HEADER_BYTES);
+const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 288);
+const _: () = assert!(288 <= HEADER_BYTES);
 const _: () = assert!(RECORDS_START.is_multiple_of(Section::Records.alignment()));
 const _: () = assert!(
     Section::Identities
@@ -104,17 +106,20 @@ pub enum Section {
     Identities,
     /// The search index.
     Search,
+    /// The dictionary of words.
+    Words,
 }
 
 impl Section {
     /// All sections in file order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Records,
         Self::Ends,
         Self::Formats,
         Self::Sources,
         Self::Identities,
         Self::Search,
+        Self::Words,
     ];
 
     /// The number in the section table.
@@ -126,6 +131,7 @@ impl Section {
             Self::Sources => 4,
             Self::Identities => 5,
             Self::Search => 6,
+            Self::Words => 7,
         }
     }
 
@@ -138,6 +144,7 @@ impl Section {
             Self::Sources => "sources",
             Self::Identities => "identities",
             Self::Search => "search",
+            Self::Words => "words",
         }
     }
 
@@ -148,7 +155,7 @@ impl Section {
             // without touching a neighbour.
             Self::Records | Self::Identities => 4096,
             Self::Ends | Self::Search => 64,
-            Self::Formats | Self::Sources => 1,
+            Self::Formats | Self::Sources | Self::Words => 1,
         }
     }
 
@@ -301,7 +308,7 @@ impl Header {
     /// One section's place.
     #[inline]
     pub fn extent(&self, section: Section) -> Extent {
-        let [records, ends, formats, sources, identities, search] = self.sections;
+        let [records, ends, formats, sources, identities, search, words] = self.sections;
         match section {
             Section::Records => records,
             Section::Ends => ends,
@@ -309,6 +316,7 @@ impl Header {
             Section::Sources => sources,
             Section::Identities => identities,
             Section::Search => search,
+            Section::Words => words,
         }
     }
 
@@ -400,7 +408,7 @@ mod tests {
 
     /// A header for two records of 5 and 6 bytes, and a file it fits.
     fn sample() -> (Header, Vec<u8>) {
-        let lengths = [11, 16, 2, 3, 64, 32];
+        let lengths = [11, 16, 2, 3, 64, 32, 40];
         let mut sections = [Extent::default(); SECTIONS];
         let mut at = RECORDS_START;
         for ((extent, section), length) in sections.iter_mut().zip(Section::ALL).zip(lengths) {
@@ -487,7 +495,8 @@ mod tests {
         for (search, whole) in [(31, false), (0, false), (33, true)] {
             let mut other = header;
             other.sections[5].length = search;
-            let file = file_of(&other, other.sections[5].offset + search);
+            other.sections[6].offset = other.sections[5].offset + search;
+            let file = file_of(&other, other.sections[6].offset + other.sections[6].length);
             assert_eq!(decode(&file).is_ok(), whole, "{search}");
         }
         for (index, whole) in [
@@ -502,7 +511,8 @@ mod tests {
             other.sections[5].offset = Section::Search
                 .aligned(other.sections[4].offset + index)
                 .unwrap();
-            let file = file_of(&other, other.sections[5].offset + other.sections[5].length);
+            other.sections[6].offset = other.sections[5].offset + other.sections[5].length;
+            let file = file_of(&other, other.sections[6].offset + other.sections[6].length);
             assert_eq!(decode(&file).is_ok(), whole, "{index}");
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::person::keys::{Index, keys};
+use crate::person::keys::{COUNTY, INDEXES, Index, Shape, keys};
 use crate::person::record::{Damaged, RecordRef};
 
 /// Records by key that are newer than the snapshot's, and the keys they are searched by.
@@ -62,6 +62,36 @@ impl Overlay {
     /// The keys of all newer records, ascending.
     pub fn keys(&self) -> &[u64] {
         &self.order
+    }
+
+    /// The first key of one index that is not before `from`.
+    pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
+        let from = (index, Box::from(from));
+        let ((found, key), _) = self.search.range(from..).next()?;
+        (*found == index).then(|| key.to_vec())
+    }
+
+    /// The records that have a name, city or street which `fits`, ascending.
+    pub fn listed_by_word(&self, fits: impl Fn(&str) -> bool) -> Vec<u64> {
+        let mut out = Vec::new();
+        for row in INDEXES {
+            let behind = match (row.shape, row.index) {
+                (Shape::Words, _) => COUNTY,
+                (_, Index::City | Index::Street) => 0,
+                _ => continue,
+            };
+            let from = (row.index, Box::default());
+            let of_index = self.search.range(from..);
+            for ((_, key), listed) in of_index.take_while(|((index, _), _)| *index == row.index) {
+                let text = key.get(behind..).map(std::str::from_utf8);
+                if matches!(text, Some(Ok(text)) if fits(text)) {
+                    out.extend_from_slice(listed);
+                }
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
     }
 
     /// The records listed in one index from `from` up to and without `to` (`None`: to its end), a

@@ -160,6 +160,11 @@ impl Snapshot {
         SearchIndex::new(self.section(Section::Search))
     }
 
+    /// The dictionary of words, for [`matching`](crate::store::index::words::matching).
+    pub fn words(&self) -> &[u8] {
+        self.section(Section::Words)
+    }
+
     pub(super) fn extent(&self, section: Section) -> Extent {
         self.header.extent(section)
     }

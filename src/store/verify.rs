@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::store::error::VerifyError;
 use crate::store::index::identity::{BUCKET_BYTES, SLOTS};
+use crate::store::index::words;
 use crate::store::layout::{RECORDS_START, Section};
 use crate::store::snapshot::Snapshot;
 
@@ -53,6 +54,7 @@ impl Snapshot {
         self.check_ends()?;
         self.search()
             .check(self.len())
+            .and_then(|()| words::check(self.words()))
             .ok_or_else(|| VerifyError::SearchIndex {
                 path: self.path().to_path_buf(),
                 offset: self.extent(Section::Search).offset,

@@ -142,8 +142,8 @@ impl SnapshotWriter {
         let keys = mem::take(&mut self.keys);
         let entries = keys.into_iter().zip(self.ends.view().iter());
         let identities = identity::build(self.ends.records(), entries)?;
-        let search = mem::take(&mut self.search).finish(self.ends.records());
-        self.seal(formats, sources, &identities, &search)
+        let (search, words) = mem::take(&mut self.search).finish(self.ends.records());
+        self.seal([formats, sources, &identities, &search, &words])
             .map_err(|source| self.failed(source))?;
         let path = self.folder.join(&self.name);
         self.temporary
@@ -156,29 +156,27 @@ impl SnapshotWriter {
         Ok(path)
     }
 
-    fn seal(
-        &mut self,
-        formats: &[u8],
-        sources: &[u8],
-        identities: &[u8],
-        search: &[u8],
-    ) -> io::Result<()> {
+    /// Writes the sections after the records, in file order from the formats on, and the header.
+    fn seal(&mut self, parts: [&[u8]; Section::ALL.len() - 2]) -> io::Result<()> {
         let records = Extent {
             offset: RECORDS_START,
             length: self.ends.last(),
             checksum: self.records.digest(),
         };
-        let ends = append(&mut self.out, Section::Ends, records, self.ends.bytes())?;
-        let formats = append(&mut self.out, Section::Formats, ends, formats)?;
-        let sources = append(&mut self.out, Section::Sources, formats, sources)?;
-        let identities = append(&mut self.out, Section::Identities, sources, identities)?;
-        let search = append(&mut self.out, Section::Search, identities, search)?;
+        let mut sections = [records; Section::ALL.len()];
+        let ends = self.ends.bytes();
+        let parts = std::iter::once(ends).chain(parts);
+        let mut before = records;
+        for (number, (section, bytes)) in (1..).zip(Section::ALL.into_iter().skip(1).zip(parts)) {
+            before = append(&mut self.out, section, before, bytes)?;
+            sections[number] = before;
+        }
         let header = Header {
             schema_hash: self.about.schema_hash,
             sequence: self.about.sequence,
             created: self.about.created,
             records: self.ends.records(),
-            sections: [records, ends, formats, sources, identities, search],
+            sections,
         };
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header.encode())?;

@@ -22,7 +22,8 @@
 
 use std::collections::HashMap;
 
-use crate::person::keys::Index;
+use super::words::WordsBuilder;
+use crate::person::keys::{INDEXES, Index};
 
 /// Keys per block.
 const BLOCK: usize = 16;
@@ -78,12 +79,13 @@ impl SearchBuilder {
         list.count += 1;
     }
 
-    /// The section for a snapshot of `records` records.
-    pub fn finish(self, records: u64) -> Vec<u8> {
+    /// The section for a snapshot of `records` records, and the dictionary of its words.
+    pub fn finish(self, records: u64) -> (Vec<u8>, Vec<u8>) {
         let mut numbers: Vec<(Box<[u8]>, u32)> = self.numbers.into_iter().collect();
         numbers.sort_unstable();
         let bitmap_bytes = bitmap_bytes(records);
         let (mut blocks, mut keys, mut positions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut words = WordsBuilder::default();
         let mut before = 0_u64;
         let mut last: &[u8] = &[];
         for (number, (key, list)) in numbers.iter().enumerate() {
@@ -113,6 +115,9 @@ impl SearchBuilder {
                 positions.extend_from_slice(&list.bytes);
             }
             put_number(&mut keys, (positions.len() - start) as u64);
+            if let Some((&index, key)) = key.split_first() {
+                words.add(INDEXES[usize::from(index)].index, key, list.count.into());
+            }
             before += u64::from(list.count);
             last = key;
         }
@@ -128,7 +133,7 @@ impl SearchBuilder {
         out.extend_from_slice(&blocks);
         out.extend_from_slice(&keys);
         out.extend_from_slice(&positions);
-        out
+        (out, words.finish())
     }
 }
 
@@ -620,7 +625,7 @@ mod tests {
                 }
             }
         }
-        builder.finish(u64::from(records))
+        builder.finish(u64::from(records)).0
     }
 
     fn listed(run: Run<'_>) -> Vec<u32> {
@@ -629,14 +634,14 @@ mod tests {
         all
     }
 
-    const INDEXES: [Index; 3] = [Index::GivenName, Index::Surname, Index::HistoryEnd];
+    const THREE: [Index; 3] = [Index::GivenName, Index::Surname, Index::HistoryEnd];
 
     prop_compose! {
         fn model()(entries in prop::collection::vec(
             (0_usize..3, prop::collection::vec(prop_oneof![Just(0_u8), 97_u8..100, Just(255)], 0..6), prop::collection::btree_set(0_u32..300, 1..40)), 0..120)) -> Model {
             let mut model = Model::new();
             for (index, key, listed) in entries {
-                model.entry((INDEXES[index], key)).or_default().extend(listed);
+                model.entry((THREE[index], key)).or_default().extend(listed);
             }
             model
         }
@@ -649,7 +654,7 @@ mod tests {
             let index = SearchIndex::new(&bytes);
             prop_assert_eq!(index.len(), model.len() as u64);
             prop_assert!(index.check(300).is_some());
-            for which in INDEXES {
+            for which in THREE {
                 let within = |low: &[u8], high: Option<&[u8]>| -> Vec<u32> {
                     model.iter()
                         .filter(|((index, key), _)| *index == which && &**key >= low && high.is_none_or(|high| &**key < high))
@@ -680,7 +685,7 @@ mod tests {
             bytes[at] ^= 1 << bit;
             let index = SearchIndex::new(&bytes);
             let _ = index.check(300);
-            for which in INDEXES {
+            for which in THREE {
                 let _ = listed(index.prefix(which, b"a"));
                 let _ = index.range(which, b"a", Some(b"c")).take(10);
                 let _ = index.first(which, b"b");
@@ -719,7 +724,7 @@ mod tests {
 
     #[test]
     fn an_empty_index_has_nothing() {
-        let bytes = SearchBuilder::default().finish(0);
+        let bytes = SearchBuilder::default().finish(0).0;
         let index = SearchIndex::new(&bytes);
         assert_eq!(bytes.len() as u64, HEAD_BYTES);
         assert!(index.is_empty() && index.check(0).is_some());

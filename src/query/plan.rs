@@ -1,0 +1,303 @@
+//! From a query to the parts of the search index that narrow it. A plan never decides who is found:
+//! it names candidates, no fewer than those who answer to the query.
+
+use super::simple::{Condition, Part, Pattern, Predicate, Query, Test};
+use crate::base::swedish;
+use crate::person::field::Field;
+use crate::person::keys::{COUNTY, FLAG, Index, Shape, code_key, day, hour, street};
+use crate::store::index::search::after_prefix;
+
+/// Literal characters a pattern must begin with to be looked up.
+const LEAD: usize = 2;
+
+const COUNTY_CODE: Field = Field::at("populationRegistrationLocality/countyCode");
+const MUNICIPALITY: Field = Field::at("populationRegistrationLocality/municipalityCode");
+const IDENTITY: Field = Field::at("personalIdentity");
+const HISTORY: Field =
+    Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
+const HISTORY_COUNTY: Field = Field::at(
+    "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
+);
+
+/// Where candidates come from.
+#[derive(Debug)]
+pub enum Source {
+    /// Parts of one index.
+    Keys(Keys),
+    /// Spans of identities, by their keys, ends included.
+    Identities(Vec<(u64, u64)>),
+    /// What comes from any of these.
+    Any(Vec<Source>),
+    /// What comes from all of these; one of them is enough to name candidates.
+    All(Vec<Source>),
+}
+
+/// Ranges of keys in one index.
+#[derive(Debug)]
+pub struct Keys {
+    /// The index.
+    pub index: Index,
+    /// What stands before the ranges in a key.
+    pub counties: Counties,
+    /// From a key up to and without another; `None` is the end of the index, or of the county.
+    pub ranges: Vec<Range>,
+}
+
+/// From a key up to and without another.
+pub type Range = (Vec<u8>, Option<Vec<u8>>);
+
+/// The counties at the start of keys.
+#[derive(Debug)]
+pub enum Counties {
+    /// The keys of this index do not begin with a county.
+    None,
+    /// These.
+    Some(Vec<[u8; COUNTY]>),
+    /// Every one there is.
+    Every,
+}
+
+/// The sources of a query; `None` when no index narrows it.
+pub fn plan(query: &Query) -> Option<Source> {
+    let planner = Planner {
+        one_entry: HISTORY.contains(query.root),
+    };
+    planner.condition(&query.condition, &Known::default())
+}
+
+/// The first pattern that begins with too few literals to be looked up.
+pub fn short_pattern(query: &Query) -> Option<usize> {
+    fn within(condition: &Condition) -> Option<usize> {
+        match condition {
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(within),
+            Condition::Not(part) => within(part),
+            Condition::Is(Predicate {
+                test: Test::Like(pattern),
+                at,
+                ..
+            }) => (pattern.prefix().chars().count() < LEAD).then_some(*at),
+            Condition::Is(_) => None,
+        }
+    }
+    within(&query.condition)
+}
+
+/// What is known from the conditions around.
+#[derive(Default, Clone)]
+struct Known {
+    counties: Option<Vec<[u8; COUNTY]>>,
+    history_counties: Option<Vec<[u8; COUNTY]>>,
+}
+
+struct Planner {
+    /// Whether everything asked of earlier localities is asked of the same one.
+    one_entry: bool,
+}
+
+impl Planner {
+    fn condition(&self, condition: &Condition, known: &Known) -> Option<Source> {
+        match condition {
+            Condition::All(parts) => {
+                let mut known = known.clone();
+                for part in parts {
+                    if let Condition::Is(Predicate {
+                        field,
+                        test: Test::OneOf(codes),
+                        ..
+                    }) = part
+                    {
+                        let codes = || Some(codes.iter().map(|code| code_key(code)).collect());
+                        if *field == COUNTY_CODE {
+                            known.counties = codes();
+                        } else if *field == HISTORY_COUNTY && self.one_entry {
+                            known.history_counties = codes();
+                        }
+                    }
+                }
+                one_or(
+                    parts
+                        .iter()
+                        .filter_map(|part| self.condition(part, &known))
+                        .collect(),
+                    Source::All,
+                )
+            }
+            Condition::Any(parts) => one_or(
+                parts
+                    .iter()
+                    .map(|part| self.condition(part, known))
+                    .collect::<Option<_>>()?,
+                Source::Any,
+            ),
+            Condition::Not(_) => None,
+            Condition::Is(predicate) => predicate_source(predicate, known),
+        }
+    }
+}
+
+fn one_or(mut sources: Vec<Source>, many: impl Fn(Vec<Source>) -> Source) -> Option<Source> {
+    match sources.len() {
+        0 => None,
+        1 => sources.pop(),
+        _ => Some(many(sources)),
+    }
+}
+
+fn predicate_source(predicate: &Predicate, known: &Known) -> Option<Source> {
+    let field = predicate.field;
+    if field == IDENTITY {
+        return match &predicate.test {
+            Test::Within(spans) => {
+                let key = |key: i64| u64::try_from(key).unwrap_or(0);
+                let spans = spans.iter().map(|&(from, to)| (key(from), key(to)));
+                Some(Source::Identities(spans.collect()))
+            }
+            _ => None,
+        };
+    }
+    let index = Index::of(field)?;
+    let keys = |counties, ranges| {
+        Some(Source::Keys(Keys {
+            index,
+            counties,
+            ranges,
+        }))
+    };
+    let some = |counties: &Option<Vec<_>>| match counties {
+        Some(counties) => Counties::Some(counties.clone()),
+        None => Counties::Every,
+    };
+    let shape = index.row().shape;
+    match (shape, &predicate.test) {
+        (Shape::Words | Shape::Flag(_), Test::Present) => None,
+        (_, Test::Present) => keys(Counties::None, vec![(Vec::new(), None)]),
+        (Shape::Words, Test::OneOf(texts)) => {
+            let each = texts.iter().map(|text| {
+                let words = swedish::words(text).map(|word| exactly(word.as_bytes()));
+                words_source(index, words.collect(), &some(&known.counties))
+            });
+            one_or(each.collect::<Option<_>>()?, Source::Any)
+        }
+        (Shape::Words, Test::Like(pattern)) => {
+            let lead = lead(pattern)?;
+            let open = lead.ends_with(char::is_alphanumeric) && pattern.parts.len() > 1;
+            let mut words: Vec<Range> = swedish::words(lead)
+                .map(|word| exactly(word.as_bytes()))
+                .collect();
+            if open {
+                let (last, _) = words.pop()?;
+                words.push(beginning(&last));
+            }
+            words_source(index, words, &some(&known.counties))
+        }
+        (Shape::Text, Test::OneOf(texts)) => keys(
+            Counties::None,
+            texts.iter().map(|text| exactly(text.as_bytes())).collect(),
+        ),
+        (Shape::Text, Test::Like(pattern)) => {
+            keys(Counties::None, vec![beginning(lead(pattern)?.as_bytes())])
+        }
+        (Shape::Street, Test::OneOf(texts)) => keys(
+            Counties::None,
+            texts
+                .iter()
+                .map(|text| exactly(street(text).as_bytes()))
+                .collect(),
+        ),
+        (Shape::Street, Test::Like(pattern)) => {
+            let lead = lead(pattern)?;
+            let has_number = lead.contains(|c: char| c.is_ascii_digit());
+            let street = street(lead).as_bytes();
+            let range = if has_number {
+                exactly(street)
+            } else {
+                beginning(street)
+            };
+            keys(Counties::None, vec![range])
+        }
+        (Shape::Locality, Test::OneOf(codes)) => {
+            let codes = codes.iter().map(|code| code_key(code));
+            if field == MUNICIPALITY {
+                keys(
+                    some(&known.counties),
+                    codes.map(|code| exactly(&code)).collect(),
+                )
+            } else {
+                keys(Counties::Some(codes.collect()), vec![(Vec::new(), None)])
+            }
+        }
+        (Shape::Number | Shape::Date, Test::Within(spans)) => {
+            let number = |number: i64| u32::try_from(number.clamp(0, i64::from(u32::MAX)));
+            let ranges = spans.iter().filter_map(|&(from, to)| {
+                let (from, to) = (number(from).ok()?, number(to).ok()?);
+                Some(up_to(from.to_be_bytes(), to.to_be_bytes()))
+            });
+            keys(Counties::None, ranges.collect())
+        }
+        (Shape::Hour, Test::Within(spans)) => {
+            let number = |number: i64| u64::try_from(number).unwrap_or(0);
+            let ranges = spans
+                .iter()
+                .map(|&(from, to)| up_to(hour(number(from)), hour(number(to))));
+            keys(Counties::None, ranges.collect())
+        }
+        (Shape::Day, Test::Within(spans)) => {
+            let ranges = spans.iter().map(|&(from, to)| up_to(day(from), day(to)));
+            keys(some(&known.history_counties), ranges.collect())
+        }
+        (Shape::Flag(listed), Test::Within(spans)) => {
+            let has = |truth| {
+                let truth = i64::from(truth);
+                spans.iter().any(|&(from, to)| from <= truth && truth <= to)
+            };
+            (!has(!listed)).then(|| keys(Counties::None, vec![exactly(FLAG)]))?
+        }
+        (Shape::Identity, Test::Within(spans)) => {
+            let key = |key: i64| u64::try_from(key).unwrap_or(0).to_be_bytes();
+            let ranges = spans.iter().map(|&(from, to)| up_to(key(from), key(to)));
+            keys(Counties::None, ranges.collect())
+        }
+        _ => None,
+    }
+}
+
+/// All of these words.
+fn words_source(index: Index, words: Vec<Range>, counties: &Counties) -> Option<Source> {
+    let each = words.into_iter().map(|word| {
+        Source::Keys(Keys {
+            index,
+            counties: match counties {
+                Counties::Some(some) => Counties::Some(some.clone()),
+                _ => Counties::Every,
+            },
+            ranges: vec![word],
+        })
+    });
+    one_or(each.collect(), Source::All)
+}
+
+/// What a pattern begins with, when that is enough to look it up.
+fn lead(pattern: &Pattern) -> Option<&str> {
+    let lead = pattern.prefix();
+    let whole = matches!(&*pattern.parts, [Part::Literal(_)]);
+    (whole || lead.chars().count() >= LEAD).then_some(lead)
+}
+
+/// The range of one key.
+pub fn exactly(key: &[u8]) -> Range {
+    let mut after = key.to_vec();
+    after.push(0);
+    (key.to_vec(), Some(after))
+}
+
+/// The range of all keys that begin so.
+pub fn beginning(key: &[u8]) -> Range {
+    (key.to_vec(), after_prefix(key))
+}
+
+/// The range between two keys of the same length, both included.
+fn up_to<const N: usize>(from: [u8; N], to: [u8; N]) -> Range {
+    let mut after = to.to_vec();
+    after.push(0);
+    (from.to_vec(), Some(after))
+}

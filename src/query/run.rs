@@ -1,0 +1,379 @@
+//! From a plan to candidates: positions in the snapshot and keys in the overlay, in the order of
+//! identities. The smallest source names them; another one is read only when that costs less than
+//! looking at the records it would spare.
+
+use std::ops::Range;
+
+use super::plan::{Counties, Keys, Source};
+use crate::base::limits;
+use crate::person::keys::{COUNTY, Index};
+use crate::person::record::{Damaged, RecordRef};
+use crate::store::index::search;
+use crate::store::overlay::Overlay;
+use crate::store::snapshot::Snapshot;
+use crate::store::state::State;
+
+/// Looking at a record costs as much as reading so many index entries (measured: about 300 ns and
+/// 2 ns).
+const LOOK: u64 = 128;
+
+/// A union of more entries than records divided by this is built as a bitmap instead of sorted.
+const SPARSE: u64 = 128;
+
+/// A source, with what it amounts to in one snapshot.
+pub struct Node<'s> {
+    what: What<'s>,
+    /// Index entries, at least as many as records.
+    pub count: u64,
+}
+
+enum What<'s> {
+    Runs(Index, Vec<search::Run<'s>>),
+    Positions(Vec<Range<u32>>),
+    Any(Vec<Node<'s>>),
+    All(Vec<Node<'s>>),
+}
+
+/// Finds a plan's sources in a snapshot, without reading them.
+pub fn resolve<'s>(source: &Source, snapshot: &'s Snapshot) -> Result<Node<'s>, Damaged> {
+    let index = snapshot.search();
+    let nodes = |sources: &[Source]| {
+        let nodes = sources.iter().map(|source| resolve(source, snapshot));
+        nodes.collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match source {
+        Source::Keys(keys) => {
+            let ranges = expand(keys, |from| index.first(keys.index, from));
+            let runs: Vec<_> = ranges
+                .iter()
+                .map(|(from, to)| index.range(keys.index, from, to.as_deref()))
+                .filter(|run| !run.is_empty())
+                .collect();
+            Node {
+                count: runs.iter().map(search::Run::len).sum(),
+                what: What::Runs(keys.index, runs),
+            }
+        }
+        Source::Identities(spans) => {
+            let ranges = spans
+                .iter()
+                .map(|&(from, to)| {
+                    let end = match to.checked_add(1) {
+                        Some(after) => position(snapshot, after)?,
+                        None => snapshot.len() as u32,
+                    };
+                    Ok(position(snapshot, from)?..end)
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let ranges: Vec<_> = ranges
+                .into_iter()
+                .filter(|range| !range.is_empty())
+                .collect();
+            Node {
+                count: ranges.iter().map(|range| range.len() as u64).sum(),
+                what: What::Positions(ranges),
+            }
+        }
+        Source::Any(sources) => {
+            let nodes = nodes(sources)?;
+            Node {
+                count: nodes.iter().map(|node| node.count).sum(),
+                what: What::Any(nodes),
+            }
+        }
+        Source::All(sources) => {
+            let mut nodes = nodes(sources)?;
+            nodes.sort_by_key(|node| node.count);
+            Node {
+                count: nodes.first().map_or(0, |node| node.count),
+                what: What::All(nodes),
+            }
+        }
+    })
+}
+
+/// The position of the first record whose key is not below `key`.
+fn position(snapshot: &Snapshot, key: u64) -> Result<u32, Damaged> {
+    let (mut low, mut high) = (0, snapshot.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        let record = snapshot.record(middle).ok_or(Damaged)?;
+        if RecordRef::open(record)?.identity().key() < key {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    u32::try_from(low).map_err(|_| Damaged)
+}
+
+/// The ranges with their counties before them. `first` finds the first key from one on.
+fn expand(keys: &Keys, first: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<super::plan::Range> {
+    let every;
+    let counties = match &keys.counties {
+        Counties::None => return keys.ranges.clone(),
+        Counties::Some(counties) => counties,
+        Counties::Every => {
+            every = every_county(first);
+            &every
+        }
+    };
+    let mut out = Vec::with_capacity(counties.len() * keys.ranges.len());
+    for county in counties {
+        let behind = |key: &[u8]| [&county[..], key].concat();
+        for (from, to) in &keys.ranges {
+            let to = match to {
+                Some(to) => Some(behind(to)),
+                None => search::after_prefix(county),
+            };
+            out.push((behind(from), to));
+        }
+    }
+    out
+}
+
+fn every_county(first: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<[u8; COUNTY]> {
+    let mut counties = Vec::new();
+    let mut from = vec![0; COUNTY];
+    while let Some(&county) = first(&from).as_deref().and_then(<[u8]>::first_chunk) {
+        counties.push(county);
+        match search::after_prefix(&county) {
+            Some(next) => {
+                from = next;
+                from.resize(COUNTY, 0);
+            }
+            None => break,
+        }
+    }
+    counties
+}
+
+/// What reading candidates has cost and left.
+#[derive(Default)]
+pub struct Trail {
+    /// Index entries read.
+    pub postings: u64,
+    /// What was read, and how many candidates were left then.
+    pub steps: Vec<(String, u64)>,
+}
+
+impl Node<'_> {
+    /// Whether reading it stays within the limit.
+    pub const fn is_readable(&self) -> bool {
+        self.count <= limits::POSTINGS_PER_SEARCH
+    }
+
+    /// The candidates, ascending.
+    pub fn read(&self, records: u64, trail: &mut Trail) -> Vec<u32> {
+        let out = match &self.what {
+            What::Runs(_, runs) => {
+                trail.postings += self.count;
+                union(records, self.count, |each| {
+                    for run in runs {
+                        run.lists(|list| list.for_each(&mut *each));
+                    }
+                })
+            }
+            What::Positions(ranges) => union(records, self.count, |each| {
+                ranges.iter().cloned().flatten().for_each(each);
+            }),
+            What::Any(nodes) => {
+                let parts: Vec<_> = nodes.iter().map(|node| node.read(records, trail)).collect();
+                union(records, self.count, |each| {
+                    parts.iter().flatten().copied().for_each(each);
+                })
+            }
+            What::All(nodes) => {
+                let Some((smallest, others)) = nodes.split_first() else {
+                    return Vec::new();
+                };
+                let mut out = smallest.read(records, trail);
+                for other in others {
+                    let spared = (out.len() as u64).saturating_mul(LOOK);
+                    if other.count < spared && other.is_readable() {
+                        other.keep(&mut out, records, trail);
+                    }
+                }
+                return out;
+            }
+        };
+        trail.steps.push((self.name("read"), out.len() as u64));
+        out
+    }
+
+    /// Keeps the candidates that it has too.
+    fn keep(&self, candidates: &mut Vec<u32>, records: u64, trail: &mut Trail) {
+        match &self.what {
+            What::Runs(_, runs) => {
+                trail.postings += self.count;
+                let mut has = vec![false; candidates.len()];
+                for run in runs {
+                    run.lists(|list| mark(candidates, &list, &mut has));
+                }
+                let mut has = has.into_iter();
+                candidates.retain(|_| has.next().unwrap_or(false));
+            }
+            What::Positions(ranges) => {
+                candidates.retain(|at| ranges.iter().any(|range| range.contains(at)));
+            }
+            What::All(nodes) => {
+                for node in nodes {
+                    node.keep(candidates, records, trail);
+                }
+                return;
+            }
+            What::Any(_) => {
+                let others = self.read(records, trail);
+                candidates.retain(|at| others.binary_search(at).is_ok());
+            }
+        }
+        trail
+            .steps
+            .push((self.name("keep"), candidates.len() as u64));
+    }
+
+    fn name(&self, verb: &str) -> String {
+        match &self.what {
+            What::Runs(index, runs) => {
+                let (name, entries) = (index.row().name, self.count);
+                format!("{verb} {name}: {} ranges, {entries} entries", runs.len())
+            }
+            What::Positions(ranges) => format!("{verb} identity: {} spans", ranges.len()),
+            What::Any(nodes) => format!("{verb} any of {}", nodes.len()),
+            What::All(nodes) => format!("{verb} all of {}", nodes.len()),
+        }
+    }
+}
+
+/// Marks the candidates that a list has.
+fn mark(candidates: &[u32], list: &search::List<'_>, has: &mut [bool]) {
+    if list.is_bitmap() {
+        for (&candidate, has) in candidates.iter().zip(has) {
+            *has |= list.has(candidate);
+        }
+        return;
+    }
+    let mut rest = candidates.iter().zip(has).peekable();
+    for position in list.iter() {
+        while rest
+            .next_if(|(candidate, _)| **candidate < position)
+            .is_some()
+        {}
+        match rest.peek_mut() {
+            None => return,
+            Some((candidate, has)) => **has |= **candidate == position,
+        }
+    }
+}
+
+/// The positions that `each_of` tells, ascending and once.
+fn union(records: u64, count: u64, each_of: impl FnOnce(&mut dyn FnMut(u32))) -> Vec<u32> {
+    if count < records / SPARSE + 1024 {
+        let mut out = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        each_of(&mut |at| out.push(at));
+        if !out.is_sorted() {
+            out.sort_unstable();
+        }
+        out.dedup();
+        return out;
+    }
+    let mut bits = vec![0_u64; usize::try_from(records.div_ceil(64)).unwrap_or(0)];
+    each_of(&mut |at| {
+        if let Some(word) = bits.get_mut(at as usize / 64) {
+            *word |= 1 << (at % 64);
+        }
+    });
+    let ones: u32 = bits.iter().map(|word| word.count_ones()).sum();
+    let mut out = Vec::with_capacity(ones as usize);
+    for (at, mut word) in (0_u32..).step_by(64).zip(bits) {
+        while word != 0 {
+            out.push(at + word.trailing_zeros());
+            word &= word - 1;
+        }
+    }
+    out
+}
+
+/// The overlay's candidates, ascending.
+pub fn overlaid(source: &Source, overlay: &Overlay) -> Vec<u64> {
+    let mut out: Vec<u64> = match source {
+        Source::Keys(keys) => expand(keys, |from| overlay.first(keys.index, from))
+            .iter()
+            .flat_map(|(from, to)| overlay.listed(keys.index, from, to.as_deref()))
+            .collect(),
+        Source::Identities(spans) => {
+            let within = |key: &&u64| spans.iter().any(|(from, to)| (from..=to).contains(key));
+            overlay.keys().iter().filter(within).copied().collect()
+        }
+        Source::Any(sources) => {
+            let each = sources.iter().map(|source| overlaid(source, overlay));
+            each.flatten().collect()
+        }
+        Source::All(sources) => {
+            let each = sources.iter().map(|source| overlaid(source, overlay));
+            each.min_by_key(Vec::len).unwrap_or_default()
+        }
+    };
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Records by position and by key, in the order of identities: the newer one where there are two.
+pub struct Candidates<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> {
+    state: &'s State,
+    positions: std::iter::Peekable<P>,
+    keys: std::iter::Peekable<K>,
+    /// The record of the next position.
+    ahead: Option<RecordRef<'s>>,
+}
+
+impl<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> Candidates<'s, P, K> {
+    /// Begins.
+    pub fn new(
+        state: &'s State,
+        positions: impl IntoIterator<IntoIter = P>,
+        keys: impl IntoIterator<IntoIter = K>,
+    ) -> Self {
+        Self {
+            state,
+            positions: positions.into_iter().peekable(),
+            keys: keys.into_iter().peekable(),
+            ahead: None,
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<RecordRef<'s>>, Damaged> {
+        let overlay = self.state.overlay();
+        loop {
+            if self.ahead.is_none()
+                && let Some(position) = self.positions.next()
+            {
+                let record = self.state.snapshot().record(position.into());
+                let record = RecordRef::open(record.ok_or(Damaged)?)?;
+                if overlay.get(record.identity().key()).is_some() {
+                    continue;
+                }
+                self.ahead = Some(record);
+            }
+            let newer = match (&self.ahead, self.keys.peek()) {
+                (None, None) => return Ok(None),
+                (Some(record), Some(key)) => *key < record.identity().key(),
+                (ahead, _) => ahead.is_none(),
+            };
+            if !newer {
+                return Ok(self.ahead.take());
+            }
+            let bytes = self.keys.next().and_then(|key| overlay.get(key));
+            return RecordRef::open(bytes.ok_or(Damaged)?).map(Some);
+        }
+    }
+}
+
+impl<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> Iterator for Candidates<'s, P, K> {
+    type Item = Result<RecordRef<'s>, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}

@@ -1,0 +1,337 @@
+//! Free text, as a receptionist types it: "anna svensson stockholm", "akeson 1957",
+//! "lindgren storgatan 12". An extension of our own (`queryLanguage` `Text`).
+//!
+//! Every word must fit something that the view shows: a word of a name, a city or a street, in any
+//! order, as its beginning, without dots and accents, or with one slip ([`typing`]). A number is an
+//! identity, a date or year of birth, a postal code, or a number in a street address. The best come
+//! first: the sum of how well each word fits, then the order of identities.
+
+pub mod typing;
+
+use super::plan::{Counties, Keys, Range, Source, beginning, exactly};
+use super::run::{Candidates, Trail, overlaid, resolve};
+use super::search::{Explanation, Found, SearchError, Step};
+use crate::base::limits;
+use crate::base::swedish;
+use crate::base::time::PartialDate;
+use crate::person::field::{Field, FieldMask};
+use crate::person::identity::{Formats, Identity};
+use crate::person::keys::{INDEXES, Index, Shape};
+use crate::person::record::Damaged;
+use crate::person::value::ValueRef;
+use crate::person::view::{Grant, Shield, View, Visitor, restrict};
+use crate::store::index::words::{Listed, matching};
+use crate::store::overlay::Overlay;
+use crate::store::snapshot::Snapshot;
+use crate::store::state::State;
+use typing::Typed;
+
+/// A free-text question.
+pub struct Text {
+    tokens: Vec<Token>,
+    fields: FieldMask,
+}
+
+/// One word or number of the question.
+enum Token {
+    Word(Typed),
+    Number(Number),
+}
+
+/// What a number may be.
+struct Number {
+    text: String,
+    identity: Option<Identity>,
+    /// Dates of birth, as spans of `YYYYMMDD`.
+    born: Vec<(u32, u32)>,
+    postal_code: Option<u32>,
+}
+
+const IDENTITY: Field = Field::at("personalIdentity");
+
+impl Text {
+    /// Reads a question. It holds a word or number at least.
+    pub fn parse(text: &str, formats: &Formats) -> Result<Self, SearchError> {
+        if text.len() > limits::TEXT_BYTES {
+            return Err(SearchError::TooManyWords);
+        }
+        let folded = swedish::fold(text);
+        let mut tokens = Vec::new();
+        for piece in folded.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
+            let begins_with_digit = piece.starts_with(|c: char| c.is_ascii_digit());
+            if begins_with_digit {
+                tokens.push(Token::Number(Number::new(piece, formats)));
+            } else {
+                let words = swedish::words(piece);
+                tokens.extend(words.map(|word| Token::Word(Typed::new(word))));
+            }
+        }
+        if tokens.len() > limits::WORDS_PER_TEXT {
+            return Err(SearchError::TooManyWords);
+        }
+        if tokens.is_empty() {
+            return Err(SearchError::NoWords);
+        }
+        let searched = |field| {
+            let index = Index::of(field);
+            let texts = [
+                Index::City,
+                Index::Street,
+                Index::BirthDate,
+                Index::PostalCode,
+            ];
+            field == IDENTITY
+                || index.is_some_and(|index| {
+                    index.row().shape == Shape::Words || texts.contains(&index)
+                })
+        };
+        // A walk needs the groups around the fields as well.
+        let fields =
+            FieldMask::of(|field| Field::all().any(|leaf| searched(leaf) && field.contains(leaf)));
+        Ok(Self { tokens, fields })
+    }
+
+    /// The best of those who fit, `most` at most.
+    pub fn search<'s>(
+        &self,
+        state: &'s State,
+        grant: &Grant,
+        most: usize,
+    ) -> Result<Found<'s>, SearchError> {
+        let (snapshot, overlay) = (state.snapshot(), state.overlay());
+        let mut trail = Trail::default();
+        let positions = self.positions(snapshot, &mut trail)?;
+        let keys = self.keys(overlay);
+        let candidates = positions.len() + keys.len();
+        if candidates > limits::CANDIDATES_PER_TEXT {
+            return Err(SearchError::TooWide);
+        }
+        let mut hits = Vec::new();
+        for record in Candidates::new(state, positions, keys) {
+            let view = restrict(record?, grant, Shield::NONE);
+            if let Some(cost) = self.cost(&view)? {
+                hits.push((cost, view));
+            }
+        }
+        // Stable: those who fit as well stay in the order of identities.
+        hits.sort_by_key(|(cost, _)| *cost);
+        hits.truncate(most);
+        let steps = trail.steps.into_iter();
+        Ok(Found {
+            hits: hits.into_iter().map(|(_, view)| view).collect(),
+            explanation: Explanation {
+                steps: steps.map(|(what, left)| Step { what, left }).collect(),
+                postings: trail.postings,
+                candidates: candidates as u64,
+                ..Explanation::default()
+            },
+        })
+    }
+
+    /// The snapshot's candidates: those who have the rarest word, and the others as far as that
+    /// costs less than looking.
+    fn positions(&self, snapshot: &Snapshot, trail: &mut Trail) -> Result<Vec<u32>, SearchError> {
+        let mut sources = Vec::new();
+        for token in &self.tokens {
+            match token {
+                Token::Word(typed) => {
+                    let listed = matching(snapshot.words(), typed.clone()).ok_or(Damaged)?;
+                    if listed.len() <= limits::WORDS_PER_TOKEN {
+                        sources.push(word_source(typed, &listed));
+                    }
+                }
+                Token::Number(number) => sources.extend(number.source()),
+            }
+        }
+        if sources.is_empty() {
+            return Err(SearchError::TooWide);
+        }
+        let node = resolve(&Source::All(sources), snapshot)?;
+        if !node.is_readable() {
+            return Err(SearchError::TooWide);
+        }
+        Ok(node.read(snapshot.len(), trail))
+    }
+
+    /// The overlay's candidates.
+    fn keys(&self, overlay: &Overlay) -> Vec<u64> {
+        let each = self.tokens.iter().filter_map(|token| match token {
+            Token::Word(typed) => {
+                let fits = |text: &str| swedish::words(text).any(|word| typed.fit(word).is_some());
+                Some(overlay.listed_by_word(fits))
+            }
+            Token::Number(number) => Some(overlaid(&number.source()?, overlay)),
+        });
+        each.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// What the fit of all words costs; `None` when one does not fit.
+    fn cost(&self, view: &View<'_>) -> Result<Option<u32>, Damaged> {
+        let mut grader = Grader {
+            tokens: &self.tokens,
+            costs: vec![None; self.tokens.len()],
+            damaged: false,
+        };
+        view.walk(&self.fields, &mut grader)?;
+        if grader.damaged {
+            return Err(Damaged);
+        }
+        Ok(grader.costs.into_iter().sum())
+    }
+}
+
+impl Number {
+    fn new(piece: &str, formats: &Formats) -> Self {
+        let digits: String = piece.chars().filter(|&c| c != '-').collect();
+        let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.parse::<u32>().ok().filter(|_| all_digits);
+        let day = |number: u32| PartialDate::from_number(number).filter(|day| day.is_complete());
+        let century = |century: u32| {
+            let day = day(century * 1_000_000 + number?)?.number();
+            Some((day, day))
+        };
+        let born = match (digits.len(), number) {
+            (8, Some(number)) => day(number).map(|_| (number, number)).into_iter().collect(),
+            (6, Some(_)) => [19, 20].into_iter().filter_map(century).collect(),
+            (4, Some(year @ 1850..2100)) => vec![(year * 10_000, year * 10_000 + 9_999)],
+            _ => Vec::new(),
+        };
+        Self {
+            identity: formats.guess(piece).ok(),
+            postal_code: number.filter(|_| digits.len() == 5),
+            born,
+            text: piece.to_owned(),
+        }
+    }
+
+    fn source(&self) -> Option<Source> {
+        let keys = |index, ranges| {
+            Source::Keys(Keys {
+                index,
+                counties: Counties::None,
+                ranges,
+            })
+        };
+        let mut any = Vec::new();
+        if let Some(identity) = self.identity {
+            any.push(Source::Identities(vec![(identity.key(), identity.key())]));
+        }
+        if !self.born.is_empty() {
+            let spans = self.born.iter().map(|(from, to)| {
+                (
+                    from.to_be_bytes().to_vec(),
+                    Some((to + 1).to_be_bytes().to_vec()),
+                )
+            });
+            any.push(keys(Index::BirthDate, spans.collect()));
+        }
+        if let Some(code) = self.postal_code {
+            any.push(keys(Index::PostalCode, vec![exactly(&code.to_be_bytes())]));
+        }
+        (!any.is_empty()).then_some(Source::Any(any))
+    }
+}
+
+/// Where the words that fit are listed. Words that begin alike become one range.
+fn word_source(typed: &Typed, listed: &[Listed]) -> Source {
+    let mut any = Vec::new();
+    for row in INDEXES {
+        let mut ranges: Vec<Range> = Vec::new();
+        let texts = listed.iter().filter(|listed| listed.index == row.index);
+        for text in texts.map(|listed| &*listed.text) {
+            let covered =
+                |(from, to): &Range| text >= &**from && to.as_deref().is_none_or(|to| text < to);
+            if !ranges.iter().any(covered) {
+                ranges.push(match typed.beginning_of(text) {
+                    Some(lead) => beginning(lead),
+                    None => exactly(text),
+                });
+            }
+        }
+        if !ranges.is_empty() {
+            let by_county = row.shape == Shape::Words;
+            any.push(Source::Keys(Keys {
+                index: row.index,
+                counties: if by_county {
+                    Counties::Every
+                } else {
+                    Counties::None
+                },
+                ranges,
+            }));
+        }
+    }
+    Source::Any(any)
+}
+
+/// Grades what a view shows against the words.
+struct Grader<'t> {
+    tokens: &'t [Token],
+    costs: Vec<Option<u32>>,
+    damaged: bool,
+}
+
+impl Grader<'_> {
+    fn note(&mut self, at: usize, cost: u32) {
+        let best = &mut self.costs[at];
+        *best = Some(best.map_or(cost, |best| best.min(cost)));
+    }
+}
+
+impl Visitor for Grader<'_> {
+    fn open(&mut self, _: Field) {}
+
+    fn close(&mut self, _: Field) {}
+
+    fn value(&mut self, field: Field, value: ValueRef<'_>) {
+        let tokens = self.tokens.iter().enumerate();
+        match value {
+            ValueRef::Text(text) => {
+                let Ok(text) = text.plain() else {
+                    self.damaged = true;
+                    return;
+                };
+                let is_code = Index::of(field) == Some(Index::PostalCode);
+                let folded = swedish::fold(&text);
+                for word in swedish::words(&folded) {
+                    for (at, token) in tokens.clone() {
+                        let cost = match token {
+                            Token::Word(typed) if !is_code => typed.fit(word).map(|fit| fit.cost()),
+                            Token::Word(_) => None,
+                            Token::Number(number) if is_code => {
+                                let code = word.parse().ok();
+                                (code.is_some() && code == number.postal_code).then_some(0)
+                            }
+                            Token::Number(number) => (word == number.text).then_some(0),
+                        };
+                        if let Some(cost) = cost {
+                            self.note(at, cost);
+                        }
+                    }
+                }
+            }
+            ValueRef::PartialDate(date) => {
+                for (at, token) in tokens {
+                    if let Token::Number(number) = token {
+                        let day = date.number();
+                        if number
+                            .born
+                            .iter()
+                            .any(|&(from, to)| from <= day && day <= to)
+                        {
+                            self.note(at, 0);
+                        }
+                    }
+                }
+            }
+            ValueRef::Identity(identity) => {
+                for (at, token) in tokens {
+                    if matches!(token, Token::Number(number) if number.identity == Some(identity)) {
+                        self.note(at, 0);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
