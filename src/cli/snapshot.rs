@@ -1,22 +1,30 @@
-//! `pu snapshot`: looks at snapshot files.
+//! `pu snapshot`: looks at snapshot files, and brings older ones up to date.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::{Failure, progress};
 use crate::person::field::schema_hash;
+use crate::person::keys::INDEXES;
 use crate::person::record::{Damaged, RecordRef};
+use crate::store::build::Builder;
+use crate::store::error::OpenError;
+use crate::store::folder;
+use crate::store::lock::DataLock;
 use crate::store::snapshot::Snapshot as File;
-use crate::store::{folder, layout};
+use crate::store::write::About;
 
-/// Look at snapshot files.
+/// Look at snapshot files, upgrade older ones.
 #[derive(Subcommand)]
 pub enum Snapshot {
     /// What a snapshot holds
     Info(One),
     /// Check every byte of a snapshot
     Verify(One),
+    /// Write the newest snapshot of a data folder again in the newest format
+    Upgrade(Folder),
 }
 
 /// One snapshot.
@@ -27,11 +35,20 @@ pub struct One {
     path: PathBuf,
 }
 
+/// A data folder.
+#[derive(Args)]
+pub struct Folder {
+    /// The data folder
+    #[arg(default_value = "snapshots")]
+    data: PathBuf,
+}
+
 impl Snapshot {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Self::Info(one) => info(&one.open()?),
             Self::Verify(one) => verify(&one.open()?)?,
+            Self::Upgrade(folder) => upgrade(&folder.data)?,
         }
         Ok(())
     }
@@ -73,7 +90,45 @@ fn info(file: &File) {
     for (name, bytes) in sizes.chain(whole) {
         println!("{name:<12} {bytes:>16} {:>14.1}", bytes as f64 / persons);
     }
-    debug_assert_eq!(layout::Section::ALL.len(), file.sections().count());
+    println!();
+    println!(
+        "{:<26} {:>12} {:>14} {:>14}",
+        "index", "keys", "entries", "bytes/person"
+    );
+    for row in INDEXES {
+        let size = file.search().size(row.index);
+        let bytes = size.bytes as f64 / persons;
+        let (name, keys, entries) = (row.name, size.keys, size.positions);
+        println!("{name:<26} {keys:>12} {entries:>14} {bytes:>14.2}");
+    }
+}
+
+/// Writes the newest snapshot again. It keeps its name, sequence and time.
+fn upgrade(data: &Path) -> Result<(), Failure> {
+    let _lock = DataLock::take(data)?;
+    let newest = folder::newest(data)?
+        .ok_or_else(|| format!("there is no snapshot in {}", data.display()))?;
+    let old = match File::open(&newest.path, schema_hash()) {
+        Ok(_) => {
+            println!("{}: nothing to do", newest.path.display());
+            return Ok(());
+        }
+        Err(OpenError::FormatVersion { .. }) => File::open_old(&newest.path, schema_hash())?,
+        Err(error) => return Err(error.into()),
+    };
+    verify(&old)?;
+    let about = About {
+        schema_hash: schema_hash(),
+        sequence: old.sequence(),
+        created: old.created(),
+    };
+    let bar = progress::bar("upgrading", old.len(), "persons");
+    let (formats, sources) = (old.formats().to_vec(), old.sources().to_vec());
+    let builder = Builder::new(data, Some(Arc::new(old)))?;
+    let path = builder.finish(about, &formats, &sources, |done| bar.set_position(done))?;
+    bar.finish_and_clear();
+    println!("wrote {}", path.display());
+    Ok(())
 }
 
 /// Checksums, structure, and every record field by field.

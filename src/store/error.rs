@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::store::index::identity::BuildError;
-use crate::store::layout::{FORMAT_VERSION, Section};
+use crate::store::layout::{FORMAT_VERSION, OLD_FORMAT_VERSION, Section};
 
 /// Why a file was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// It has a format of another time.
-    #[error("{path}: snapshot format {found}, this program reads {FORMAT_VERSION}", path = path.display())]
+    #[error("{path}: snapshot format {found}, this program reads {FORMAT_VERSION}{advice}", path = path.display(), advice = advice(*found))]
     FormatVersion {
         /// The file.
         path: PathBuf,
@@ -265,4 +265,13 @@ pub enum WriteError {
         /// The temporary file.
         path: PathBuf,
     },
+}
+
+/// What to do about a file of another format.
+fn advice(found: u32) -> &'static str {
+    if found == OLD_FORMAT_VERSION {
+        ": run `pu snapshot upgrade`"
+    } else {
+        ""
+    }
 }

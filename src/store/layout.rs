@@ -60,8 +60,14 @@ use crate::store::index::{identity, search};
 /// The first bytes of every snapshot file.
 pub const MAGIC: [u8; 8] = *b"PU-SNAP\0";
 
-/// The format this program writes and reads.
+/// The format this program writes and serves.
 pub const FORMAT_VERSION: u32 = 2;
+
+/// An older format that this program can upgrade: version 1 had no search sections.
+pub const OLD_FORMAT_VERSION: u32 = 1;
+
+/// Sections of the older format: the first of [`Section::ALL`].
+const OLD_SECTIONS: usize = 5;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4096;
@@ -187,6 +193,8 @@ impl Extent {
 /// What the header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
+    /// The format of the file.
+    pub format: u32,
     /// Hash of the field table the records were written with.
     pub schema_hash: u64,
     /// Sequence of the last change in the file.
@@ -195,7 +203,8 @@ pub struct Header {
     pub created: DateTime,
     /// Number of records.
     pub records: u64,
-    /// The section table, in the order of [`Section::ALL`].
+    /// The section table, in the order of [`Section::ALL`]. A section that the format does not have
+    /// is empty.
     pub sections: [Extent; SECTIONS],
 }
 
@@ -212,13 +221,14 @@ impl Header {
     fn unsealed(&self) -> [u8; HEADER_BYTES] {
         let mut page = [0; HEADER_BYTES];
         put(&mut page, 0, &MAGIC);
-        put(&mut page, VERSION_AT, &FORMAT_VERSION.to_le_bytes());
+        put(&mut page, VERSION_AT, &self.format.to_le_bytes());
         put(&mut page, SCHEMA_AT, &self.schema_hash.to_le_bytes());
         put(&mut page, SEQUENCE_AT, &self.sequence.to_le_bytes());
         put(&mut page, CREATED_AT, &self.created.bits().to_le_bytes());
         put(&mut page, COUNT_AT, &self.records.to_le_bytes());
         let mut rows = 0_u32;
-        for ((row, section), extent) in table_at(Section::ALL).zip(self.sections) {
+        let written = table_at(Section::ALL).zip(self.sections);
+        for ((row, section), extent) in written.take(sections_of(self.format)) {
             put(&mut page, row, &section.kind().to_le_bytes());
             put(&mut page, row + 8, &extent.offset.to_le_bytes());
             put(&mut page, row + 16, &extent.length.to_le_bytes());
@@ -229,9 +239,15 @@ impl Header {
         page
     }
 
-    /// Reads and checks the header of a file: what it is, its checksum, the bounds and tiling of
-    /// the sections, and their lengths against the number of records. Reads the first page only.
-    pub fn decode(file: &[u8], schema_hash: u64, path: &Path) -> Result<Self, OpenError> {
+    /// Reads and checks the header of a file in the format `wanted`: what it is, its checksum, the
+    /// bounds and tiling of the sections, and their lengths against the number of records. Reads the
+    /// first page only.
+    pub fn decode(
+        file: &[u8],
+        wanted: u32,
+        schema_hash: u64,
+        path: &Path,
+    ) -> Result<Self, OpenError> {
         if !file.starts_with(&MAGIC) {
             return Err(OpenError::NotASnapshot {
                 path: path.to_path_buf(),
@@ -247,7 +263,7 @@ impl Header {
         };
         // Before the checksum: another version may have put it elsewhere.
         let version = u32_at(page, VERSION_AT);
-        if version != FORMAT_VERSION {
+        if version != wanted {
             return Err(OpenError::FormatVersion {
                 path: path.to_path_buf(),
                 found: version,
@@ -265,12 +281,13 @@ impl Header {
             offset,
         };
         let header = Self {
+            format: version,
             schema_hash: u64_at(page, SCHEMA_AT),
             sequence: u64_at(page, SEQUENCE_AT),
             created: DateTime::from_bits(u64_at(page, CREATED_AT))
                 .ok_or_else(|| wrong(CREATED_AT))?,
             records: u64_at(page, COUNT_AT),
-            sections: sections(page),
+            sections: sections(page, version),
         };
         if header.schema_hash != schema_hash {
             return Err(OpenError::SchemaHash {
@@ -323,7 +340,8 @@ impl Header {
     /// The offset after the last section, when the sections follow each other without gap.
     fn tile(&self, path: &Path) -> Result<u64, OpenError> {
         let mut at = RECORDS_START;
-        for (section, extent) in Section::ALL.into_iter().zip(self.sections) {
+        let sections = Section::ALL.into_iter().zip(self.sections);
+        for (section, extent) in sections.take(sections_of(self.format)) {
             at = section
                 .aligned(at)
                 .filter(|&start| start == extent.offset)
@@ -344,7 +362,8 @@ impl Header {
         let arena = length(Section::Records) <= identity::MAX_END
             && length(Section::Records) >= self.records;
         let index = identity::may_hold(length(Section::Identities), self.records);
-        let search = length(Section::Search) >= search::HEAD_BYTES;
+        let search =
+            length(Section::Search) >= search::HEAD_BYTES || self.format == OLD_FORMAT_VERSION;
         for (section, fits) in [
             (Section::Records, arena),
             (Section::Ends, ends),
@@ -369,9 +388,17 @@ fn table_at<T>(rows: impl IntoIterator<Item = T>) -> impl Iterator<Item = (usize
     (TABLE_AT..).step_by(ROW_BYTES).zip(rows)
 }
 
-fn sections(page: &[u8; HEADER_BYTES]) -> [Extent; SECTIONS] {
+/// How many sections a format has.
+pub(super) const fn sections_of(format: u32) -> usize {
+    match format {
+        OLD_FORMAT_VERSION => OLD_SECTIONS,
+        _ => SECTIONS,
+    }
+}
+
+fn sections(page: &[u8; HEADER_BYTES], format: u32) -> [Extent; SECTIONS] {
     let mut sections = [Extent::default(); SECTIONS];
-    for (row, extent) in table_at(&mut sections) {
+    for (row, extent) in table_at(&mut sections).take(sections_of(format)) {
         *extent = Extent {
             offset: u64_at(page, row + 8),
             length: u64_at(page, row + 16),
@@ -418,6 +445,7 @@ mod tests {
             at = extent.offset + length;
         }
         let header = Header {
+            format: FORMAT_VERSION,
             schema_hash: 42,
             sequence: 9,
             created: DateTime::parse("2025-01-07T23:30:00Z").unwrap(),
@@ -434,7 +462,7 @@ mod tests {
     }
 
     fn decode(file: &[u8]) -> Result<Header, OpenError> {
-        Header::decode(file, 42, Path::new(PATH))
+        Header::decode(file, FORMAT_VERSION, 42, Path::new(PATH))
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::store::ends::{self, Ends};
 use crate::store::error::{OpenError, VerifyError};
 use crate::store::index::identity::IdentityIndex;
 use crate::store::index::search::SearchIndex;
-use crate::store::layout::{Extent, Header, Section};
+use crate::store::layout::{
+    Extent, FORMAT_VERSION, Header, OLD_FORMAT_VERSION, Section, sections_of,
+};
 use crate::store::map::Map;
 
 /// An open snapshot file. Everything is safe to call on a damaged file: it can hide records and
@@ -29,16 +31,27 @@ impl Snapshot {
             path: path.to_path_buf(),
             source,
         })?;
-        Self::over(map, schema_hash, path)
+        Self::over(map, FORMAT_VERSION, schema_hash, path)
+    }
+
+    /// The same for a file of the format before, which can be read but not searched: for those who
+    /// upgrade it.
+    pub fn open_old(path: &Path, schema_hash: u64) -> Result<Self, OpenError> {
+        let map = Map::open(path).map_err(|source| OpenError::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::over(map, OLD_FORMAT_VERSION, schema_hash, path)
     }
 
     /// The same over bytes in memory, which messages name `(memory)`.
     pub fn from_bytes(bytes: Vec<u8>, schema_hash: u64) -> Result<Self, OpenError> {
-        Self::over(Map::from_bytes(bytes), schema_hash, Path::new("(memory)"))
+        let map = Map::from_bytes(bytes);
+        Self::over(map, FORMAT_VERSION, schema_hash, Path::new("(memory)"))
     }
 
-    fn over(map: Map, schema_hash: u64, path: &Path) -> Result<Self, OpenError> {
-        let header = Header::decode(map.bytes(), schema_hash, path)?;
+    fn over(map: Map, format: u32, schema_hash: u64, path: &Path) -> Result<Self, OpenError> {
+        let header = Header::decode(map.bytes(), format, schema_hash, path)?;
         Ok(Self {
             path: path.to_path_buf(),
             map,
@@ -118,7 +131,8 @@ impl Snapshot {
 
     /// The sections in file order with place, length and checksum.
     pub fn sections(&self) -> impl Iterator<Item = (Section, Extent)> {
-        Section::ALL.into_iter().zip(self.header.sections)
+        let sections = Section::ALL.into_iter().zip(self.header.sections);
+        sections.take(sections_of(self.header.format))
     }
 
     /// Asks the system to read a section ahead, without waiting.
@@ -153,6 +167,11 @@ impl Snapshot {
     #[inline]
     pub(super) fn identities(&self) -> IdentityIndex<'_> {
         IdentityIndex::new(self.section(Section::Identities))
+    }
+
+    /// Whether it has the search sections.
+    pub(super) const fn is_searchable(&self) -> bool {
+        self.header.format == FORMAT_VERSION
     }
 
     /// The search index.

@@ -52,13 +52,15 @@ impl Snapshot {
             }
         }
         self.check_ends()?;
-        self.search()
-            .check(self.len())
-            .and_then(|()| words::check(self.words()))
-            .ok_or_else(|| VerifyError::SearchIndex {
-                path: self.path().to_path_buf(),
-                offset: self.extent(Section::Search).offset,
-            })?;
+        if self.is_searchable() {
+            let search = self.search().check(self.len());
+            search
+                .and_then(|()| words::check(self.words()))
+                .ok_or_else(|| VerifyError::SearchIndex {
+                    path: self.path().to_path_buf(),
+                    offset: self.extent(Section::Search).offset,
+                })?;
+        }
         self.check_index()
     }
 

@@ -19,7 +19,7 @@ use crate::store::ends::EndsBuilder;
 use crate::store::error::WriteError;
 use crate::store::index::identity;
 use crate::store::index::search::SearchBuilder;
-use crate::store::layout::{Extent, HEADER_BYTES, Header, RECORDS_START, Section};
+use crate::store::layout::{Extent, FORMAT_VERSION, HEADER_BYTES, Header, RECORDS_START, Section};
 
 const BUFFER: usize = 1 << 20;
 
@@ -172,6 +172,7 @@ impl SnapshotWriter {
             sections[number] = before;
         }
         let header = Header {
+            format: FORMAT_VERSION,
             schema_hash: self.about.schema_hash,
             sequence: self.about.sequence,
             created: self.about.created,

@@ -344,6 +344,45 @@ fn snapshots_are_described_and_checked() {
     );
 }
 
+/// A register as the first release wrote it: refused with advice, upgraded by the command, and then
+/// the same as one that is imported today.
+#[test]
+fn a_register_of_the_format_before_is_upgraded() {
+    let place = Place::new();
+    fs::create_dir(&place.data).unwrap();
+    let old = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/snapshots/version-1.snapshot"
+    );
+    let name = "register-00000000000000000014.snapshot";
+    fs::copy(old, place.data.join(name)).unwrap();
+    let complaint = place.get(&["191212121212"]).refused();
+    assert!(complaint.contains("pu snapshot upgrade"), "{complaint}");
+    let data = text(&place.data);
+    let printed = pu(&["snapshot", "upgrade", data]).well();
+    assert!(printed.contains("wrote "), "{printed}");
+    let printed = pu(&["snapshot", "upgrade", data]).well();
+    assert!(printed.contains("nothing to do"), "{printed}");
+    assert_eq!(place.snapshots(), [name]);
+    pu(&["snapshot", "verify", data]).well();
+    let printed = pu(&["snapshot", "info", data]).well();
+    assert!(printed.contains("surname"), "{printed}");
+    let people = |data: &Path, out: &str| {
+        pu(&["export", "--data", text(data), "--out", out]).well();
+        let lines = fs::read_to_string(out).unwrap();
+        let person = |line| {
+            let mut person: serde_json::Value = serde_json::from_str(line).unwrap();
+            // When it was imported.
+            person.as_object_mut().unwrap().remove("version");
+            person
+        };
+        lines.lines().skip(1).map(person).collect::<Vec<_>>()
+    };
+    let today = Place::with(&[PERSONS]);
+    let (ours, theirs) = (place.path("a.ndjson"), today.path("a.ndjson"));
+    assert!(people(&place.data, &ours) == people(&today.data, &theirs));
+}
+
 #[test]
 fn an_export_comes_back_whole() {
     let place = Place::with(&[TEXT, PERSONS]);
