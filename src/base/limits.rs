@@ -68,3 +68,15 @@ pub const WORDS_PER_TEXT: usize = 10;
 /// Words of the register that one typed word may stand for when it is looked up; one that may stand
 /// for more only sifts what the others found.
 pub const WORDS_PER_TOKEN: usize = 2_000;
+
+/// Bytes of a search query. The longest list of identities fits.
+pub const QUERY_BYTES: usize = 32 << 10;
+
+/// Parentheses and NOTs within one another in a search query.
+pub const QUERY_DEPTH: usize = 32;
+
+/// Predicates in a search query.
+pub const QUERY_PREDICATES: usize = 200;
+
+/// Values in one list of a search query.
+pub const QUERY_LIST: usize = 1_000;

@@ -165,7 +165,7 @@ impl Timestamp {
         .ok()
     }
 
-    fn from_civil(at: civil::DateTime) -> Self {
+    pub(super) fn from_civil(at: civil::DateTime) -> Self {
         let part = |value: i8| u64::from(value.unsigned_abs());
         Self(
             u64::from(at.year().unsigned_abs()) * 10_000_000_000
@@ -320,7 +320,7 @@ impl Moment {
 
 /// Europe/Stockholm. The rules are compiled in, so a machine without a time zone database answers
 /// the same.
-fn sweden() -> TimeZone {
+pub(super) fn sweden() -> TimeZone {
     thread_local! {
         static SWEDEN: TimeZone = TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC);
     }

@@ -350,6 +350,26 @@ impl Format {
         self.dates_can_be(bytes).then_some(value)
     }
 
+    /// The smallest and the largest number of values that begin with `prefix`, whether or not their
+    /// dates can be; `None` when no value begins so.
+    pub(super) fn span_of_prefix(&self, prefix: &str) -> Option<(u64, u64)> {
+        let mut given = prefix.bytes();
+        let mut span = (0, 0);
+        for alphabet in &self.alphabets {
+            let radix = alphabet.chars.len() as u64;
+            let (least, most) = match given.next() {
+                Some(byte) => {
+                    let rank = *alphabet.rank.get(usize::from(byte))?;
+                    let rank = (rank != u8::MAX).then_some(u64::from(rank))?;
+                    (rank, rank)
+                }
+                None => (0, radix - 1),
+            };
+            span = (span.0 * radix + least, span.1 * radix + most);
+        }
+        given.next().is_none().then_some(span)
+    }
+
     /// The characters of a packed value; `None` when the number is beyond the format.
     pub(super) fn unpack(&self, mut value: u64) -> Option<Text> {
         let mut out = Text {

@@ -34,6 +34,12 @@ impl Identity {
         self.kind() <= IdentityType::Nrid
     }
 
+    /// The smallest and the largest key of the format with this number.
+    pub const fn span_of_format(number: u8) -> (Self, Self) {
+        let first = (number as u64) << 56;
+        (Self(first), Self(first | (u64::MAX >> 8)))
+    }
+
     /// The number of its format.
     pub const fn format_number(self) -> u8 {
         (self.0 >> 56) as u8
@@ -193,6 +199,17 @@ impl Formats {
             (Some((_, identity)), Some(_)) if identity.kind() == IdentityType::Pnr => Ok(identity),
             _ => Err(IdentityError::Unclear),
         }
+    }
+
+    /// The keys between which every identity lies whose characters begin with `prefix`, and no
+    /// other: one pair for each format in which a value can begin so.
+    pub fn spans_of_prefix(&self, prefix: &str) -> Vec<(Identity, Identity)> {
+        let spans = self.formats.iter().filter_map(|format| {
+            let (least, most) = format.span_of_prefix(prefix)?;
+            let number = u64::from(format.row.number) << 56;
+            Some((Identity(number | least), Identity(number | most)))
+        });
+        spans.collect()
     }
 
     /// The characters of an identity; `None` when its format is not in this table.
@@ -449,6 +466,22 @@ mod tests {
     }
 
     #[test]
+    fn prefixes_that_no_format_has_have_no_span() {
+        let formats = Formats::standard();
+        for prefix in ["å", "1912121212123", "19121212121", "x"] {
+            let spans = formats.spans_of_prefix(prefix);
+            let whole = prefix.bytes().all(|byte| byte.is_ascii_digit()) && prefix.len() <= 12;
+            assert_eq!(spans.is_empty(), !whole, "{prefix}");
+        }
+        let all = formats.spans_of_prefix("");
+        assert_eq!(all.len(), built_in().len());
+        for (first, last) in all {
+            let (least, most) = Identity::span_of_format(first.format_number());
+            assert!(first == least && last < most);
+        }
+    }
+
+    #[test]
     fn debug_shows_no_value() {
         let identity = Formats::standard().parse(PNR, "191212121212").unwrap();
         assert_eq!(format!("{identity:?}"), "Pnr([private])");
@@ -470,6 +503,35 @@ mod tests {
                 prop_assert_eq!(written.as_str(), a.as_str());
                 prop_assert_eq!(Identity::from_key(x.key()), x);
                 prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            }
+        }
+
+        /// An identity lies in the span of a prefix exactly when its characters begin so.
+        #[test]
+        fn a_prefix_is_a_span_of_keys(
+            (value, prefix) in (0..built_in().len(), 0..built_in().len()).prop_flat_map(|(a, b)| {
+                let value = |place: usize| {
+                    proptest::string::string_regex(&built_in()[place].pattern).unwrap()
+                };
+                (value(a), value(b))
+            }),
+            length in 0_usize..=12,
+            own: bool,
+        ) {
+            let formats = Formats::standard();
+            let prefix = if own { &value[..length] } else { &prefix[..length] };
+            let spans = formats.spans_of_prefix(prefix);
+            for row in built_in() {
+                if let Ok(identity) = formats.parse_as(row.number, &value) {
+                    let within = spans.iter().any(|(a, b)| (a..=b).contains(&&identity));
+                    prop_assert_eq!(within, value.starts_with(prefix));
+                }
+            }
+            for (a, b) in &spans {
+                let text = |identity: &Identity| formats.text(*identity).unwrap();
+                prop_assert!(a <= b && text(a).as_str().starts_with(prefix));
+                prop_assert!(text(b).as_str().starts_with(prefix));
+                prop_assert!(a.format_number() == b.format_number());
             }
         }
 

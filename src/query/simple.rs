@@ -1,8 +1,21 @@
 //! SimpleQL: `FROM root WHERE condition`. Text becomes tokens (`lex`), tokens a tree of names and
-//! literals (`parse`), the tree a [`Query`] whose nodes are fields of the table and whose literals
-//! are what those fields can hold (`resolve`). `matches` holds a query against one view.
+//! literals (`parse`), the tree a [`Query`] whose nodes are fields of the table (`names`) and whose
+//! literals are what those fields can hold (`resolve`). `matches` holds a query against one view.
+
+pub mod error;
+mod lex;
+mod like;
+pub mod matches;
+mod names;
+mod parse;
+mod resolve;
+#[cfg(test)]
+mod tests;
 
 use crate::person::field::Field;
+use crate::person::identity::Formats;
+
+use error::QueryError;
 
 /// A query, resolved against the field table.
 pub struct Query {
@@ -41,9 +54,9 @@ pub enum Test {
     Present,
     /// Numbers, truths (0 and 1), dates (`YYYYMMDD`, 00 for an unknown part), moments
     /// (`YYYYMMDDhhmmss` of a Timestamp, milliseconds since 1970 of a dateTime) and identities
-    /// (keys), as closed spans in ascending order that do not touch.
+    /// (keys as signed numbers), as closed spans in ascending order that do not touch.
     Within(Vec<(i64, i64)>),
-    /// Folded text that is one of these.
+    /// Folded text that is one of these. They are in the order of their bytes, each once.
     OneOf(Vec<String>),
     /// Folded text that is not this.
     Differs(String),
@@ -78,6 +91,35 @@ pub enum Part {
     Run,
 }
 
+impl Query {
+    /// Reads a query.
+    pub fn parse(text: &str, formats: &Formats) -> Result<Self, QueryError> {
+        resolve::resolve(&parse::parse(text)?, formats)
+    }
+
+    /// The fields that the condition is about, each time one is named, and where.
+    pub fn fields(&self) -> Vec<(Field, usize)> {
+        fn collect(condition: &Condition, fields: &mut Vec<(Field, usize)>) {
+            match condition {
+                Condition::All(terms) | Condition::Any(terms) => {
+                    terms.iter().for_each(|term| collect(term, fields));
+                }
+                Condition::Not(term) => collect(term, fields),
+                Condition::Is(predicate) => fields.push((predicate.field, predicate.at)),
+            }
+        }
+        let mut fields = Vec::new();
+        collect(&self.condition, &mut fields);
+        fields
+    }
+
+    /// The repeating group of which one single entry must meet the condition, when the root is one
+    /// or lies in one.
+    pub fn entry(&self) -> Option<Field> {
+        matches::innermost_entry(self.root)
+    }
+}
+
 impl Pattern {
     /// The literal the text must begin with.
     pub fn prefix(&self) -> &str {
@@ -85,32 +127,5 @@ impl Pattern {
             Some(Part::Literal(text)) => text,
             _ => "",
         }
-    }
-}
-pub mod error {
-    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-    #[error("x")]
-    pub struct QueryError;
-}
-pub mod matches {
-    pub struct Matcher;
-    impl Matcher {
-        pub fn new(_: &super::Query, _: &crate::person::identity::Formats) -> Self {
-            Self
-        }
-        pub fn matches(
-            &self,
-            _: &crate::person::view::View<'_>,
-        ) -> Result<bool, crate::person::record::Damaged> {
-            Ok(true)
-        }
-    }
-}
-impl Query {
-    pub fn parse(_: &str, _: &crate::person::identity::Formats) -> Result<Self, error::QueryError> {
-        Err(error::QueryError)
-    }
-    pub fn fields(&self) -> Vec<(Field, usize)> {
-        Vec::new()
     }
 }
