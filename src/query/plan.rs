@@ -147,11 +147,7 @@ fn predicate_source(predicate: &Predicate, known: &Known) -> Option<Source> {
     let field = predicate.field;
     if field == IDENTITY {
         return match &predicate.test {
-            Test::Within(spans) => {
-                let key = |key: i64| u64::try_from(key).unwrap_or(0);
-                let spans = spans.iter().map(|&(from, to)| (key(from), key(to)));
-                Some(Source::Identities(spans.collect()))
-            }
+            Test::Within(spans) => Some(Source::Identities(identities(spans))),
             _ => None,
         };
     }
@@ -253,12 +249,26 @@ fn predicate_source(predicate: &Predicate, known: &Known) -> Option<Source> {
             (!has(!listed)).then(|| keys(Counties::None, vec![exactly(FLAG)]))?
         }
         (Shape::Identity, Test::Within(spans)) => {
-            let key = |key: i64| u64::try_from(key).unwrap_or(0).to_be_bytes();
-            let ranges = spans.iter().map(|&(from, to)| up_to(key(from), key(to)));
+            let spans = identities(spans).into_iter();
+            let ranges = spans.map(|(from, to)| up_to(from.to_be_bytes(), to.to_be_bytes()));
             keys(Counties::None, ranges.collect())
         }
         _ => None,
     }
+}
+
+/// Spans of keys. They come as signed numbers: what is below zero is above all others.
+fn identities(spans: &[(i64, i64)]) -> Vec<(u64, u64)> {
+    let mut out = Vec::with_capacity(spans.len() + 1);
+    for &(from, to) in spans {
+        if from < 0 && to >= 0 {
+            out.push((from.cast_unsigned(), u64::MAX));
+            out.push((0, to.cast_unsigned()));
+        } else {
+            out.push((from.cast_unsigned(), to.cast_unsigned()));
+        }
+    }
+    out
 }
 
 /// All of these words.

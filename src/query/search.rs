@@ -25,7 +25,6 @@ pub enum Question {
 /// A SimpleQL question, ready to be asked.
 pub struct Simple {
     query: Query,
-    matcher: Matcher,
     source: Option<Source>,
 }
 
@@ -108,7 +107,6 @@ impl Question {
         if language.eq_ignore_ascii_case("SimpleQL") {
             let query = Query::parse(text, formats)?;
             return Ok(Self::Simple(Simple {
-                matcher: Matcher::new(&query, formats),
                 source: plan(&query),
                 query,
             }));
@@ -137,12 +135,13 @@ impl Question {
 pub fn search<'s>(
     state: &'s State,
     question: &Question,
+    formats: &Formats,
     grant: &Grant,
     most: usize,
 ) -> Result<Found<'s>, SearchError> {
     let began = Instant::now();
     let mut found = match question {
-        Question::Simple(simple) => simple.search(state, grant, most)?,
+        Question::Simple(simple) => simple.search(state, formats, grant, most)?,
         Question::Text(text) => text.search(state, grant, most.min(limits::HITS_PER_TEXT))?,
     };
     found.explanation.hits = found.hits.len() as u64;
@@ -154,6 +153,7 @@ impl Simple {
     fn search<'s>(
         &self,
         state: &'s State,
+        formats: &Formats,
         grant: &Grant,
         most: usize,
     ) -> Result<Found<'s>, SearchError> {
@@ -163,6 +163,7 @@ impl Simple {
                 return Err(SearchError::HiddenNode { at, profile });
             }
         }
+        let matcher = Matcher::new(&self.query, formats);
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
         let mut trail = Trail::default();
         let narrowed = match &self.source {
@@ -181,13 +182,14 @@ impl Simple {
         let (hits, candidates) = if let Some((positions, keys)) = narrowed {
             let count = positions.len() + keys.len();
             let candidates = Candidates::new(state, positions, keys);
-            self.verify(candidates, count, grant, most)?
+            verify(&matcher, candidates, count, grant, most)?
         } else {
             let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
             let count = positions.len() + overlay.len();
             trail.steps.push(("read every record".into(), count as u64));
             let keys = overlay.keys().iter().copied();
-            self.verify(Candidates::new(state, positions, keys), count, grant, most)?
+            let candidates = Candidates::new(state, positions, keys);
+            verify(&matcher, candidates, count, grant, most)?
         };
         let steps = trail.steps.into_iter();
         Ok(Found {
@@ -200,35 +202,35 @@ impl Simple {
             },
         })
     }
+}
 
-    /// The candidates who answer to the query as the grant shows them.
-    fn verify<'s>(
-        &self,
-        candidates: impl Iterator<Item = Result<RecordRef<'s>, Damaged>>,
-        count: usize,
-        grant: &Grant,
-        most: usize,
-    ) -> Result<(Vec<View<'s>>, u64), SearchError> {
-        let too_wide = count > limits::CANDIDATES_PER_SEARCH;
-        let looked_at = if too_wide {
-            limits::CANDIDATES_PROBED
-        } else {
-            count
-        };
-        let (mut hits, mut looked) = (Vec::new(), 0);
-        for record in candidates.take(looked_at) {
-            let view = restrict(record?, grant, Shield::NONE);
-            looked += 1;
-            if self.matcher.matches(&view)? {
-                if hits.len() == most {
-                    return Err(SearchError::TooManyHits(most));
-                }
-                hits.push(view);
+/// The candidates who answer to the query as the grant shows them.
+fn verify<'s>(
+    matcher: &Matcher<'_>,
+    candidates: impl Iterator<Item = Result<RecordRef<'s>, Damaged>>,
+    count: usize,
+    grant: &Grant,
+    most: usize,
+) -> Result<(Vec<View<'s>>, u64), SearchError> {
+    let too_wide = count > limits::CANDIDATES_PER_SEARCH;
+    let looked_at = if too_wide {
+        limits::CANDIDATES_PROBED
+    } else {
+        count
+    };
+    let (mut hits, mut looked) = (Vec::new(), 0);
+    for record in candidates.take(looked_at) {
+        let view = restrict(record?, grant, Shield::NONE);
+        looked += 1;
+        if matcher.matches(&view)? {
+            if hits.len() == most {
+                return Err(SearchError::TooManyHits(most));
             }
+            hits.push(view);
         }
-        if too_wide {
-            return Err(SearchError::TooWide);
-        }
-        Ok((hits, looked))
     }
+    if too_wide {
+        return Err(SearchError::TooWide);
+    }
+    Ok((hits, looked))
 }

@@ -31,3 +31,5 @@ mod model;
 mod protection;
 // Round trip: what is rendered is what the record holds, element by element.
 mod round_trip;
+// Searching: the index against a look at every record, and free text.
+mod search;
