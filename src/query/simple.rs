@@ -39,6 +39,7 @@ pub enum Condition {
 
 /// What one field must hold. It holds when one of the field's values passes the test; of a field
 /// that the view hides, nothing is known, and not knowing is neither true nor false.
+#[derive(Clone)]
 pub struct Predicate {
     /// The field.
     pub field: Field,
@@ -49,6 +50,7 @@ pub struct Predicate {
 }
 
 /// A test of one value.
+#[derive(Clone)]
 pub enum Test {
     /// Any value will do; for a group, any value in it.
     Present,
@@ -67,6 +69,7 @@ pub enum Test {
 }
 
 /// One end of a range of texts.
+#[derive(Clone)]
 pub struct Bound {
     /// Folded.
     pub text: String,
@@ -75,6 +78,7 @@ pub struct Bound {
 }
 
 /// The form of a text: literals and the wildcards `%` and `_`.
+#[derive(Clone)]
 pub struct Pattern {
     /// The parts in order; no two literals and no two runs stand side by side.
     pub parts: Vec<Part>,

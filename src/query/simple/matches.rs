@@ -24,9 +24,9 @@ pub fn by_words(field: Field) -> bool {
 }
 
 /// A query made ready to be held against many views.
-pub struct Matcher<'q> {
-    formats: &'q Formats,
-    predicates: Vec<&'q Predicate>,
+pub struct Matcher {
+    formats: Formats,
+    predicates: Vec<Predicate>,
     tree: Tree,
     /// The repeating group of which one entry must do.
     entry: Option<Field>,
@@ -61,9 +61,9 @@ impl Held {
     }
 }
 
-impl<'q> Matcher<'q> {
+impl Matcher {
     /// Makes a query ready.
-    pub fn new(query: &'q Query, formats: &'q Formats) -> Self {
+    pub fn new(query: &Query, formats: &Formats) -> Self {
         let mut predicates = Vec::new();
         let tree = number(&query.condition, &mut predicates);
         let entry = innermost_entry(query.root);
@@ -87,7 +87,7 @@ impl<'q> Matcher<'q> {
             needs[1].insert(entry);
         }
         Self {
-            formats,
+            formats: formats.clone(),
             predicates,
             tree,
             entry,
@@ -165,8 +165,8 @@ fn passes_text(test: &Test, text: &str) -> bool {
     }
 }
 
-fn number<'q>(condition: &'q Condition, predicates: &mut Vec<&'q Predicate>) -> Tree {
-    let mut all = |terms: &'q [Condition]| -> Vec<Tree> {
+fn number(condition: &Condition, predicates: &mut Vec<Predicate>) -> Tree {
+    let mut all = |terms: &[Condition]| -> Vec<Tree> {
         terms.iter().map(|term| number(term, predicates)).collect()
     };
     match condition {
@@ -174,7 +174,7 @@ fn number<'q>(condition: &'q Condition, predicates: &mut Vec<&'q Predicate>) -> 
         Condition::Any(terms) => Tree::Any(all(terms)),
         Condition::Not(term) => Tree::Not(Box::new(number(term, predicates))),
         Condition::Is(predicate) => {
-            predicates.push(predicate);
+            predicates.push(predicate.clone());
             Tree::Is(predicates.len() - 1)
         }
     }
@@ -196,8 +196,8 @@ enum Seen<'v> {
 }
 
 /// One walk through one view.
-struct Walk<'m, 'q> {
-    matcher: &'m Matcher<'q>,
+struct Walk<'m> {
+    matcher: &'m Matcher,
     mask: &'m FieldMask,
     outside: Held,
     inside: Held,
@@ -207,7 +207,7 @@ struct Walk<'m, 'q> {
     damaged: bool,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     fn is_true(&self) -> bool {
         self.truth(&self.matcher.tree) == Some(true)
     }
@@ -242,7 +242,7 @@ impl Walk<'_, '_> {
         let matcher = self.matcher;
         let (from, to) = matcher.by_field[usize::from(field.number())];
         for &place in &matcher.asked[from..to] {
-            let predicate = matcher.predicates[place];
+            let predicate = &matcher.predicates[place];
             let is_inside = matcher
                 .entry
                 .is_some_and(|entry| entry.contains(predicate.field));
@@ -282,7 +282,7 @@ impl Walk<'_, '_> {
     }
 }
 
-impl Visitor for Walk<'_, '_> {
+impl Visitor for Walk<'_> {
     fn open(&mut self, group: Field) {
         if self.matcher.entry == Some(group) {
             self.inside = Held::default();

@@ -340,7 +340,7 @@ mod tests {
             let path = name.segments.join(".");
             let text = path.to_uppercase();
             let word = Word { text: &text, at: 1 };
-            assert!(super::node(Field::RECORD, word) == Ok(name.node), "{path}");
+            assert!(node(Field::RECORD, word) == Ok(name.node), "{path}");
         }
     }
 
