@@ -25,6 +25,7 @@ pub enum Question {
 /// A SimpleQL question, ready to be asked.
 pub struct Simple {
     query: Query,
+    matcher: Matcher,
     source: Option<Source>,
 }
 
@@ -107,6 +108,7 @@ impl Question {
         if language.eq_ignore_ascii_case("SimpleQL") {
             let query = Query::parse(text, formats)?;
             return Ok(Self::Simple(Simple {
+                matcher: Matcher::new(&query, formats),
                 source: plan(&query),
                 query,
             }));
@@ -135,13 +137,12 @@ impl Question {
 pub fn search<'s>(
     state: &'s State,
     question: &Question,
-    formats: &Formats,
     grant: &Grant,
     most: usize,
 ) -> Result<Found<'s>, SearchError> {
     let began = Instant::now();
     let mut found = match question {
-        Question::Simple(simple) => simple.search(state, formats, grant, most)?,
+        Question::Simple(simple) => simple.search(state, grant, most)?,
         Question::Text(text) => text.search(state, grant, most.min(limits::HITS_PER_TEXT))?,
     };
     found.explanation.hits = found.hits.len() as u64;
@@ -153,7 +154,6 @@ impl Simple {
     fn search<'s>(
         &self,
         state: &'s State,
-        formats: &Formats,
         grant: &Grant,
         most: usize,
     ) -> Result<Found<'s>, SearchError> {
@@ -163,7 +163,6 @@ impl Simple {
                 return Err(SearchError::HiddenNode { at, profile });
             }
         }
-        let matcher = Matcher::new(&self.query, formats);
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
         let mut trail = Trail::default();
         let narrowed = match &self.source {
@@ -182,14 +181,14 @@ impl Simple {
         let (hits, candidates) = if let Some((positions, keys)) = narrowed {
             let count = positions.len() + keys.len();
             let candidates = Candidates::new(state, positions, keys);
-            verify(&matcher, candidates, count, grant, most)?
+            verify(&self.matcher, candidates, count, grant, most)?
         } else {
             let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
             let count = positions.len() + overlay.len();
             trail.steps.push(("read every record".into(), count as u64));
             let keys = overlay.keys().iter().copied();
             let candidates = Candidates::new(state, positions, keys);
-            verify(&matcher, candidates, count, grant, most)?
+            verify(&self.matcher, candidates, count, grant, most)?
         };
         let steps = trail.steps.into_iter();
         Ok(Found {
@@ -206,7 +205,7 @@ impl Simple {
 
 /// The candidates who answer to the query as the grant shows them.
 fn verify<'s>(
-    matcher: &Matcher<'_>,
+    matcher: &Matcher,
     candidates: impl Iterator<Item = Result<RecordRef<'s>, Damaged>>,
     count: usize,
     grant: &Grant,

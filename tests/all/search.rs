@@ -114,7 +114,7 @@ fn scan(text: &str, grant: &Grant) -> Vec<Identity> {
 
 fn find(language: &str, text: &str, grant: &Grant) -> Result<(Vec<Identity>, u64), SearchError> {
     let question = Question::parse(language, text, &FORMATS)?;
-    let found = search(&STATE, &question, &FORMATS, grant, limits::HITS_PER_SEARCH)?;
+    let found = search(&STATE, &question, grant, limits::HITS_PER_SEARCH)?;
     let hits = found.hits.iter().map(|view| view.identity()).collect();
     assert_eq!(found.explanation.hits, found.hits.len() as u64);
     Ok((hits, found.explanation.candidates))
