@@ -4,6 +4,15 @@
 /// Identities in one `GetPersonsForProfile` request (TKB 5.1, rule of the contract).
 pub const IDENTITIES_PER_REQUEST: usize = 500;
 
+/// Hits in one answer of `SearchPersonsForProfile` (TKB 5.1); one more and the search is refused.
+pub const HITS_PER_SEARCH: usize = 500;
+
+/// Wide searches that may wait for their turn; more are sent away.
+pub const WAITING_SEARCHES: usize = 64;
+
+/// Seconds after which a caller who was sent away may come back.
+pub const RETRY_SECONDS: u64 = 1;
+
 /// Bytes of one request body. 500 identities take about 60 kB in UTF-8.
 pub const BODY_BYTES: usize = 1 << 20;
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub verify_on_start: bool,
     /// What protection hides.
     pub protection: Protection,
+    /// Searches.
+    pub search: Search,
     /// Ceilings.
     pub limits: Limits,
     /// The log.
@@ -48,6 +50,14 @@ pub struct Protection {
     pub population_record: PopulationRecordRule,
 }
 
+/// `[search]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Whether REST callers may ask how a search went.
+    pub explain: bool,
+}
+
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,6 +72,10 @@ pub struct Limits {
     pub body_seconds: u64,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
+    /// Wide searches at once; 0 for one per core.
+    pub wide_searches: usize,
+    /// Wide searches that may wait; more are sent away.
+    pub waiting_searches: usize,
 }
 
 /// `[log]`
@@ -94,6 +108,7 @@ impl Default for Config {
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             verify_on_start: true,
             protection: Protection::default(),
+            search: Search::default(),
             limits: Limits::default(),
             log: Log::default(),
             identity_formats: Vec::new(),
@@ -109,6 +124,8 @@ impl Default for Limits {
             header_seconds: limits::HEADER_SECONDS,
             body_seconds: limits::BODY_SECONDS,
             drain_seconds: limits::DRAIN_SECONDS,
+            wide_searches: 0,
+            waiting_searches: limits::WAITING_SEARCHES,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::config::{Config, Log, LogFormat};
+use super::config::{Config, Log, LogFormat, Search};
 use super::generate::{morning, synthetic_posts, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, log, serve};
@@ -55,6 +55,7 @@ impl Demo {
                 format: LogFormat::Text,
                 level: "warn".to_owned(),
             },
+            search: Search { explain: true },
             ..Config::default()
         };
         log::start(&config.log);
@@ -157,6 +158,9 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
         state.snapshot().len()
     );
     println!("  WSDL     {url}?wsdl");
+    println!(
+        "  REST     http://{address}/v1/persons/{extension}  /v1/search?name=  /v1/openapi.json"
+    );
     println!("  health   http://{address}/healthz  /readyz  /metrics\n");
     println!("Ask for somebody:\n");
     println!(

@@ -11,8 +11,10 @@ use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::readiness::{Phase, Readiness};
+use crate::serve::wide::Wide;
 use crate::store::lock::DataLock;
 use crate::store::state::Store;
+use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
 /// How often histograms are gathered.
@@ -34,13 +36,18 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let formats = config.formats()?;
     let store = Arc::new(Store::open(&config.data, &formats)?);
+    let rule = config.protection.population_record;
+    let metrics = Metrics::install();
     let app = Arc::new(App {
-        soap: Soap::compile(
-            &formats,
-            &config.logical_address,
-            config.protection.population_record,
+        soap: Soap::compile(&formats, &config.logical_address, rule),
+        rest: Rest::new(&formats, rule, config.search.explain),
+        wide: Wide::new(
+            config.limits.wide_searches,
+            config.limits.waiting_searches,
+            metrics.wide_running.clone(),
+            metrics.wide_waiting.clone(),
         ),
-        metrics: Metrics::install(),
+        metrics,
         readiness: Readiness::default(),
         body_bytes: config.limits.body_bytes,
         body_seconds: config.limits.body_seconds,

@@ -1,4 +1,4 @@
-//! `pu wsdl`: writes the contract packages.
+//! `pu wsdl`: writes the contract packages, and the description of the REST interface.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,9 @@ use clap::Args;
 use super::Failure;
 use crate::person::schema::Core;
 use crate::wire::describe::{package_name, write_packages};
+use crate::wire::openapi;
 
-/// Write the contract packages of domain versions 3, 4 and 5, in the RIV-TA layout.
+/// Write the contract packages of domain versions 3, 4 and 5, in the RIV-TA layout, and openapi.json.
 #[derive(Args)]
 pub struct Wsdl {
     /// Folder to write into
@@ -22,6 +23,10 @@ impl Wsdl {
         for domain in Core::ALL {
             println!("{}", self.out.join(package_name(domain)).display());
         }
+        let path = self.out.join("openapi.json");
+        let document = serde_json::to_string_pretty(&openapi::document())?;
+        std::fs::write(&path, document + "\n")?;
+        println!("{}", path.display());
         Ok(())
     }
 }

@@ -180,8 +180,11 @@ fn run(
         if drained.await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
-        Ok(())
-    })
+        Ok::<(), io::Error>(())
+    })?;
+    // A search that outlasts the patience is left to end with the process.
+    runtime.shutdown_background();
+    Ok(())
 }
 
 /// The next connection, when there is room for one more.

@@ -5,6 +5,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::wire::contract::ENDPOINTS;
+use crate::wire::search::Language;
 use crate::wire::soap::Answered;
 
 /// What became of a request.
@@ -16,16 +17,54 @@ pub enum Outcome {
     ClientFault,
     /// Failed by a fault that blames the service.
     ServerFault,
+    /// Not begun, because too much was waiting.
+    SentAway,
+}
+
+/// A route of the REST interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// One person.
+    Person,
+    /// Several persons.
+    Persons,
+    /// A search.
+    Search,
+    /// The interface's description.
+    Description,
+    /// No route.
+    Other,
+}
+
+impl Route {
+    const ALL: [Self; 5] = [
+        Self::Person,
+        Self::Persons,
+        Self::Search,
+        Self::Description,
+        Self::Other,
+    ];
+
+    /// Its name in labels and in the log.
+    pub const fn name(self) -> &'static str {
+        ["person", "persons", "search", "description", "other"][self as usize]
+    }
 }
 
 impl Outcome {
-    const ALL: [Self; 3] = [Self::Answered, Self::ClientFault, Self::ServerFault];
+    const ALL: [Self; 4] = [
+        Self::Answered,
+        Self::ClientFault,
+        Self::ServerFault,
+        Self::SentAway,
+    ];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::ClientFault => "client_fault",
             Self::ServerFault => "server_fault",
+            Self::SentAway => "sent_away",
         }
     }
 }
@@ -34,6 +73,14 @@ impl Outcome {
 pub struct Metrics {
     requests: Vec<[Counter; Outcome::ALL.len()]>,
     seconds: Vec<Histogram>,
+    rest: [[Counter; Outcome::ALL.len()]; Route::ALL.len()],
+    rest_seconds: [Histogram; Route::ALL.len()],
+    searches: [[Counter; Outcome::ALL.len()]; Language::ALL.len()],
+    search_seconds: [Histogram; Language::ALL.len()],
+    /// Wide searches that run.
+    pub wide_running: Gauge,
+    /// Wide searches that wait for their turn.
+    pub wide_waiting: Gauge,
     identities: Counter,
     records: Counter,
     /// Answers by plain HTTP status, for what is not SOAP.
@@ -54,7 +101,7 @@ impl Metrics {
     /// Makes the counters and installs the recorder they live in. A second call in one process
     /// makes counters of a recorder of its own.
     pub fn install() -> Self {
-        let seconds = Matcher::Full("pu_request_seconds".to_owned());
+        let seconds = Matcher::Suffix("_seconds".to_owned());
         let builder = PrometheusBuilder::new();
         // The bounds are never empty, which is the only thing the builder refuses.
         let builder = builder
@@ -68,6 +115,12 @@ impl Metrics {
     fn made(handle: PrometheusHandle) -> Self {
         metrics::describe_counter!("pu_requests_total", "Requests to a contract, by outcome");
         metrics::describe_histogram!("pu_request_seconds", "From the whole body to the answer");
+        metrics::describe_counter!("pu_rest_requests_total", "REST requests, by outcome");
+        metrics::describe_histogram!("pu_rest_request_seconds", "From head to answer");
+        metrics::describe_counter!("pu_searches_total", "Searches of any kind, by outcome");
+        metrics::describe_histogram!("pu_search_seconds", "From the whole body to the answer");
+        metrics::describe_gauge!("pu_wide_searches_running", "Wide searches at work");
+        metrics::describe_gauge!("pu_wide_searches_waiting", "Wide searches in the queue");
         metrics::describe_counter!("pu_identities_total", "Identities asked for");
         metrics::describe_counter!("pu_records_total", "Records in answers");
         metrics::describe_counter!("pu_http_refusals_total", "Requests that were not SOAP");
@@ -95,6 +148,24 @@ impl Metrics {
                 .iter()
                 .map(|endpoint| histogram!("pu_request_seconds", &labels(endpoint)))
                 .collect(),
+            rest: Route::ALL.map(|route| {
+                Outcome::ALL.map(|outcome| {
+                    let outcome = outcome.label();
+                    counter!("pu_rest_requests_total", "route" => route.name(), "outcome" => outcome)
+                })
+            }),
+            rest_seconds: Route::ALL
+                .map(|route| histogram!("pu_rest_request_seconds", "route" => route.name())),
+            searches: Language::ALL.map(|language| {
+                Outcome::ALL.map(|outcome| {
+                    let outcome = outcome.label();
+                    counter!("pu_searches_total", "language" => language.name(), "outcome" => outcome)
+                })
+            }),
+            search_seconds: Language::ALL
+                .map(|language| histogram!("pu_search_seconds", "language" => language.name())),
+            wide_running: gauge!("pu_wide_searches_running"),
+            wide_waiting: gauge!("pu_wide_searches_waiting"),
             identities: counter!("pu_identities_total"),
             records: counter!("pu_records_total"),
             http_refusals: counter!("pu_http_refusals_total"),
@@ -113,6 +184,18 @@ impl Metrics {
         if let Some(histogram) = self.seconds.get(endpoint) {
             histogram.record(seconds);
         }
+    }
+
+    /// Counts a REST request.
+    pub fn rest(&self, route: Route, outcome: Outcome, seconds: f64) {
+        self.rest[route as usize][outcome as usize].increment(1);
+        self.rest_seconds[route as usize].record(seconds);
+    }
+
+    /// Counts a search, whichever way it came.
+    pub fn search(&self, language: Language, outcome: Outcome, seconds: f64) {
+        self.searches[language as usize][outcome as usize].increment(1);
+        self.search_seconds[language as usize].record(seconds);
     }
 
     /// Counts what an answer holds.

@@ -1,22 +1,27 @@
 //! The front end: HTTP in, HTTP out.
 //!
 //! In: connections. Out: answers of the contracts, their descriptions, health and metrics. One
-//! current-thread runtime per core, each with its own listening socket; lookups run where the
-//! request was read. What can never happen here: personal data in a log line, metric or error page,
+//! current-thread runtime per core, each with its own listening socket; lookups and narrow searches run
+//! where the request was read, wide searches on a pool of their own. What can never happen here: personal data in a log line, metric or error page,
 //! or a listener outside loopback without TLS.
 
 pub mod listen;
 pub mod metrics;
+pub mod page;
 pub mod readiness;
+pub mod rest;
 pub mod route;
+pub mod wide;
 
 use std::sync::Arc;
 
 use crate::store::state::Store;
+use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
 use metrics::Metrics;
 use readiness::Readiness;
+use wide::Wide;
 
 /// What every request needs.
 pub struct App {
@@ -24,6 +29,10 @@ pub struct App {
     pub store: Arc<Store>,
     /// The contracts, compiled.
     pub soap: Soap,
+    /// The REST interface.
+    pub rest: Rest,
+    /// Threads for wide searches.
+    pub wide: Wide,
     /// Counters.
     pub metrics: Metrics,
     /// Whether to answer yet, or still.

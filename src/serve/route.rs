@@ -1,30 +1,29 @@
-//! One HTTP request to one HTTP answer.
+//! One HTTP request to one HTTP answer: which room it is for, and SOAP.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dashmap::DashMap;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Incoming};
-use hyper::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER,
-};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
 use super::metrics::Outcome;
+use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::readiness::Phase;
+use super::rest;
+use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
-use crate::wire::fault::FaultCode;
+use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::request::RequestError;
-use crate::wire::soap::{Call, Scratch, Service, Trouble};
-
-/// An answer.
-pub type Answer = Response<Full<Bytes>>;
+use crate::wire::search::Language;
+use crate::wire::soap::{Answered, Call, Scratch, Service};
+use crate::wire::task::Task;
 
 /// WSDL and schema documents by address, made when first asked for.
 #[derive(Default)]
@@ -35,7 +34,6 @@ pub struct Descriptions(DashMap<String, Bytes>);
 const MOST_DESCRIPTIONS: usize = 1_000;
 
 const XML: &str = "text/xml; charset=UTF-8";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -45,21 +43,21 @@ thread_local! {
 pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let path = request.uri().path();
     let answer = match path {
-        "/healthz" => get(&request, || page(StatusCode::OK, TEXT, "ok\n")),
-        "/readyz" => get(&request, || ready(&app)),
-        "/metrics" => get(&request, || {
+        "/healthz" => get(&app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
+        "/readyz" => get(&app, &request, || ready(&app)),
+        "/metrics" => get(&app, &request, || {
             page(StatusCode::OK, TEXT, app.metrics.render())
         }),
         _ => match app.soap.find(path) {
-            None => refuse(StatusCode::NOT_FOUND, "Sidan finns inte.\n"),
             Some(service) => match *request.method() {
-                Method::POST => {
-                    let number = service.number;
-                    return Ok(post(&app, number, request).await);
-                }
+                Method::POST => return Ok(post(&app, service, request).await),
                 Method::GET | Method::HEAD => describe(&app, service, &request),
-                _ => not_allowed("GET, HEAD, POST"),
+                _ => refuse(&app, HttpRefusal::Method("GET, HEAD, POST")),
             },
+            None if path.starts_with(rest::PREFIX) => {
+                return Ok(rest::answer(&app, request).await);
+            }
+            None => refuse(&app, HttpRefusal::NoPage),
         },
     };
     if answer.status().is_client_error() {
@@ -69,22 +67,10 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer,
     Ok(answer)
 }
 
-/// Reads and forgets the rest of a refused body, as far as one may be long, so that the caller can
-/// read the answer and use the connection again.
-async fn pass_over(app: &App, body: Incoming) {
-    if body.size_hint().lower() > app.body_bytes as u64 {
-        return;
-    }
-    let mut rest = Limited::new(body, app.body_bytes);
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    // A caller that is too slow loses the connection, nothing else.
-    let _ = tokio::time::timeout(Duration::from_secs(app.body_seconds), read).await;
-}
-
-fn get(request: &Request<Incoming>, page: impl FnOnce() -> Answer) -> Answer {
+fn get(app: &App, request: &Request<Incoming>, page: impl FnOnce() -> Answer) -> Answer {
     match *request.method() {
         Method::GET | Method::HEAD => page(),
-        _ => not_allowed("GET, HEAD"),
+        _ => refuse(app, HttpRefusal::Method("GET, HEAD")),
     }
 }
 
@@ -108,7 +94,7 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
     let wanted = match query.split_once('=') {
         None if query.eq_ignore_ascii_case("wsdl") => Wanted::Wsdl,
         Some((name, path)) if name.eq_ignore_ascii_case("xsd") => Wanted::Xsd(path),
-        _ => return not_allowed("POST"),
+        _ => return refuse(app, HttpRefusal::Method("POST")),
     };
     let host = request
         .headers()
@@ -127,7 +113,7 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
         return page(StatusCode::OK, XML, known.clone());
     }
     match document(service.endpoint, wanted, &address) {
-        None => refuse(StatusCode::NOT_FOUND, "Schemat finns inte.\n"),
+        None => refuse(app, HttpRefusal::NoSchema),
         Some(text) => {
             let text = Bytes::from(text);
             if app.descriptions.0.len() < MOST_DESCRIPTIONS {
@@ -139,53 +125,25 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
 }
 
 /// A SOAP request.
-async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answer {
-    let text = match app.readiness.phase() {
-        Phase::Ready | Phase::Draining => "",
-        Phase::Verifying => "Tjänsten startar.\n",
-        Phase::Damaged => "Registret är skadat och lämnas inte ut.\n",
-    };
-    if !text.is_empty() {
-        let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, text);
-        if app.readiness.phase() == Phase::Verifying {
-            answer
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        return answer;
+async fn post(app: &Arc<App>, service: &Service, request: Request<Incoming>) -> Answer {
+    if let Err(refusal) = answers(app) {
+        return refuse(app, refusal);
     }
-    let (head, mut body) = request.into_parts();
-    let refused = |answer: Answer| {
+    let (head, rest) = request.into_parts();
+    let refused = |refusal| {
         app.metrics.http_refusal();
-        answer
+        refuse(app, refusal)
     };
-    let Some(content) = content_type(&head.headers) else {
-        pass_over(app, body).await;
-        let text = "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.\n";
-        return refused(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    let soap_12 = |media: &str| media.eq_ignore_ascii_case("application/soap+xml");
+    let content = content_type(&head.headers)
+        .filter(|it| soap_12(it.media) || it.media.eq_ignore_ascii_case("text/xml"));
+    let Some(content) = content else {
+        pass_over(app, rest).await;
+        return refused(HttpRefusal::NotXml);
     };
-    if body.size_hint().lower() > app.body_bytes as u64 {
-        return refused(too_large(app));
-    }
-    let seconds = Duration::from_secs(app.body_seconds);
-    let body = match tokio::time::timeout(seconds, whole(&mut body, app.body_bytes)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(Cut::TooLarge)) => {
-            pass_over(app, body).await;
-            return refused(too_large(app));
-        }
-        Ok(Err(Cut::Broken)) => {
-            return refused(refuse(
-                StatusCode::BAD_REQUEST,
-                "Meddelandet kom inte fram helt.\n",
-            ));
-        }
-        Err(_) => {
-            return refused(refuse(
-                StatusCode::REQUEST_TIMEOUT,
-                "Meddelandet kom för långsamt.\n",
-            ));
-        }
+    let body = match body(app, rest).await {
+        Ok(body) => body,
+        Err(refusal) => return refused(refusal),
     };
     let soap_action = head
         .headers
@@ -197,127 +155,90 @@ async fn post(app: &Arc<App>, number: usize, request: Request<Incoming>) -> Answ
         charset: content.charset,
         soap_action,
     };
-    soap(app, number, call, content.soap_12)
-}
-
-/// Why a body is not whole.
-enum Cut {
-    TooLarge,
-    Broken,
-}
-
-/// A body in one piece. Most come in one, and are not copied.
-async fn whole(body: &mut Incoming, most: usize) -> Result<Bytes, Cut> {
-    let mut first = Bytes::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| Cut::Broken)?.into_data() else {
-            continue;
-        };
-        if first.len() + piece.len() > most {
-            return Err(Cut::TooLarge);
-        }
-        if first.is_empty() {
-            first = piece;
-        } else {
-            let mut joined = BytesMut::from(first);
-            joined.extend_from_slice(&piece);
-            first = joined.freeze();
-        }
-    }
-    Ok(first)
-}
-
-/// Answers a SOAP call out of the newest state.
-fn soap(app: &App, number: usize, call: Call<'_>, soap_12: bool) -> Answer {
     let began = Instant::now();
-    let Some(service) = app.soap.services().get(number) else {
-        return refuse(StatusCode::NOT_FOUND, "Sidan finns inte.\n");
+    let (language, performed) = match at_once(app, service, call, soap_12(content.media)) {
+        Reached::Answer(language, performed) => (language, performed),
+        Reached::Wide(task) => (task.language(), wide(app, service, task).await),
     };
+    let (outcome, answer) = match performed {
+        Ok((answered, bytes)) => {
+            app.metrics.answered(answered);
+            (Outcome::Answered, page(StatusCode::OK, XML, bytes))
+        }
+        Err(Trouble::Http(refusal)) => (Outcome::SentAway, refused(refusal)),
+        Err(trouble) => fault(app, service, &trouble),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    app.metrics.request(service.number, outcome, seconds);
+    if let Some(language) = language {
+        app.metrics.search(language, outcome, seconds);
+    }
+    answer
+}
+
+type Performed = Result<(Answered, Bytes), Trouble>;
+
+/// How far a call came on the thread that read it.
+enum Reached {
+    /// To its end.
+    Answer(Option<Language>, Performed),
+    /// To a search that goes on elsewhere.
+    Wide(Task),
+}
+
+/// Reads a call and performs it out of the newest state, unless that may take long.
+fn at_once(app: &App, service: &Service, call: Call<'_>, soap_12: bool) -> Reached {
+    if soap_12 {
+        return Reached::Answer(None, Err(RequestError::NotSoap11.into()));
+    }
     let state = app.store.pin();
     SCRATCH.with_borrow_mut(|scratch| {
-        let answered = if soap_12 {
-            Err(Trouble::Request(RequestError::NotSoap11))
-        } else {
-            app.soap.answer(service, &state, call, scratch)
+        let task = match app.soap.read(service, call, scratch) {
+            Ok(task) => task,
+            Err(trouble) => return Reached::Answer(None, Err(trouble)),
         };
-        let (outcome, answer) = match answered {
-            Ok(answered) => {
-                app.metrics.answered(answered);
-                (
-                    Outcome::Answered,
-                    page(StatusCode::OK, XML, scratch.lend_answer()),
-                )
-            }
-            Err(trouble) => fault(app, service, &trouble),
-        };
-        app.metrics
-            .request(number, outcome, began.elapsed().as_secs_f64());
-        answer
+        if task.is_wide(&state) {
+            return Reached::Wide(task);
+        }
+        let performed = perform(app, service, &state, &task, scratch);
+        Reached::Answer(task.language(), performed)
     })
+}
+
+/// Performs a search where it disturbs nobody.
+async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed {
+    let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
+    let work = move || {
+        let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
+        SCRATCH.with_borrow_mut(|scratch| perform(&their, service, &state, &task, scratch))
+    };
+    app.wide.run(work).await?
+}
+
+fn perform(
+    app: &App,
+    service: &Service,
+    state: &State,
+    task: &Task,
+    scratch: &mut Scratch,
+) -> Performed {
+    let answered = app.soap.perform(service, state, task, scratch)?;
+    Ok((answered, scratch.lend_answer()))
 }
 
 /// Faults go out with HTTP 500, whoever is to blame (WS-I Basic Profile 1.1).
 fn fault(app: &App, service: &Service, trouble: &Trouble) -> (Outcome, Answer) {
     let log_id = Uuid::new_v4();
-    let fault = app.soap.fault(trouble, log_id);
+    let told = app.soap.tell(trouble, log_id);
     let contract = service.endpoint.contract;
     let major = service.endpoint.major;
-    let outcome = if fault.code == FaultCode::Server {
+    let outcome = if told.is_ours() {
         tracing::error!(contract, major, %log_id, error = %trouble, "request failed");
         Outcome::ServerFault
     } else {
         tracing::info!(contract, major, error = %trouble, "request refused");
         Outcome::ClientFault
     };
-    (
-        outcome,
-        page(StatusCode::INTERNAL_SERVER_ERROR, XML, fault.to_xml()),
-    )
-}
-
-struct ContentType<'h> {
-    charset: Option<&'h str>,
-    soap_12: bool,
-}
-
-/// The content type, when it is one that SOAP comes in.
-fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
-    let compressed = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let content = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    let mut parts = content.filter(|_| !compressed)?.split(';');
-    let media = parts.next().unwrap_or("").trim();
-    let soap_12 = media.eq_ignore_ascii_case("application/soap+xml");
-    let charset = parts
-        .filter_map(|part| part.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
-        .map(|(_, value)| value.trim().trim_matches('"'));
-    (soap_12 || media.eq_ignore_ascii_case("text/xml")).then_some(ContentType { charset, soap_12 })
-}
-
-fn too_large(app: &App) -> Answer {
-    let text = format!("Meddelandet är större än {} byte.\n", app.body_bytes);
-    refuse(StatusCode::PAYLOAD_TOO_LARGE, text)
-}
-
-fn not_allowed(allowed: &'static str) -> Answer {
-    let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "Metoden stöds inte här.\n");
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
-}
-
-fn refuse(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    page(status, TEXT, text)
-}
-
-fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
+    let answer = page(StatusCode::INTERNAL_SERVER_ERROR, XML, told.to_fault());
+    (outcome, answer)
 }

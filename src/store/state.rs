@@ -142,6 +142,11 @@ impl Store {
         self.state.load()
     }
 
+    /// The newest state, to be kept as long as it takes: for work on another thread.
+    pub fn keep(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
     /// Publishes what `make` makes of the newest state. Readers that pinned an older one keep it.
     pub fn publish<E>(&self, make: impl FnOnce(&State) -> Result<State, E>) -> Result<(), E> {
         let _publishing = self.publishing.lock();

@@ -1,5 +1,6 @@
-//! What a caller is told when a request fails: the one place where errors become SOAP faults. The
-//! wording is fixed, Swedish, and holds nothing of what was sent.
+//! What a caller is told when a request fails: the one place where errors become texts. A SOAP
+//! caller gets them as a fault, a REST caller as a problem (RFC 9457). The wording is fixed, Swedish,
+//! and holds nothing of what was sent.
 //!
 //! Sources: SOAP 1.1 section 4.4, WS-I Basic Profile 1.1 (HTTP 500), Inera's page "Svarskoder och
 //! felmeddelanden", TKB 5.1 (technical errors carry a log id).
@@ -7,8 +8,12 @@
 use uuid::Uuid;
 
 use super::request::{Expected, RequestError};
+use super::rest::ParameterError;
+use super::search::Language;
 use crate::base::limits;
+use crate::person::record::Damaged;
 use crate::person::value::ValueError;
+use crate::query::search::SearchError;
 
 /// The fault codes of SOAP 1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,120 +59,384 @@ pub enum Refusal {
     NotServed,
 }
 
-/// A SOAP fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The code.
+/// Why a request is refused before its contract is looked at, or is not performed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpRefusal {
+    /// Nothing is at this address.
+    #[error("no such page")]
+    NoPage,
+    /// A contract has no such schema.
+    #[error("no such schema")]
+    NoSchema,
+    /// Another method; these are allowed.
+    #[error("the method is not one of {0}")]
+    Method(&'static str),
+    /// The caller takes no JSON.
+    #[error("the caller takes no JSON")]
+    NotAcceptable,
+    /// A body that is not XML.
+    #[error("the body is not XML")]
+    NotXml,
+    /// A body that is not JSON.
+    #[error("the body is not JSON")]
+    NotJson,
+    /// A body of more bytes.
+    #[error("the body has more than {0} bytes")]
+    TooLarge(usize),
+    /// A body that took too long.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// A body that broke off.
+    #[error("the body broke off")]
+    Cut,
+    /// The register is being checked.
+    #[error("the register is being checked")]
+    Starting,
+    /// The register is damaged.
+    #[error("the register is damaged and not served")]
+    DamagedRegister,
+    /// Too many wide searches.
+    #[error("too many searches are waiting")]
+    Busy,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The SOAP request could not be read.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The request is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A REST request could not be read, or finds nobody.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The search is refused.
+    #[error(transparent)]
+    Search(SearchError),
+    /// Refused before or beside the contract.
+    #[error(transparent)]
+    Http(#[from] HttpRefusal),
+    /// The register is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The work broke off.
+    #[error("the thread at work failed")]
+    Failed,
+}
+
+impl From<SearchError> for Trouble {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Damaged(damaged) => Self::Damaged(damaged),
+            error => Self::Search(error),
+        }
+    }
+}
+
+/// A kind of trouble: what is the same of it every time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The last part of a problem's type, `urn:pu:problem:...`.
+    pub name: &'static str,
+    /// A problem's title.
+    pub title: &'static str,
+    /// The HTTP status. SOAP faults go out with 500 whatever it is.
+    pub status: u16,
+    /// The SOAP fault code.
     pub code: FaultCode,
+}
+
+/// What the type of every problem begins with.
+pub const PROBLEM_PREFIX: &str = "urn:pu:problem:";
+
+macro_rules! kinds {
+    ($($constant:ident $name:literal $status:literal $code:ident $title:literal;)*) => {
+        $(static $constant: Kind = Kind {
+            name: $name,
+            title: $title,
+            status: $status,
+            code: FaultCode::$code,
+        };)*
+        /// Every kind.
+        pub static KINDS: &[&Kind] = &[$(&$constant),*];
+    };
+}
+
+kinds! {
+    VERSION_MISMATCH "version-mismatch" 400 VersionMismatch "Fel version av SOAP";
+    MUST_UNDERSTAND "must-understand" 400 MustUnderstand "Ett huvudblock stöds inte";
+    MALFORMED_REQUEST "malformed-request" 400 Client "Begäran kan inte läsas";
+    TOO_MANY_IDENTITIES "too-many-identities" 400 Client "För många identiteter";
+    RESERVED_PROFILE "reserved-profile" 400 Client "Profilen är reserverad";
+    MALFORMED_IDENTITY "malformed-identity" 400 Client "En identitet är fel skriven";
+    INVALID_PARAMETER "invalid-parameter" 400 Client "En parameter är fel";
+    INVALID_QUERY "invalid-query" 400 Client "Sökfrågan är fel";
+    HIDDEN_NODE "hidden-node" 400 Client "Uppgiften visas inte i profilen";
+    TOO_WIDE "too-wide" 400 Client "Sökningen är för bred";
+    TOO_MANY_HITS "too-many-hits" 400 Client "För många träffar";
+    EXPLANATION_OFF "explanation-off" 403 Client "Förklaringar lämnas inte ut";
+    UNKNOWN_PERSON "unknown-person" 404 Client "Personen finns inte";
+    NOT_FOUND "not-found" 404 Client "Sidan finns inte";
+    METHOD_NOT_ALLOWED "method-not-allowed" 405 Client "Metoden stöds inte";
+    NOT_ACCEPTABLE "not-acceptable" 406 Client "Svaret kan inte ges i den form som begärs";
+    TOO_SLOW "too-slow" 408 Client "Begäran kom för långsamt";
+    TOO_LARGE "too-large" 413 Client "Begäran är för stor";
+    UNSUPPORTED_MEDIA "unsupported-media" 415 Client "Innehållstypen stöds inte";
+    TECHNICAL "technical" 500 Server "Tekniskt fel";
+    NOT_SERVED "not-served" 501 Server "Inte infört";
+    UNAVAILABLE "unavailable" 503 Server "Tjänsten svarar inte just nu";
+    BUSY "busy" 503 Server "Tjänsten är upptagen";
+}
+
+/// What is said of one trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its kind.
+    pub kind: &'static Kind,
     /// The text for the caller.
     pub text: String,
 }
 
-impl Fault {
-    fn client(text: impl Into<String>) -> Self {
-        Self {
-            code: FaultCode::Client,
-            text: text.into(),
-        }
+/// What a caller is told. `logical_address` is the service's own; `log_id` names the trouble in the
+/// log when it is ours.
+pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
+    let (kind, text) = match trouble {
+        Trouble::Request(error) => of_request(error, logical_address),
+        Trouble::Refused(refusal) => of_refusal(*refusal),
+        Trouble::Parameter(error) => of_parameter(*error),
+        Trouble::Search(error) => of_search(error),
+        Trouble::Http(refusal) => of_http(*refusal),
+        // The caller learns a log id and nothing else.
+        Trouble::Damaged(Damaged) | Trouble::Failed => (
+            &TECHNICAL,
+            format!("Ett tekniskt fel har inträffat. Log-id: {log_id}"),
+        ),
+    };
+    Told { kind, text }
+}
+
+impl Told {
+    /// Whether the service is to blame.
+    pub fn is_ours(&self) -> bool {
+        self.kind.code == FaultCode::Server
     }
 
-    /// A technical error: the caller learns a log id and nothing else.
-    pub fn technical(log_id: Uuid) -> Self {
-        let text = format!("Ett tekniskt fel har inträffat. Log-id: {log_id}");
-        Self {
-            code: FaultCode::Server,
-            text,
-        }
-    }
-
-    /// The fault as an envelope.
-    pub fn to_xml(&self) -> Vec<u8> {
+    /// As a SOAP fault in its envelope.
+    pub fn to_fault(&self) -> Vec<u8> {
         let mut text = Vec::new();
         crate::person::value::escape_into(&mut text, &self.text);
         let mut out = br#"<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body><soapenv:Fault><faultcode>soapenv:"#.to_vec();
-        out.extend_from_slice(self.code.name().as_bytes());
+        out.extend_from_slice(self.kind.code.name().as_bytes());
         out.extend_from_slice(b"</faultcode><faultstring>");
         out.extend_from_slice(&text);
         out.extend_from_slice(b"</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>");
         out
     }
 
-    /// The fault for a request that could not be read. `logical_address` is the service's own.
-    pub fn of_request(error: &RequestError, logical_address: &str) -> Self {
-        let text = match error {
-            RequestError::NotSoap11 => {
-                return Self {
-                    code: FaultCode::VersionMismatch,
-                    text: "Meddelandet är inte ett SOAP 1.1-kuvert.".to_owned(),
-                };
-            }
-            RequestError::MustUnderstand => {
-                return Self {
-                    code: FaultCode::MustUnderstand,
-                    text: "Ett huvudblock med mustUnderstand stöds inte.".to_owned(),
-                };
-            }
-            RequestError::Encoding => "Teckenkodningen stöds inte, eller anges olika på olika \
-                 ställen. Använd UTF-8 eller UTF-16."
-                .to_owned(),
-            RequestError::NotXml { at } => {
-                format!("Meddelandet är inte välformad XML (byte {at}).")
-            }
-            RequestError::Dtd => "Meddelandet får inte innehålla någon DTD.".to_owned(),
-            RequestError::ProcessingInstruction => {
-                "Meddelandet får inte innehålla processinstruktioner.".to_owned()
-            }
-            RequestError::TooComplex => format!(
-                "Meddelandet har fler än {} nivåer eller {} attribut.",
-                limits::XML_DEPTH,
-                limits::XML_ATTRIBUTES
-            ),
-            RequestError::NoLogicalAddress => "Logisk adress saknas i SOAP-huvudet.".to_owned(),
-            RequestError::ForeignLogicalAddress => {
-                format!("Den logiska adressen är okänd. Tjänsten har adressen {logical_address}.")
-            }
-            RequestError::WrongOperation => {
-                "Meddelandet hör inte till det tjänstekontrakt som adressen anger.".to_owned()
-            }
-            RequestError::Unexpected { inside, expected } => {
-                format!(
-                    "Meddelandet följer inte schemat: i {inside} {}.",
-                    expectation(*expected)
-                )
-            }
-            RequestError::Value { element, why } => {
-                format!(
-                    "Meddelandet följer inte schemat: {element} {}.",
-                    reason(*why)
-                )
-            }
-        };
-        Self::client(text)
+    /// As a problem. One of ours carries the log id as its instance.
+    pub fn to_problem(&self, log_id: Uuid) -> Vec<u8> {
+        let mut problem = serde_json::json!({
+            "type": format!("{PROBLEM_PREFIX}{}", self.kind.name),
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.text,
+        });
+        if self.kind.status == 500 {
+            problem["instance"] = format!("urn:uuid:{log_id}").into();
+        }
+        problem.to_string().into_bytes()
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::TooManyIdentities => Self::client(format!(
+fn of_request(error: &RequestError, logical_address: &str) -> (&'static Kind, String) {
+    let text = match error {
+        RequestError::NotSoap11 => {
+            let text = "Meddelandet är inte ett SOAP 1.1-kuvert.";
+            return (&VERSION_MISMATCH, text.to_owned());
+        }
+        RequestError::MustUnderstand => {
+            let text = "Ett huvudblock med mustUnderstand stöds inte.";
+            return (&MUST_UNDERSTAND, text.to_owned());
+        }
+        RequestError::Encoding => "Teckenkodningen stöds inte, eller anges olika på olika \
+             ställen. Använd UTF-8 eller UTF-16."
+            .to_owned(),
+        RequestError::NotXml { at } => {
+            format!("Meddelandet är inte välformad XML (byte {at}).")
+        }
+        RequestError::Dtd => "Meddelandet får inte innehålla någon DTD.".to_owned(),
+        RequestError::ProcessingInstruction => {
+            "Meddelandet får inte innehålla processinstruktioner.".to_owned()
+        }
+        RequestError::TooComplex => format!(
+            "Meddelandet har fler än {} nivåer eller {} attribut.",
+            limits::XML_DEPTH,
+            limits::XML_ATTRIBUTES
+        ),
+        RequestError::NoLogicalAddress => "Logisk adress saknas i SOAP-huvudet.".to_owned(),
+        RequestError::ForeignLogicalAddress => {
+            format!("Den logiska adressen är okänd. Tjänsten har adressen {logical_address}.")
+        }
+        RequestError::WrongOperation => {
+            "Meddelandet hör inte till det tjänstekontrakt som adressen anger.".to_owned()
+        }
+        RequestError::Unexpected { inside, expected } => format!(
+            "Meddelandet följer inte schemat: i {inside} {}.",
+            expectation(*expected)
+        ),
+        RequestError::Value { element, why } => format!(
+            "Meddelandet följer inte schemat: {element} {}.",
+            reason(*why)
+        ),
+    };
+    (&MALFORMED_REQUEST, text)
+}
+
+fn of_refusal(refusal: Refusal) -> (&'static Kind, String) {
+    match refusal {
+        Refusal::TooManyIdentities => (
+            &TOO_MANY_IDENTITIES,
+            format!(
                 "Högst {} identiteter får anges i en fråga.",
                 limits::IDENTITIES_PER_REQUEST
-            )),
-            Refusal::ReservedProfile => {
-                Self::client("Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.")
-            }
-            Refusal::UnknownRoot(place) => Self::client(format!(
-                "Identitet nummer {place} i frågan har en okänd identitetstyp (root)."
-            )),
-            Refusal::MalformedIdentity(place) => Self::client(format!(
+            ),
+        ),
+        Refusal::ReservedProfile => (
+            &RESERVED_PROFILE,
+            "Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.".to_owned(),
+        ),
+        Refusal::UnknownRoot(place) => (
+            &MALFORMED_IDENTITY,
+            format!("Identitet nummer {place} i frågan har en okänd identitetstyp (root)."),
+        ),
+        Refusal::MalformedIdentity(place) => (
+            &MALFORMED_IDENTITY,
+            format!(
                 "Identitet nummer {place} i frågan följer inte formatet för sin identitetstyp."
-            )),
-            Refusal::NotServed => Self {
-                code: FaultCode::Server,
-                text: "Tjänstekontraktet är ännu inte infört i denna tjänst.".to_owned(),
-            },
-        }
+            ),
+        ),
+        Refusal::NotServed => (
+            &NOT_SERVED,
+            "Tjänstekontraktet är ännu inte infört i denna tjänst.".to_owned(),
+        ),
     }
+}
+
+fn of_search(error: &SearchError) -> (&'static Kind, String) {
+    match error {
+        SearchError::UnknownLanguage => (
+            &INVALID_QUERY,
+            format!(
+                "Frågespråket är okänt. Använd {} eller {}.",
+                Language::SimpleQl.name(),
+                Language::Text.name()
+            ),
+        ),
+        SearchError::HiddenNode { at, profile } => {
+            let text = match profile {
+                Some(profile) => format!(
+                    "Uppgiften på position {at} i sökfrågan visas inte i den begärda profilen. \
+                     Använd lägst profil {}.",
+                    profile.name()
+                ),
+                None => {
+                    format!("Uppgiften på position {at} i sökfrågan visas inte i någon profil.")
+                }
+            };
+            (&HIDDEN_NODE, text)
+        }
+        SearchError::TooManyHits(most) => (
+            &TOO_MANY_HITS,
+            format!("Förfrågans maxgräns överskriden: fler än {most} träffar."),
+        ),
+        SearchError::TooWide => (
+            &TOO_WIDE,
+            "Sökningen är för bred. Lägg till ett villkor som avgränsar den, till exempel på \
+             identitet, namn, födelsedatum, postnummer, postort, gatuadress, kommun eller \
+             ändringstid (version)."
+                .to_owned(),
+        ),
+        // Told as what it is by `Trouble::from`.
+        SearchError::Damaged(Damaged) => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
+    }
+}
+
+fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
+    let invalid = |text: String| (&INVALID_PARAMETER, text);
+    match error {
+        ParameterError::Unknown => invalid("En parameter är okänd.".to_owned()),
+        ParameterError::Repeated(name) => {
+            invalid(format!("Parametern {name} får anges högst en gång."))
+        }
+        ParameterError::Encoding => invalid("En parameter är inte procentkodad UTF-8.".to_owned()),
+        ParameterError::Value { name, expected } => {
+            invalid(format!("Parametern {name} ska vara {expected}."))
+        }
+        ParameterError::NoQuestion => invalid(
+            "Sökfrågan saknas. Ange q, text eller parametrar som name och birth_date.".to_owned(),
+        ),
+        ParameterError::TwoQuestions => invalid(
+            "Ange antingen q, text eller parametrar som name och birth_date, inte flera av dem."
+                .to_owned(),
+        ),
+        ParameterError::Hidden { name, profile } => {
+            let text = match profile {
+                Some(profile) => format!(
+                    "Parametern {name} frågar efter något som inte visas i den begärda profilen. \
+                     Använd lägst profil {}.",
+                    profile.name()
+                ),
+                None => {
+                    format!("Parametern {name} frågar efter något som inte visas i någon profil.")
+                }
+            };
+            (&HIDDEN_NODE, text)
+        }
+        ParameterError::Syntax { line, column } => (
+            &MALFORMED_REQUEST,
+            format!("Meddelandet är inte välformad JSON (rad {line}, tecken {column})."),
+        ),
+        ParameterError::Body { expected } => (
+            &MALFORMED_REQUEST,
+            format!("Meddelandet har fel form: {expected}."),
+        ),
+        ParameterError::UnknownPerson => (
+            &UNKNOWN_PERSON,
+            "Identiteten finns inte i registret.".to_owned(),
+        ),
+        ParameterError::ExplanationOff => (
+            &EXPLANATION_OFF,
+            "Förklaringar av sökningar lämnas inte ut av denna tjänst.".to_owned(),
+        ),
+    }
+}
+
+fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
+    let (kind, text) = match refusal {
+        HttpRefusal::NoPage => (&NOT_FOUND, "Sidan finns inte."),
+        HttpRefusal::NoSchema => (&NOT_FOUND, "Schemat finns inte."),
+        HttpRefusal::Method(_) => (&METHOD_NOT_ALLOWED, "Metoden stöds inte här."),
+        HttpRefusal::NotAcceptable => (&NOT_ACCEPTABLE, "Svaret ges bara som application/json."),
+        HttpRefusal::NotXml => (
+            &UNSUPPORTED_MEDIA,
+            "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.",
+        ),
+        HttpRefusal::NotJson => (
+            &UNSUPPORTED_MEDIA,
+            "Innehållstypen ska vara application/json, okomprimerad, i UTF-8.",
+        ),
+        HttpRefusal::TooLarge(most) => {
+            return (&TOO_LARGE, format!("Meddelandet är större än {most} byte."));
+        }
+        HttpRefusal::TooSlow => (&TOO_SLOW, "Meddelandet kom för långsamt."),
+        HttpRefusal::Cut => (&MALFORMED_REQUEST, "Meddelandet kom inte fram helt."),
+        HttpRefusal::Starting => (&UNAVAILABLE, "Tjänsten startar."),
+        HttpRefusal::DamagedRegister => (&UNAVAILABLE, "Registret är skadat och lämnas inte ut."),
+        HttpRefusal::Busy => (&BUSY, "För många sökningar pågår. Försök igen om en stund."),
+    };
+    (kind, text.to_owned())
 }
 
 fn expectation(expected: Expected) -> String {
@@ -193,5 +462,312 @@ fn reason(why: ValueError) -> String {
         ValueError::IllegalCharacter => "innehåller ett otillåtet tecken".to_owned(),
         ValueError::NotAnIdentity => "är inte en identitet".to_owned(),
         ValueError::WrongShape => "har fel form".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::view::Profile;
+
+    /// Every trouble there is, with the kind it is told as and how its text begins.
+    fn all() -> Vec<(Trouble, &'static str, &'static str)> {
+        use ParameterError as P;
+        let profile = Some(Profile::P4);
+        let hidden = |profile| SearchError::HiddenNode { at: 23, profile };
+        let unexpected = |expected| RequestError::Unexpected {
+            inside: "name",
+            expected,
+        };
+        let mut all: Vec<(Trouble, &str, &str)> = Vec::new();
+        for (error, kind, text) in [
+            (
+                RequestError::NotSoap11,
+                "version-mismatch",
+                "Meddelandet är inte ett SOAP 1.1",
+            ),
+            (
+                RequestError::MustUnderstand,
+                "must-understand",
+                "Ett huvudblock",
+            ),
+            (
+                RequestError::Encoding,
+                "malformed-request",
+                "Teckenkodningen",
+            ),
+            (
+                RequestError::NotXml { at: 7 },
+                "malformed-request",
+                "Meddelandet är inte välformad XML (byte 7).",
+            ),
+            (
+                RequestError::Dtd,
+                "malformed-request",
+                "Meddelandet får inte innehålla någon DTD.",
+            ),
+            (
+                RequestError::ProcessingInstruction,
+                "malformed-request",
+                "Meddelandet får inte innehålla proc",
+            ),
+            (
+                RequestError::TooComplex,
+                "malformed-request",
+                "Meddelandet har fler än 32 nivåer",
+            ),
+            (
+                RequestError::NoLogicalAddress,
+                "malformed-request",
+                "Logisk adress saknas",
+            ),
+            (
+                RequestError::ForeignLogicalAddress,
+                "malformed-request",
+                "Den logiska adressen är okänd. Tjänsten har adressen OURS.",
+            ),
+            (
+                RequestError::WrongOperation,
+                "malformed-request",
+                "Meddelandet hör inte till",
+            ),
+            (
+                unexpected(Expected::Element("surname")),
+                "malformed-request",
+                "Meddelandet följer inte schemat: i name väntades surname.",
+            ),
+            (
+                unexpected(Expected::End),
+                "malformed-request",
+                "Meddelandet följer inte schemat: i name finns ett element",
+            ),
+            (
+                RequestError::Value {
+                    element: "profile",
+                    why: ValueError::NotAllowed,
+                },
+                "malformed-request",
+                "Meddelandet följer inte schemat: profile har ett",
+            ),
+        ] {
+            all.push((error.into(), kind, text));
+        }
+        for (error, kind, text) in [
+            (
+                Refusal::TooManyIdentities,
+                "too-many-identities",
+                "Högst 500 identiteter",
+            ),
+            (
+                Refusal::ReservedProfile,
+                "reserved-profile",
+                "Profilen är reserverad.",
+            ),
+            (
+                Refusal::UnknownRoot(2),
+                "malformed-identity",
+                "Identitet nummer 2 i frågan har en okänd",
+            ),
+            (
+                Refusal::MalformedIdentity(3),
+                "malformed-identity",
+                "Identitet nummer 3 i frågan följer inte",
+            ),
+            (
+                Refusal::NotServed,
+                "not-served",
+                "Tjänstekontraktet är ännu inte",
+            ),
+        ] {
+            all.push((error.into(), kind, text));
+        }
+        for (error, kind, text) in [
+            (
+                SearchError::UnknownLanguage,
+                "invalid-query",
+                "Frågespråket är okänt. Använd SimpleQL eller Text.",
+            ),
+            (
+                hidden(profile),
+                "hidden-node",
+                "Uppgiften på position 23 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P4.",
+            ),
+            (
+                hidden(None),
+                "hidden-node",
+                "Uppgiften på position 23 i sökfrågan visas inte i någon profil.",
+            ),
+            (
+                SearchError::TooManyHits(500),
+                "too-many-hits",
+                "Förfrågans maxgräns överskriden: fler än 500 träffar.",
+            ),
+            (
+                SearchError::TooWide,
+                "too-wide",
+                "Sökningen är för bred. Lägg till",
+            ),
+            (
+                SearchError::Damaged(Damaged),
+                "technical",
+                "Ett tekniskt fel har inträffat. Log-id: 0000",
+            ),
+        ] {
+            all.push((error.into(), kind, text));
+        }
+        for (error, kind, text) in [
+            (P::Unknown, "invalid-parameter", "En parameter är okänd."),
+            (
+                P::Repeated("q"),
+                "invalid-parameter",
+                "Parametern q får anges högst en gång.",
+            ),
+            (
+                P::Encoding,
+                "invalid-parameter",
+                "En parameter är inte procentkodad",
+            ),
+            (
+                P::Value {
+                    name: "gender",
+                    expected: "kort",
+                },
+                "invalid-parameter",
+                "Parametern gender ska vara kort.",
+            ),
+            (P::NoQuestion, "invalid-parameter", "Sökfrågan saknas."),
+            (P::TwoQuestions, "invalid-parameter", "Ange antingen q"),
+            (
+                P::Hidden {
+                    name: "city",
+                    profile,
+                },
+                "hidden-node",
+                "Parametern city frågar efter något som inte visas i den begärda",
+            ),
+            (
+                P::Hidden {
+                    name: "city",
+                    profile: None,
+                },
+                "hidden-node",
+                "Parametern city frågar efter något som inte visas i någon",
+            ),
+            (
+                P::Syntax { line: 2, column: 3 },
+                "malformed-request",
+                "Meddelandet är inte välformad JSON (rad 2, tecken 3).",
+            ),
+            (
+                P::Body {
+                    expected: "x ska vara y",
+                },
+                "malformed-request",
+                "Meddelandet har fel form: x ska vara y.",
+            ),
+            (P::UnknownPerson, "unknown-person", "Identiteten finns inte"),
+            (P::ExplanationOff, "explanation-off", "Förklaringar"),
+        ] {
+            all.push((error.into(), kind, text));
+        }
+        for (error, kind, text) in [
+            (HttpRefusal::NoPage, "not-found", "Sidan finns inte."),
+            (HttpRefusal::NoSchema, "not-found", "Schemat finns inte."),
+            (
+                HttpRefusal::Method("GET"),
+                "method-not-allowed",
+                "Metoden stöds inte här.",
+            ),
+            (
+                HttpRefusal::NotAcceptable,
+                "not-acceptable",
+                "Svaret ges bara",
+            ),
+            (
+                HttpRefusal::NotXml,
+                "unsupported-media",
+                "Innehållstypen ska vara text/xml",
+            ),
+            (
+                HttpRefusal::NotJson,
+                "unsupported-media",
+                "Innehållstypen ska vara application/json",
+            ),
+            (
+                HttpRefusal::TooLarge(9),
+                "too-large",
+                "Meddelandet är större än 9 byte.",
+            ),
+            (
+                HttpRefusal::TooSlow,
+                "too-slow",
+                "Meddelandet kom för långsamt.",
+            ),
+            (
+                HttpRefusal::Cut,
+                "malformed-request",
+                "Meddelandet kom inte fram helt.",
+            ),
+            (HttpRefusal::Starting, "unavailable", "Tjänsten startar."),
+            (
+                HttpRefusal::DamagedRegister,
+                "unavailable",
+                "Registret är skadat",
+            ),
+            (HttpRefusal::Busy, "busy", "För många sökningar pågår."),
+        ] {
+            all.push((error.into(), kind, text));
+        }
+        all.push((
+            Damaged.into(),
+            "technical",
+            "Ett tekniskt fel har inträffat. Log-id: 0000",
+        ));
+        all.push((
+            Trouble::Failed,
+            "technical",
+            "Ett tekniskt fel har inträffat. Log-id: 0000",
+        ));
+        all
+    }
+
+    #[test]
+    fn every_trouble_is_told_once_as_fault_and_problem() {
+        let mut kinds = Vec::new();
+        for (trouble, kind, text) in all() {
+            let told = tell(&trouble, "OURS", Uuid::nil());
+            assert_eq!(told.kind.name, kind, "{trouble:?}");
+            assert!(told.text.starts_with(text), "{}", told.text);
+            assert!(
+                told.text.ends_with('.') || told.text.ends_with("000000"),
+                "{}",
+                told.text
+            );
+            let fault = String::from_utf8(told.to_fault()).unwrap();
+            assert!(fault.contains(told.kind.code.name()) && fault.contains("</faultstring>"));
+            let problem: serde_json::Value =
+                serde_json::from_slice(&told.to_problem(Uuid::nil())).unwrap();
+            assert_eq!(problem["type"], format!("urn:pu:problem:{kind}"));
+            assert_eq!(problem["status"], told.kind.status);
+            assert_eq!(problem["detail"], told.text);
+            assert_eq!(problem.get("instance").is_some(), kind == "technical");
+            assert_eq!(told.is_ours(), told.kind.status >= 500);
+            kinds.push(kind);
+        }
+        for kind in KINDS {
+            assert!(
+                kinds.contains(&kind.name),
+                "{} is told of nothing",
+                kind.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_kinds_are_not_shared() {
+        let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KINDS.len());
     }
 }

@@ -1,14 +1,20 @@
 //! The contracts as data, and what is made of them.
 //!
-//! In: requests as XML. Out: answers, faults, WSDL and XSD. What can never happen here: a name, an
+//! In: requests as XML, or as parameters and JSON. Out: answers, faults and problems, WSDL, XSD and
+//! OpenAPI. What can never happen here: a name, an
 //! order or a namespace that is not a row of the field table, of [`message`] or of [`contract`].
 
 pub mod contract;
 pub mod describe;
 pub mod fault;
 pub mod message;
+pub mod openapi;
+pub mod parameters;
 pub mod plan;
 pub mod recall;
 pub mod render;
 pub mod request;
+pub mod rest;
+pub mod search;
 pub mod soap;
+pub mod task;

@@ -1,7 +1,6 @@
 //! The contracts at work: a request's bytes in, an answer's bytes out. Every endpoint is compiled
 //! from the tables once, when the service starts.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -9,17 +8,18 @@ use bytes::Bytes;
 use super::contract::{
     ENDPOINTS, Endpoint, Message, Operation, core_namespace, extension_namespace,
 };
-use super::fault::{Fault, Refusal};
+use super::fault::{Refusal, Told, Trouble, tell};
 use super::plan::Plan;
 use super::recall::{Recall, Wish};
 use super::render::{Buffer, RecordWriter, extension_prefix};
 use super::request::{self, Ignore, Names, RequestError, Sink};
-use crate::base::limits;
-use crate::person::identity::{Formats, Identity, IdentityError};
+use super::search::Search;
+use super::task::{GetPersons, PersonsPlaces, SearchPersons, SearchPlaces, Task};
+use crate::person::identity::Formats;
 use crate::person::record::Damaged;
 use crate::person::schema::{Core, Extension};
 use crate::person::view::{Grant, PopulationRecordRule, Profile};
-use crate::query::lookup::{Follow, lookup};
+use crate::query::lookup::lookup;
 use crate::store::state::State;
 
 /// The contracts, compiled.
@@ -41,9 +41,18 @@ pub struct Service {
     soap_action: String,
     responder: String,
     request: Plan,
+    reading: Reading,
     /// The answer up to its first element, and after its last.
     head: Vec<u8>,
     foot: Vec<u8>,
+}
+
+/// How an endpoint's requests are read.
+enum Reading {
+    Persons(PersonsPlaces),
+    Search(SearchPlaces),
+    /// Checked, and then not served.
+    Checked,
 }
 
 /// A request as it came in.
@@ -90,20 +99,6 @@ pub struct Answered {
     pub found: usize,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// The request could not be read.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// The request is refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The register is damaged.
-    #[error(transparent)]
-    Damaged(#[from] Damaged),
-}
-
 impl Soap {
     /// Compiles every endpoint.
     pub fn compile(
@@ -142,7 +137,60 @@ impl Soap {
         &self.services
     }
 
-    /// Answers a call from one state. On trouble, `scratch` holds no answer.
+    /// Reads a call, up to the point where it needs a state.
+    pub fn read(
+        &self,
+        service: &Service,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Task, Trouble> {
+        if call
+            .soap_action
+            .is_some_and(|it| !it.is_empty() && it != service.soap_action)
+        {
+            return Err(RequestError::WrongOperation.into());
+        }
+        match service.reading {
+            Reading::Persons(places) => self
+                .wish(service, places, call, &mut scratch.recall)
+                .map(Task::Persons),
+            Reading::Search(places) => {
+                let text = request::decode(call.body, call.charset)?;
+                let mut reading = SearchPersons::new(places);
+                self.check(service, &text, &mut reading)?;
+                Ok(Task::Search(reading.search(&self.formats)?))
+            }
+            Reading::Checked => {
+                let text = request::decode(call.body, call.charset)?;
+                self.check(service, &text, &mut Ignore)?;
+                Err(Refusal::NotServed.into())
+            }
+        }
+    }
+
+    /// Performs what was read on one state. On trouble, `scratch` holds no answer.
+    pub fn perform(
+        &self,
+        service: &Service,
+        state: &State,
+        task: &Task,
+        scratch: &mut Scratch,
+    ) -> Result<Answered, Trouble> {
+        let out = &mut scratch.out;
+        out.clear();
+        let performed = match task {
+            Task::Persons(wish) => self
+                .get_persons(service, state, wish, out)
+                .map_err(Trouble::from),
+            Task::Search(search) => self.search_persons(service, state, search, out),
+        };
+        if performed.is_err() {
+            out.clear();
+        }
+        performed
+    }
+
+    /// Reads a call and performs it at once.
     pub fn answer(
         &self,
         service: &Service,
@@ -150,35 +198,16 @@ impl Soap {
         call: Call<'_>,
         scratch: &mut Scratch,
     ) -> Result<Answered, Trouble> {
-        scratch.out.clear();
-        if call
-            .soap_action
-            .is_some_and(|it| !it.is_empty() && it != service.soap_action)
-        {
-            return Err(RequestError::WrongOperation.into());
-        }
-        if service.endpoint.operation == Operation::GetPersons {
-            let wish = self.wish(service, call, &mut scratch.recall)?;
-            return Ok(self.get_persons(service, state, &wish, &mut scratch.out)?);
-        }
-        self.read(
-            service,
-            &request::decode(call.body, call.charset)?,
-            &mut Ignore,
-        )?;
-        Err(Refusal::NotServed.into())
+        let task = self.read(service, call, scratch)?;
+        self.perform(service, state, &task, scratch)
     }
 
-    /// The fault that tells a caller of trouble; `log_id` names it in the log when it is ours.
-    pub fn fault(&self, trouble: &Trouble, log_id: uuid::Uuid) -> Fault {
-        match trouble {
-            Trouble::Request(error) => Fault::of_request(error, &self.logical_address),
-            Trouble::Refused(refusal) => Fault::from(*refusal),
-            Trouble::Damaged(Damaged) => Fault::technical(log_id),
-        }
+    /// What a caller is told of trouble; `log_id` names it in the log when it is ours.
+    pub fn tell(&self, trouble: &Trouble, log_id: uuid::Uuid) -> Told {
+        tell(trouble, &self.logical_address, log_id)
     }
 
-    fn read<'x>(
+    fn check<'x>(
         &self,
         service: &Service,
         text: &'x str,
@@ -197,6 +226,7 @@ impl Soap {
     fn wish(
         &self,
         service: &Service,
+        places: PersonsPlaces,
         call: Call<'_>,
         recall: &mut Recall,
     ) -> Result<Wish, Trouble> {
@@ -205,8 +235,8 @@ impl Soap {
             return known.map_err(|place| Refusal::MalformedIdentity(place).into());
         }
         let text = request::decode(call.body, charset)?;
-        let mut reading = GetPersons::new(&service.request, &self.formats);
-        self.read(service, &text, &mut reading)?;
+        let mut reading = GetPersons::new(places, &self.formats);
+        self.check(service, &text, &mut reading)?;
         let (wish, values) = reading.wish()?;
         recall.note(number, charset, call.body, &values, &wish);
         Ok(wish)
@@ -219,12 +249,8 @@ impl Soap {
         wish: &Wish,
         out: &mut Buffer,
     ) -> Result<Answered, Damaged> {
-        let grant = if service.endpoint.unrestricted {
-            Grant::unrestricted(wish.profile)
-        } else {
-            Grant::restricted(wish.profile, self.population_record)
-        };
-        let writer = &self.writers[service.endpoint.rows_of() as usize];
+        let grant = self.grant(service, wish.profile);
+        let writer = self.writer(service);
         let mut found = 0;
         out.push(&service.head);
         for &identity in &wish.identities {
@@ -245,6 +271,43 @@ impl Soap {
             found,
         })
     }
+
+    /// Each hit is its own record: a search follows no links.
+    fn search_persons(
+        &self,
+        service: &Service,
+        state: &State,
+        search: &Search,
+        out: &mut Buffer,
+    ) -> Result<Answered, Trouble> {
+        let found = search.perform(state, &self.grant(service, search.profile))?;
+        let writer = self.writer(service);
+        out.push(&service.head);
+        for view in &found.hits {
+            out.push(b"<r:personRecord>");
+            writer.write(view, out)?;
+            out.push(b"</r:personRecord>");
+        }
+        out.push(&service.foot);
+        Ok(Answered {
+            asked: 0,
+            found: found.hits.len(),
+        })
+    }
+
+    #[inline]
+    const fn grant(&self, service: &Service, profile: Profile) -> Grant {
+        if service.endpoint.unrestricted {
+            Grant::unrestricted(profile)
+        } else {
+            Grant::restricted(profile, self.population_record)
+        }
+    }
+
+    #[inline]
+    fn writer(&self, service: &Service) -> &RecordWriter {
+        &self.writers[service.endpoint.rows_of() as usize]
+    }
 }
 
 impl Service {
@@ -261,11 +324,17 @@ impl Service {
                 namespaces += &format!(" xmlns:{prefix}=\"{uri}\"");
             }
         }
+        let request = Plan::compile(endpoint.contract, endpoint.request, endpoint.core);
         Self {
             number,
             endpoint,
             soap_action: endpoint.soap_action(),
-            request: Plan::compile(endpoint.contract, endpoint.request, endpoint.core),
+            reading: match endpoint.operation {
+                Operation::GetPersons => Reading::Persons(PersonsPlaces::find(&request)),
+                Operation::SearchPersons => Reading::Search(SearchPlaces::find(&request)),
+                _ => Reading::Checked,
+            },
+            request,
             head: format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
                  <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\">\
@@ -274,112 +343,6 @@ impl Service {
             .into_bytes(),
             foot: format!("</r:{answer}></soapenv:Body></soapenv:Envelope>").into_bytes(),
             responder,
-        }
-    }
-}
-
-/// A GetPersonsForProfile request, as it is read.
-struct GetPersons<'x, 'f> {
-    places: Places,
-    formats: &'f Formats,
-    root: Cow<'x, str>,
-    extension: Cow<'x, str>,
-    profile: Option<Profile>,
-    follow: Follow,
-    identities: Vec<Identity>,
-    /// The identities' values where they stand in the text; empty where they do not stand whole.
-    values: Vec<&'x str>,
-    /// How many identities have been named, right or wrong.
-    named: usize,
-    refusal: Option<Refusal>,
-}
-
-struct Places {
-    identity: Option<usize>,
-    root: Option<usize>,
-    extension: Option<usize>,
-    profile: Option<usize>,
-    ignore_referred: Option<usize>,
-}
-
-impl<'x, 'f> GetPersons<'x, 'f> {
-    fn new(plan: &Plan, formats: &'f Formats) -> Self {
-        let places = Places {
-            identity: plan.at("personId"),
-            root: plan.at("personId/root"),
-            extension: plan.at("personId/extension"),
-            profile: plan.at("profile"),
-            ignore_referred: plan.at("ignoreReferredIdentity"),
-        };
-        Self {
-            places,
-            formats,
-            root: Cow::Borrowed(""),
-            extension: Cow::Borrowed(""),
-            profile: None,
-            follow: Follow::MainIdentity,
-            identities: Vec::with_capacity(4),
-            values: Vec::with_capacity(4),
-            named: 0,
-            refusal: None,
-        }
-    }
-
-    fn wish(self) -> Result<(Wish, Vec<&'x str>), Refusal> {
-        if self.named > limits::IDENTITIES_PER_REQUEST {
-            return Err(Refusal::TooManyIdentities);
-        }
-        let profile = self.profile.ok_or(Refusal::ReservedProfile)?;
-        if let Some(refusal) = self.refusal {
-            return Err(refusal);
-        }
-        let (identities, follow) = (self.identities, self.follow);
-        Ok((
-            Wish {
-                identities,
-                profile,
-                follow,
-            },
-            self.values,
-        ))
-    }
-}
-
-impl<'x> Sink<'x> for GetPersons<'x, '_> {
-    fn value(&mut self, place: usize, text: Cow<'x, str>) {
-        let place = Some(place);
-        if place == self.places.root {
-            self.root = text;
-        } else if place == self.places.extension {
-            self.extension = text;
-        } else if place == self.places.profile {
-            self.profile = Profile::parse(&text);
-        } else if place == self.places.ignore_referred && matches!(text.trim(), "true" | "1") {
-            self.follow = Follow::Nothing;
-        }
-    }
-
-    fn close(&mut self, place: usize) {
-        if Some(place) != self.places.identity {
-            return;
-        }
-        self.named += 1;
-        let extension = std::mem::take(&mut self.extension);
-        if self.named > limits::IDENTITIES_PER_REQUEST || self.refusal.is_some() {
-            return;
-        }
-        match self.formats.parse(&self.root, &extension) {
-            Ok(identity) => {
-                self.identities.push(identity);
-                self.values.push(match extension {
-                    Cow::Borrowed(value) => value,
-                    Cow::Owned(_) => "",
-                });
-            }
-            Err(IdentityError::UnknownRoot) => {
-                self.refusal = Some(Refusal::UnknownRoot(self.named));
-            }
-            Err(_) => self.refusal = Some(Refusal::MalformedIdentity(self.named)),
         }
     }
 }

@@ -12,7 +12,7 @@ use pu::person::value::ValueError;
 use pu::person::view::PopulationRecordRule;
 use pu::store::state::State;
 use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
-use pu::wire::fault::{Fault, Refusal};
+use pu::wire::fault::{Refusal, Trouble, tell};
 use pu::wire::request::{Expected, RequestError, decode};
 use pu::wire::soap::{Call, Scratch, Soap, Trouble};
 use shared::FORMATS;
@@ -124,10 +124,11 @@ static TEXTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         Refusal::NotServed,
     ];
     errors
-        .iter()
-        .map(|error| Fault::of_request(error, LOGICAL_ADDRESS_NATIONAL))
-        .chain(refusals.map(Fault::from))
-        .map(|fault| without_numbers(&fault.text))
+        .into_iter()
+        .map(Trouble::from)
+        .chain(refusals.map(Trouble::from))
+        .map(|trouble| tell(&trouble, LOGICAL_ADDRESS_NATIONAL, uuid::Uuid::nil()))
+        .map(|told| without_numbers(&told.text))
         .collect()
 });
 

@@ -1,0 +1,163 @@
+//! Answers that are not a contract's: pages, refusals and the bodies of requests.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use hyper::{Response, StatusCode};
+use uuid::Uuid;
+
+use super::App;
+use super::readiness::Phase;
+use crate::base::limits;
+use crate::wire::fault::{HttpRefusal, Told, Trouble};
+
+/// An answer.
+pub type Answer = Response<Full<Bytes>>;
+
+/// The content type of pages for people and of refusals before SOAP.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+const PROBLEM: &str = "application/problem+json";
+
+/// A page.
+pub fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// A refusal as one line of plain text, for who asks by SOAP.
+pub fn refuse(app: &App, refusal: HttpRefusal) -> Answer {
+    let told = app.soap.tell(&refusal.into(), Uuid::nil());
+    let mut answer = page(status(&told), TEXT, told.text + "\n");
+    say_more(refusal, answer.headers_mut());
+    answer
+}
+
+/// Trouble as a problem, for who asks by REST.
+pub fn problem(trouble: &Trouble, told: &Told, log_id: Uuid) -> Answer {
+    let mut answer = page(status(told), PROBLEM, told.to_problem(log_id));
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    if let Trouble::Http(refusal) = trouble {
+        say_more(*refusal, headers);
+    }
+    answer
+}
+
+/// What is personal is kept nowhere on its way.
+pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+fn status(told: &Told) -> StatusCode {
+    StatusCode::from_u16(told.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The headers that belong to a refusal.
+fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
+    match refusal {
+        HttpRefusal::Method(allowed) => {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        HttpRefusal::Busy | HttpRefusal::Starting => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(limits::RETRY_SECONDS));
+        }
+        _ => {}
+    }
+}
+
+/// Whether the register is answered from.
+pub fn answers(app: &App) -> Result<(), HttpRefusal> {
+    match app.readiness.phase() {
+        Phase::Ready | Phase::Draining => Ok(()),
+        Phase::Verifying => Err(HttpRefusal::Starting),
+        Phase::Damaged => Err(HttpRefusal::DamagedRegister),
+    }
+}
+
+/// A request's body in one piece.
+pub async fn body(app: &App, mut body: Incoming) -> Result<Bytes, HttpRefusal> {
+    let too_large = HttpRefusal::TooLarge(app.body_bytes);
+    if body.size_hint().lower() > app.body_bytes as u64 {
+        return Err(too_large);
+    }
+    let seconds = Duration::from_secs(app.body_seconds);
+    match tokio::time::timeout(seconds, whole(&mut body, app.body_bytes)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(Cut::TooLarge)) => {
+            pass_over(app, body).await;
+            Err(too_large)
+        }
+        Ok(Err(Cut::Broken)) => Err(HttpRefusal::Cut),
+        Err(_) => Err(HttpRefusal::TooSlow),
+    }
+}
+
+/// Reads and forgets the rest of a refused body, as far as one may be long, so that the caller can
+/// read the answer and use the connection again.
+pub async fn pass_over(app: &App, body: Incoming) {
+    if body.size_hint().lower() > app.body_bytes as u64 {
+        return;
+    }
+    let mut rest = Limited::new(body, app.body_bytes);
+    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // A caller that is too slow loses the connection, nothing else.
+    let _ = tokio::time::timeout(Duration::from_secs(app.body_seconds), read).await;
+}
+
+/// Why a body is not whole.
+enum Cut {
+    TooLarge,
+    Broken,
+}
+
+/// Most bodies come in one piece, and are not copied.
+async fn whole(body: &mut Incoming, most: usize) -> Result<Bytes, Cut> {
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|_| Cut::Broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + piece.len() > most {
+            return Err(Cut::TooLarge);
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            let mut joined = BytesMut::from(first);
+            joined.extend_from_slice(&piece);
+            first = joined.freeze();
+        }
+    }
+    Ok(first)
+}
+
+/// A content type.
+pub struct ContentType<'h> {
+    /// `text/xml` and the like.
+    pub media: &'h str,
+    /// The charset, when one is named.
+    pub charset: Option<&'h str>,
+}
+
+/// The content type of an uncompressed body.
+pub fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
+    let compressed = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let content = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let mut parts = content.filter(|_| !compressed)?.split(';');
+    let media = parts.next().unwrap_or("").trim();
+    let charset = parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .map(|(_, value)| value.trim().trim_matches('"'));
+    Some(ContentType { media, charset })
+}

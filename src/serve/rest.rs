@@ -1,0 +1,219 @@
+//! The REST interface over HTTP: which path and method, which form of body and answer. What is asked
+//! and answered is `wire::rest`'s.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, CACHE_CONTROL, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, StatusCode};
+use uuid::Uuid;
+
+use super::App;
+use super::metrics::{Outcome, Route};
+use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
+use crate::store::state::State;
+use crate::wire::fault::{HttpRefusal, Trouble};
+use crate::wire::openapi;
+use crate::wire::rest::Wanted;
+use crate::wire::soap::Answered;
+
+/// What every path begins with.
+pub const PREFIX: &str = "/v1/";
+
+const JSON: &str = "application/json";
+
+/// Answers a request to a path that begins with the prefix.
+pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
+    let began = Instant::now();
+    let (head, rest) = request.into_parts();
+    let (route, wanted) = match route(app, &head) {
+        (route, Ok(Ask::Description)) => {
+            static DOCUMENT: LazyLock<Bytes> =
+                LazyLock::new(|| Bytes::from(openapi::document().to_string()));
+            pass_over(app, rest).await;
+            app.metrics
+                .rest(route, Outcome::Answered, began.elapsed().as_secs_f64());
+            return page(StatusCode::OK, JSON, DOCUMENT.clone());
+        }
+        (route, Ok(Ask::Wanted(wanted))) => {
+            pass_over(app, rest).await;
+            (route, Ok(wanted))
+        }
+        (route, Ok(Ask::Body)) => (route, posted(app, &head.headers, rest).await),
+        (route, Err(trouble)) => {
+            pass_over(app, rest).await;
+            (route, Err(trouble))
+        }
+    };
+    let language = wanted.as_ref().ok().and_then(Wanted::language);
+    let performed = match wanted {
+        Ok(wanted) => perform(app, wanted).await,
+        Err(trouble) => Err(trouble),
+    };
+    let (outcome, answer) = match performed {
+        Ok((answered, bytes)) => {
+            app.metrics.answered(answered);
+            let mut answer = page(StatusCode::OK, JSON, bytes);
+            answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+            (Outcome::Answered, answer)
+        }
+        Err(trouble) => refused(app, route, &trouble),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    app.metrics.rest(route, outcome, seconds);
+    if let Some(language) = language {
+        app.metrics.search(language, outcome, seconds);
+    }
+    answer
+}
+
+/// What a path and method ask for.
+enum Ask {
+    Wanted(Wanted),
+    /// What the body says.
+    Body,
+    Description,
+}
+
+fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
+    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or("");
+    let query = head.uri.query().unwrap_or("");
+    let (route, read): (_, &dyn Fn() -> Result<Ask, Trouble>) = match path {
+        "persons" => (Route::Persons, &|| Ok(Ask::Body)),
+        "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
+        "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
+        _ => match path.strip_prefix("persons/") {
+            Some(identity) if !identity.is_empty() && !identity.contains('/') => {
+                let read = || app.rest.person(identity, query).map(Ask::Wanted);
+                return (
+                    Route::Person,
+                    gate(app, head, Route::Person).and_then(|()| read()),
+                );
+            }
+            _ => return (Route::Other, Err(HttpRefusal::NoPage.into())),
+        },
+    };
+    (route, gate(app, head, route).and_then(|()| read()))
+}
+
+/// What must hold whatever is asked.
+fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
+    let allowed = match (route, &head.method) {
+        (Route::Persons, &Method::POST) => Ok(()),
+        (Route::Persons, _) => Err(HttpRefusal::Method("POST")),
+        (_, &Method::GET | &Method::HEAD) => Ok(()),
+        _ => Err(HttpRefusal::Method("GET, HEAD")),
+    };
+    allowed?;
+    if !takes_json(&head.headers) {
+        return Err(HttpRefusal::NotAcceptable.into());
+    }
+    if route != Route::Description {
+        answers(app)?;
+    }
+    Ok(())
+}
+
+/// Whether an answer in JSON is acceptable (RFC 9110 section 12.5.1).
+fn takes_json(headers: &HeaderMap) -> bool {
+    let mut named = false;
+    for accept in headers.get_all(ACCEPT) {
+        let Ok(ranges) = accept.to_str() else {
+            continue;
+        };
+        for range in ranges.split(',') {
+            named |= !range.trim().is_empty();
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or("").to_ascii_lowercase();
+            let refused = parts.any(|it| {
+                let quality = it.strip_prefix("q=").or_else(|| it.strip_prefix("Q="));
+                quality.is_some_and(|it| it.parse() == Ok(0.0_f32))
+            });
+            if !refused && matches!(media.as_str(), "*/*" | "application/*" | JSON) {
+                return true;
+            }
+        }
+    }
+    !named
+}
+
+/// Reads the body of a request for several persons.
+async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted, Trouble> {
+    let utf_8 = |charset: &str| charset.eq_ignore_ascii_case("UTF-8");
+    let is_json = content_type(headers).is_some_and(|content| {
+        content.media.eq_ignore_ascii_case(JSON) && content.charset.is_none_or(utf_8)
+    });
+    if !is_json {
+        pass_over(app, rest).await;
+        return Err(HttpRefusal::NotJson.into());
+    }
+    app.rest.persons(&body(app, rest).await?)
+}
+
+/// Performs what was read, a wide search where it disturbs nobody.
+async fn perform(app: &Arc<App>, wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
+    let on = |app: &App, state: &State, wanted: &Wanted| {
+        let mut out = Vec::with_capacity(4096);
+        let answered = app.rest.perform(state, wanted, &mut out)?;
+        Ok((answered, out))
+    };
+    {
+        let state = app.store.pin();
+        if !wanted.is_wide(&state) {
+            return on(app, &state, &wanted);
+        }
+    }
+    let (their, state) = (Arc::clone(app), app.store.keep());
+    app.wide.run(move || on(&their, &state, &wanted)).await?
+}
+
+fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
+    let log_id = Uuid::new_v4();
+    let told = app.soap.tell(trouble, log_id);
+    let route = route.name();
+    let outcome = if matches!(trouble, Trouble::Http(HttpRefusal::Busy)) {
+        Outcome::SentAway
+    } else if told.is_ours() {
+        tracing::error!(route, %log_id, error = %trouble, "request failed");
+        Outcome::ServerFault
+    } else {
+        tracing::info!(route, error = %trouble, "request refused");
+        Outcome::ClientFault
+    };
+    (outcome, problem(trouble, &told, log_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_taken_by_those_who_say_so_or_nothing() {
+        let takes = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            takes_json(&headers)
+        };
+        assert!(takes_json(&HeaderMap::new()));
+        for yes in [
+            "*/*",
+            "application/json",
+            "text/html, application/*;q=0.1",
+            "Application/JSON; q=1",
+            "",
+        ] {
+            assert!(takes(yes), "{yes}");
+        }
+        for no in [
+            "text/html",
+            "application/xml",
+            "application/json;q=0",
+            "application/json; q=0.0, text/*",
+        ] {
+            assert!(!takes(no), "{no}");
+        }
+    }
+}

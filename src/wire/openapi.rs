@@ -1,0 +1,421 @@
+//! The description of the REST interface: an OpenAPI 3.1 document made from the field table, the
+//! search parameters and the kinds of trouble.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::fault::{FaultCode, KINDS, PROBLEM_PREFIX};
+use super::parameters::{LONGEST, PARAMETERS};
+use crate::base::limits;
+use crate::person::schema::{
+    ComplexType, Content, Facet, IDENTITY, Kind, Level, PERSON_RECORD, Row, Shape, SimpleType,
+};
+use crate::person::view::Profile;
+
+/// Where the document is served.
+pub const PATH: &str = "/v1/openapi.json";
+
+/// A number that everybody uses in examples.
+const EXAMPLE: &str = "191212121212";
+
+/// The document.
+pub fn document() -> Value {
+    let mut schemas = Map::new();
+    declare(&PERSON_RECORD, &mut schemas);
+    schemas.insert("IIType".to_owned(), identity());
+    schemas.extend(answers());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pu: a person register",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Persons by identity and by search, as JSON with the names of the national contracts, version 5. Everybody sees what the restricted contracts show: of protected persons, little.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": {
+            "/v1/persons/{identity}": {"get": get_person()},
+            "/v1/persons": {"post": get_persons()},
+            "/v1/search": {"get": search()},
+            "/v1/openapi.json": {"get": {
+                "operationId": "describe",
+                "summary": "This document",
+                "responses": responses("The document", &json!({"type": "object"}), &[405, 406]),
+            }},
+        },
+        "components": {"schemas": schemas},
+    })
+}
+
+fn get_person() -> Value {
+    let mut parameters = vec![
+        json!({
+            "name": "identity", "in": "path", "required": true,
+            "description": "12 characters, or with a hyphen before the last four",
+            "schema": {"type": "string", "pattern": "^[0-9A-Za-z]{8}-?[0-9A-Za-z]{4}$"},
+            "example": EXAMPLE,
+        }),
+        json!({
+            "name": "root", "in": "query",
+            "description": "The OID of the identity's type; without it, the form of the identity tells",
+            "schema": {"type": "string", "pattern": "^[0-9]+([.][0-9]+)+$"},
+            "example": "1.2.752.129.2.1.3.1",
+        }),
+        json!({
+            "name": "ignore_referred_identity", "in": "query",
+            "description": "The identity's own record, also when it is linked to a main identity",
+            "schema": {"type": "boolean", "default": false},
+        }),
+    ];
+    parameters.push(profile());
+    json!({
+        "operationId": "getPerson",
+        "summary": "One person by identity",
+        "parameters": parameters,
+        "responses": responses("The record", &reference("PersonRecordType"), &[400, 404, 405, 406, 500, 503]),
+    })
+}
+
+fn get_persons() -> Value {
+    json!({
+        "operationId": "getPersons",
+        "summary": "Persons by identity, in the order asked for; unknown ones without personRecord",
+        "requestBody": {"required": true, "content": {"application/json": {
+            "schema": reference("PersonsRequest"),
+            "example": {"identities": [EXAMPLE], "profile": "P3"},
+        }}},
+        "responses": responses("The records", &reference("PersonsAnswer"), &[400, 405, 406, 408, 413, 415, 500, 503]),
+    })
+}
+
+fn search() -> Value {
+    let text = |name: &str, description: &str| {
+        json!({
+            "name": name, "in": "query", "description": description,
+            "schema": {"type": "string", "minLength": 1},
+        })
+    };
+    let mut parameters = vec![
+        text("q", "A query in SimpleQL; alone"),
+        text("text", "Words as people type them; alone"),
+    ];
+    parameters.extend(PARAMETERS.iter().map(|row| {
+        json!({
+            "name": row.name, "in": "query", "description": row.about,
+            "schema": {"type": "string", "pattern": row.form.pattern(), "maxLength": LONGEST},
+        })
+    }));
+    parameters.push(profile());
+    parameters.push(json!({
+        "name": "explain", "in": "query",
+        "description": "Tells how the search went, where the service allows it",
+        "schema": {"type": "boolean", "default": false},
+    }));
+    json!({
+        "operationId": "search",
+        "summary": "Persons by a search",
+        "description": format!("At most {} hits, in the order of identities; more are an error. Links are not followed.", limits::HITS_PER_SEARCH),
+        "parameters": parameters,
+        "responses": responses("The hits", &reference("SearchAnswer"), &[400, 403, 405, 406, 500, 503]),
+    })
+}
+
+fn profile() -> Value {
+    json!({
+        "name": "profile", "in": "query",
+        "description": "How much of each person",
+        "schema": profile_schema(),
+    })
+}
+
+fn profile_schema() -> Value {
+    json!({
+        "type": "string",
+        "enum": Profile::ALL.map(Profile::name),
+        "default": super::rest::DEFAULT_PROFILE.name(),
+    })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+/// The answer, and the problems with these statuses.
+fn responses(description: &str, schema: &Value, statuses: &[u16]) -> Value {
+    let mut all = BTreeMap::new();
+    all.insert(
+        "200".to_owned(),
+        json!({"description": description, "content": {"application/json": {"schema": schema}}}),
+    );
+    for &status in statuses {
+        let names: Vec<&str> = problems()
+            .filter(|it| it.status == status)
+            .map(|it| it.name)
+            .collect();
+        let mut response = json!({
+            "description": format!("Problem: {}", names.join(", ")),
+            "content": {"application/problem+json": {"schema": reference("Problem")}},
+        });
+        let header = match status {
+            405 => Some(("Allow", json!({"type": "string"}))),
+            503 => Some(("Retry-After", json!({"type": "integer"}))),
+            _ => None,
+        };
+        if let Some((name, schema)) = header {
+            response["headers"] = json!({name: {"schema": schema}});
+        }
+        all.insert(status.to_string(), response);
+    }
+    json!(all)
+}
+
+/// What a REST caller can be told: SOAP's own troubles are not among it.
+fn problems() -> impl Iterator<Item = &'static super::fault::Kind> {
+    KINDS.iter().copied().filter(|kind| {
+        !matches!(
+            kind.code,
+            FaultCode::VersionMismatch | FaultCode::MustUnderstand
+        ) && kind.status != 501
+    })
+}
+
+fn answers() -> Map<String, Value> {
+    let types: Vec<String> = problems()
+        .map(|kind| format!("{PROBLEM_PREFIX}{}", kind.name))
+        .collect();
+    let record = reference("PersonRecordType");
+    let schemas = json!({
+        "Problem": {
+            "description": "RFC 9457. Details are Swedish, and repeat nothing of what was sent.",
+            "type": "object",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                "type": {"type": "string", "enum": types},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "instance": {"type": "string", "pattern": "^urn:uuid:", "description": "Names a technical error in the log"},
+            },
+            "additionalProperties": false,
+        },
+        "PersonsRequest": {
+            "type": "object",
+            "required": ["identities"],
+            "properties": {
+                "identities": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": limits::IDENTITIES_PER_REQUEST,
+                    "items": {"anyOf": [{"type": "string", "pattern": "^[0-9A-Za-z]{8}-?[0-9A-Za-z]{4}$"}, reference("IIType")]},
+                },
+                "profile": profile_schema(),
+                "ignore_referred_identity": {"type": "boolean", "default": false},
+            },
+            "additionalProperties": false,
+        },
+        "PersonsAnswer": {
+            "type": "object",
+            "required": ["requestedPersonRecord"],
+            "properties": {"requestedPersonRecord": {"type": "array", "items": {
+                "type": "object",
+                "required": ["requestedPersonalIdentity"],
+                "properties": {"requestedPersonalIdentity": reference("IIType"), "personRecord": record},
+                "additionalProperties": false,
+            }}},
+            "additionalProperties": false,
+        },
+        "SearchAnswer": {
+            "type": "object",
+            "required": ["count", "personRecord"],
+            "properties": {
+                "count": {"type": "integer", "minimum": 0, "maximum": limits::HITS_PER_SEARCH},
+                "personRecord": {"type": "array", "maxItems": limits::HITS_PER_SEARCH, "items": record},
+                "explanation": {"type": "object", "description": "How the search went; no value of the query"},
+            },
+            "additionalProperties": false,
+        },
+    });
+    match schemas {
+        Value::Object(schemas) => schemas,
+        _ => Map::new(),
+    }
+}
+
+fn identity() -> Value {
+    let properties: Map<String, Value> = IDENTITY
+        .rows
+        .iter()
+        .map(|row| (row.name.to_owned(), json!({"type": "string"})))
+        .collect();
+    json!({
+        "type": "object",
+        "required": ["root", "extension"],
+        "properties": properties,
+        "additionalProperties": false,
+        "example": {"root": "1.2.752.129.2.1.3.1", "extension": EXAMPLE},
+    })
+}
+
+/// Declares a type and those below it.
+fn declare(of: &'static ComplexType, schemas: &mut Map<String, Value>) {
+    if schemas.contains_key(of.name) {
+        return;
+    }
+    // Its name first, so that the order is that of the table.
+    schemas.insert(of.name.to_owned(), Value::Null);
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for row in of.rows.iter().filter(|row| row.level != Level::Internal) {
+        let mut schema = content(row, schemas);
+        if row.occurs.repeats() {
+            schema = json!({"type": "array", "minItems": 1, "items": schema});
+        }
+        if row.occurs.mandatory() {
+            required.push(row.name);
+        }
+        properties.insert(row.name.to_owned(), schema);
+    }
+    let mut schema = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema["additionalProperties"] = json!(false);
+    schemas.insert(of.name.to_owned(), schema);
+}
+
+fn content(row: &Row, schemas: &mut Map<String, Value>) -> Value {
+    match row.content {
+        Content::Simple(of) => simple(of),
+        Content::Complex(of) => match of.shape {
+            Shape::Group => {
+                // Persons' own and other identities share their type's name, and their form.
+                if of.name != IDENTITY.name {
+                    declare(of, schemas);
+                }
+                reference(of.name)
+            }
+            Shape::Value(Kind::Identity) => reference(IDENTITY.name),
+            Shape::Value(kind) => kept(kind),
+        },
+        // A plain value, unless the register has the mark of versions 3 and 4.
+        Content::Wrapped(wrapper, of) => {
+            let properties: Map<String, Value> = wrapper
+                .rows
+                .iter()
+                .map(|row| (row.name.to_owned(), content(row, schemas)))
+                .collect();
+            json!({"oneOf": [
+                simple(of),
+                {"type": "object", "properties": properties, "required": ["attested"], "additionalProperties": false},
+            ]})
+        }
+    }
+}
+
+fn simple(of: &SimpleType) -> Value {
+    if of.kind != Kind::Text && of.kind != Kind::Number {
+        return kept(of.kind);
+    }
+    let number = of.kind == Kind::Number;
+    let mut schema = json!({"type": if number { "integer" } else { "string" }});
+    match of.facet {
+        Facet::None => {}
+        Facet::Length(length) => {
+            schema["minLength"] = json!(length);
+            schema["maxLength"] = json!(length);
+        }
+        Facet::Lengths(least, most) => {
+            schema["minLength"] = json!(least);
+            schema["maxLength"] = json!(most);
+        }
+        Facet::MaxLength(most) => schema["maxLength"] = json!(most),
+        Facet::Range(least, most) => {
+            schema["minimum"] = json!(least);
+            schema["maximum"] = json!(most);
+        }
+        Facet::Enumeration(values) => schema["enum"] = json!(values),
+    }
+    if of.name == "xs:base64Binary" {
+        schema["contentEncoding"] = json!("base64");
+    }
+    schema
+}
+
+/// A value that is kept in a form of its own.
+fn kept(kind: Kind) -> Value {
+    match kind {
+        Kind::Boolean => json!({"type": "boolean"}),
+        Kind::Date => json!({"type": "string", "format": "date"}),
+        Kind::PartialDate => {
+            json!({"type": "string", "pattern": "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"})
+        }
+        Kind::DateTime => json!({"type": "string", "format": "date-time"}),
+        Kind::Timestamp => json!({"type": "string", "pattern": "^[0-9]{14}$"}),
+        Kind::Identity => reference(IDENTITY.name),
+        Kind::Number => json!({"type": "integer"}),
+        Kind::Text => json!({"type": "string"}),
+        Kind::Group => json!({"type": "object"}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+            match value {
+                Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
+                    Value::String(target) if name == "$ref" => found.push(target),
+                    value => references(value, found),
+                }),
+                Value::Array(all) => all.iter().for_each(|it| references(it, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 60);
+        for target in found {
+            let schema = document.pointer(target.trim_start_matches('#'));
+            assert!(schema.is_some_and(Value::is_object), "{target}");
+        }
+    }
+
+    #[test]
+    fn types_are_those_of_the_table() {
+        let document = document();
+        let schema = |name: &str| document["components"]["schemas"][name].clone();
+        assert_eq!(
+            schema("ResidentialAddressType")["properties"]["postalCode"],
+            json!({"type": "integer", "minimum": 0, "maximum": 99999})
+        );
+        assert_eq!(
+            schema("PersonRecordType")["required"],
+            json!([
+                "personalIdentity",
+                "protectedPersonIndicator",
+                "testIndicator",
+                "primaryIdentity"
+            ])
+        );
+        assert!(
+            schema("LinkedIdentityType")["properties"]
+                .get("link")
+                .is_none()
+        );
+        assert_eq!(
+            schema("NameType")["properties"]["givenName"]["oneOf"][0],
+            json!({"type": "string", "maxLength": 80})
+        );
+    }
+
+    #[test]
+    fn every_status_that_is_described_has_a_problem() {
+        for status in [400, 403, 404, 405, 406, 408, 413, 415, 500, 503] {
+            assert!(problems().any(|kind| kind.status == status), "{status}");
+        }
+    }
+}

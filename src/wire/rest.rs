@@ -1,0 +1,558 @@
+//! The REST interface's requests and answers: parameters and JSON in, JSON out. Answers have the
+//! contracts' names. Everybody sees what a restricted contract shows.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::fault::{Refusal, Trouble};
+use super::parameters::{Built, PARAMETERS};
+use super::recall::Wish;
+use super::search::{Language, Search};
+use super::soap::Answered;
+use crate::base::limits;
+use crate::person::identity::{Formats, Identity, IdentityError};
+use crate::person::json;
+use crate::person::record::Damaged;
+use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
+use crate::query::lookup::{Follow, lookup};
+use crate::query::search::Explanation;
+use crate::store::state::State;
+
+/// Why a request is refused. Names are the interface's own, never the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// No such parameter here.
+    #[error("a parameter is not known")]
+    Unknown,
+    /// A parameter that came twice.
+    #[error("the parameter {0} is repeated")]
+    Repeated(&'static str),
+    /// Not UTF-8 behind the percent signs.
+    #[error("a parameter is not UTF-8")]
+    Encoding,
+    /// A value of another form.
+    #[error("the parameter {name} has another form")]
+    Value {
+        /// The parameter.
+        name: &'static str,
+        /// What it must be, in Swedish.
+        expected: &'static str,
+    },
+    /// A search for nothing.
+    #[error("no question")]
+    NoQuestion,
+    /// A search for several things at once.
+    #[error("more than one question")]
+    TwoQuestions,
+    /// A parameter that asks for what the profile hides.
+    #[error("the parameter {name} asks for what the profile hides")]
+    Hidden {
+        /// The parameter.
+        name: &'static str,
+        /// The lowest profile that shows it.
+        profile: Option<Profile>,
+    },
+    /// Not JSON.
+    #[error("not JSON at line {line}, column {column}")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// JSON of another form.
+    #[error("the JSON has another form")]
+    Body {
+        /// What is expected, in Swedish.
+        expected: &'static str,
+    },
+    /// Nobody has the identity.
+    #[error("nobody has this identity")]
+    UnknownPerson,
+    /// Explanations are not configured.
+    #[error("explanations are not served")]
+    ExplanationOff,
+}
+
+/// The profile of those who name none, as in `pu get`.
+pub const DEFAULT_PROFILE: Profile = Profile::P3;
+
+/// The REST interface.
+pub struct Rest {
+    formats: Formats,
+    population_record: PopulationRecordRule,
+    explain: bool,
+}
+
+/// A request that was read, to be performed on one state.
+pub enum Wanted {
+    /// One person.
+    Person(Wish),
+    /// Persons by identity.
+    Persons(Wish),
+    /// Persons by a search.
+    Search {
+        /// The search.
+        search: Search,
+        /// The parameters it was made of, when it was.
+        built: Built,
+        /// Whether to tell how it went.
+        explain: bool,
+    },
+}
+
+impl Wanted {
+    /// Whether performing it may take longer than a moment.
+    pub fn is_wide(&self, state: &State) -> bool {
+        matches!(self, Self::Search { search, .. } if search.is_wide(state))
+    }
+
+    /// The language searched in, when it is a search.
+    pub const fn language(&self) -> Option<Language> {
+        match self {
+            Self::Search { search, .. } => Some(search.language),
+            _ => None,
+        }
+    }
+}
+
+impl Rest {
+    /// The interface. `explain` lets callers ask how a search went.
+    pub fn new(formats: &Formats, population_record: PopulationRecordRule, explain: bool) -> Self {
+        Self {
+            formats: formats.clone(),
+            population_record,
+            explain,
+        }
+    }
+
+    /// Reads a request for the person whose identity is a part of the path.
+    pub fn person(&self, identity: &str, query: &str) -> Result<Wanted, Trouble> {
+        let identity = decoded(identity)?;
+        let mut root = None;
+        let mut profile = DEFAULT_PROFILE;
+        let mut follow = Follow::MainIdentity;
+        for (name, value) in once(query, &["root", "profile", "ignore_referred_identity"])? {
+            match name {
+                "root" => root = Some(value),
+                "profile" => profile = read_profile(&value)?,
+                _ => follow = read_follow(read_flag(name, &value)?),
+            }
+        }
+        let identity = self
+            .identity(root.as_deref(), &identity)
+            .map_err(|error| Refusal::of_identity(1, error))?;
+        Ok(Wanted::Person(Wish {
+            identities: vec![identity],
+            profile,
+            follow,
+        }))
+    }
+
+    /// Reads a request for several persons.
+    pub fn persons(&self, body: &[u8]) -> Result<Wanted, Trouble> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| ParameterError::Syntax {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        let form = |expected| ParameterError::Body { expected };
+        let fields = body
+            .as_object()
+            .ok_or(form("ett objekt med identities väntades"))?;
+        let known = ["identities", "profile", "ignore_referred_identity"];
+        if fields.keys().any(|name| !known.contains(&name.as_str())) {
+            return Err(form("ett fält är okänt").into());
+        }
+        let profile = match fields.get("profile") {
+            None => DEFAULT_PROFILE,
+            Some(Value::String(name)) => read_profile(name)?,
+            Some(_) => return Err(form("profile ska vara en text").into()),
+        };
+        let follow = match fields.get("ignore_referred_identity") {
+            None => Follow::MainIdentity,
+            Some(Value::Bool(ignore)) => read_follow(*ignore),
+            Some(_) => {
+                return Err(form("ignore_referred_identity ska vara true eller false").into());
+            }
+        };
+        let named = match fields.get("identities") {
+            Some(Value::Array(named)) if !named.is_empty() => named,
+            _ => return Err(form("identities ska vara en lista med minst en identitet").into()),
+        };
+        if named.len() > limits::IDENTITIES_PER_REQUEST {
+            return Err(Refusal::TooManyIdentities.into());
+        }
+        let one = |(at, named): (usize, &Value)| {
+            let (root, text) = identity_in(named).ok_or(form(
+                "en identitet ska vara en text, eller ett objekt med root och extension",
+            ))?;
+            let identity = self.identity(root, text);
+            identity.map_err(|error| Trouble::from(Refusal::of_identity(at + 1, error)))
+        };
+        let identities = named
+            .iter()
+            .enumerate()
+            .map(one)
+            .collect::<Result<_, Trouble>>()?;
+        Ok(Wanted::Persons(Wish {
+            identities,
+            profile,
+            follow,
+        }))
+    }
+
+    /// Reads a search.
+    pub fn search(&self, query: &str) -> Result<Wanted, Trouble> {
+        let mut known = vec!["q", "text", "profile", "explain"];
+        known.extend(PARAMETERS.iter().map(|row| row.name));
+        let mut profile = DEFAULT_PROFILE;
+        let mut explain = false;
+        let mut question = None;
+        let mut built = Built::default();
+        for (name, value) in once(query, &known)? {
+            match name {
+                "profile" => profile = read_profile(&value)?,
+                "explain" => explain = read_flag(name, &value)?,
+                "q" | "text" if question.is_some() => {
+                    return Err(ParameterError::TwoQuestions.into());
+                }
+                "q" => question = Some((Language::SimpleQl, value)),
+                "text" => question = Some((Language::Text, value)),
+                _ => {
+                    let row = PARAMETERS.iter().find(|row| row.name == name);
+                    built.add(row.ok_or(ParameterError::Unknown)?, &value)?;
+                }
+            }
+        }
+        if explain && !self.explain {
+            return Err(ParameterError::ExplanationOff.into());
+        }
+        let (language, text) = match (&question, built.is_empty()) {
+            (Some(_), false) => return Err(ParameterError::TwoQuestions.into()),
+            (None, true) => return Err(ParameterError::NoQuestion.into()),
+            (Some((language, text)), true) => (*language, text.as_ref()),
+            (None, false) => (Language::SimpleQl, built.text.as_str()),
+        };
+        Ok(Wanted::Search {
+            search: Search::read(language, text, profile, &self.formats),
+            built,
+            explain,
+        })
+    }
+
+    /// Performs what was read on one state. On trouble, `out` is of no use.
+    pub fn perform(
+        &self,
+        state: &State,
+        wanted: &Wanted,
+        out: &mut Vec<u8>,
+    ) -> Result<Answered, Trouble> {
+        match wanted {
+            Wanted::Person(wish) => {
+                let grant = Grant::restricted(wish.profile, self.population_record);
+                for &identity in &wish.identities {
+                    let view = lookup(state, identity, &grant, wish.follow)?
+                        .ok_or(ParameterError::UnknownPerson)?;
+                    json::write(&view, &self.formats, out)?;
+                }
+                Ok(Answered { asked: 1, found: 1 })
+            }
+            Wanted::Persons(wish) => Ok(self.write_persons(state, wish, out)?),
+            Wanted::Search {
+                search,
+                built,
+                explain,
+            } => {
+                let grant = Grant::restricted(search.profile, self.population_record);
+                let found = search
+                    .perform(state, &grant)
+                    .map_err(|error| built.told(error))?;
+                let explanation = explain.then_some(&found.explanation);
+                self.write_hits(&found.hits, explanation, out)?;
+                Ok(Answered {
+                    asked: 0,
+                    found: found.hits.len(),
+                })
+            }
+        }
+    }
+
+    fn write_persons(
+        &self,
+        state: &State,
+        wish: &Wish,
+        out: &mut Vec<u8>,
+    ) -> Result<Answered, Damaged> {
+        let grant = Grant::restricted(wish.profile, self.population_record);
+        let mut found = 0;
+        out.extend_from_slice(b"{\"requestedPersonRecord\":[");
+        for (at, &identity) in wish.identities.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            let asked = self.formats.root(identity).zip(self.formats.text(identity));
+            let (root, extension) = asked.ok_or(Damaged)?;
+            let asked = serde_json::json!({"root": root, "extension": extension.as_str()});
+            out.extend_from_slice(b"{\"requestedPersonalIdentity\":");
+            out.extend_from_slice(asked.to_string().as_bytes());
+            if let Some(view) = lookup(state, identity, &grant, wish.follow)? {
+                out.extend_from_slice(b",\"personRecord\":");
+                json::write(&view, &self.formats, out)?;
+                found += 1;
+            }
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"]}");
+        Ok(Answered {
+            asked: wish.identities.len(),
+            found,
+        })
+    }
+
+    fn write_hits(
+        &self,
+        hits: &[View<'_>],
+        explanation: Option<&Explanation>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
+        out.extend_from_slice(format!("{{\"count\":{},\"personRecord\":[", hits.len()).as_bytes());
+        for (at, view) in hits.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            json::write(view, &self.formats, out)?;
+        }
+        out.push(b']');
+        if let Some(explanation) = explanation.and_then(|it| serde_json::to_vec(it).ok()) {
+            out.extend_from_slice(b",\"explanation\":");
+            out.extend_from_slice(&explanation);
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn identity(&self, root: Option<&str>, text: &str) -> Result<Identity, IdentityError> {
+        match root {
+            None => self.formats.guess(text),
+            Some(root) => {
+                let plain: String = text.chars().filter(|c| *c != '-').collect();
+                self.formats.parse(root, &plain)
+            }
+        }
+    }
+}
+
+/// The parts of an identity in JSON: a text alone, or root and extension.
+fn identity_in(named: &Value) -> Option<(Option<&str>, &str)> {
+    match named {
+        Value::String(text) => Some((None, text)),
+        Value::Object(parts) if parts.len() == 2 => {
+            let part = |name| parts.get(name).and_then(Value::as_str);
+            Some((Some(part("root")?), part("extension")?))
+        }
+        _ => None,
+    }
+}
+
+fn read_profile(name: &str) -> Result<Profile, Trouble> {
+    match (Profile::parse(name), name) {
+        (Some(profile), _) => Ok(profile),
+        (None, "P6" | "P7" | "P8" | "P9" | "P10") => Err(Refusal::ReservedProfile.into()),
+        _ => Err(ParameterError::Value {
+            name: "profile",
+            expected: "P1, P2, P3, P4 eller P5",
+        }
+        .into()),
+    }
+}
+
+fn read_flag(name: &'static str, value: &str) -> Result<bool, ParameterError> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(ParameterError::Value {
+            name,
+            expected: "true eller false",
+        }),
+    }
+}
+
+const fn read_follow(ignore_referred: bool) -> Follow {
+    if ignore_referred {
+        Follow::Nothing
+    } else {
+        Follow::MainIdentity
+    }
+}
+
+/// The parameters of a query, each known and there once at most.
+fn once<'q>(
+    query: &'q str,
+    known: &[&'static str],
+) -> Result<Vec<(&'static str, Cow<'q, str>)>, ParameterError> {
+    let mut found: Vec<(&'static str, Cow<'q, str>)> = Vec::new();
+    for piece in query.split('&').filter(|piece| !piece.is_empty()) {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let name = decoded(name)?;
+        let name = known.iter().find(|it| **it == name);
+        let name = *name.ok_or(ParameterError::Unknown)?;
+        if found.iter().any(|(before, _)| *before == name) {
+            return Err(ParameterError::Repeated(name));
+        }
+        found.push((name, decoded(value)?));
+    }
+    Ok(found)
+}
+
+/// Text as it was before it was percent-encoded.
+fn decoded(text: &str) -> Result<Cow<'_, str>, ParameterError> {
+    let read = if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        let read = percent_decode_str(&spaced).decode_utf8();
+        read.map(|text| Cow::Owned(text.into_owned()))
+    } else {
+        percent_decode_str(text).decode_utf8()
+    };
+    read.map_err(|_| ParameterError::Encoding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest() -> Rest {
+        Rest::new(&Formats::standard(), PopulationRecordRule::default(), false)
+    }
+
+    fn error(read: Result<Wanted, Trouble>) -> Trouble {
+        match read {
+            Ok(_) => panic!("read without trouble"),
+            Err(trouble) => trouble,
+        }
+    }
+
+    #[test]
+    fn a_person_is_asked_for_with_or_without_a_root() {
+        let formats = Formats::standard();
+        let pnr = "1.2.752.129.2.1.3.1";
+        let wanted = formats.parse(pnr, "191212121212").unwrap();
+        for (path, query) in [
+            ("191212121212", ""),
+            ("19121212-1212", "profile=P5&ignore_referred_identity=true"),
+            ("191212%31%32%31%32", "root=1.2.752.129.2.1.3.1"),
+        ] {
+            let Ok(Wanted::Person(wish)) = rest().person(path, query) else {
+                panic!("{path}?{query}")
+            };
+            assert_eq!(wish.identities, [wanted]);
+            let asked = query.starts_with("profile");
+            assert_eq!(wish.profile, if asked { Profile::P5 } else { Profile::P3 });
+            assert_eq!(wish.follow == Follow::Nothing, asked);
+        }
+    }
+
+    #[test]
+    fn parameters_are_known_single_and_whole() {
+        use ParameterError as P;
+        let person = |query| error(rest().person("191212121212", query));
+        assert_eq!(person("person=x"), P::Unknown.into());
+        assert_eq!(
+            person("profile=P1&profile=P1"),
+            P::Repeated("profile").into()
+        );
+        assert_eq!(person("profile=%ff"), P::Encoding.into());
+        assert_eq!(person("profile=P6"), Refusal::ReservedProfile.into());
+        assert!(matches!(
+            person("profile=p1"),
+            Trouble::Parameter(P::Value {
+                name: "profile",
+                ..
+            })
+        ));
+        assert!(matches!(
+            person("ignore_referred_identity=1"),
+            Trouble::Parameter(P::Value {
+                name: "ignore_referred_identity",
+                ..
+            })
+        ));
+        assert_eq!(
+            error(rest().person("12", "")),
+            Refusal::MalformedIdentity(1).into()
+        );
+        assert_eq!(
+            error(rest().person("12", "root=1.2")),
+            Refusal::UnknownRoot(1).into()
+        );
+    }
+
+    #[test]
+    fn a_list_of_identities_is_read_strictly() {
+        let body = r#"{"identities":["191212121212",{"root":"1.2.752.74.9.1","extension":"22790814AA01"}],"profile":"P1"}"#;
+        let Ok(Wanted::Persons(wish)) = rest().persons(body.as_bytes()) else {
+            panic!("{body}")
+        };
+        assert_eq!((wish.identities.len(), wish.profile), (2, Profile::P1));
+        for (body, place) in [
+            (
+                r#"{"identities":["191212121212","1912"]}"#,
+                Refusal::MalformedIdentity(2),
+            ),
+            (
+                r#"{"identities":[{"root":"1.2","extension":"x"}]}"#,
+                Refusal::UnknownRoot(1),
+            ),
+        ] {
+            assert_eq!(
+                error(rest().persons(body.as_bytes())),
+                place.into(),
+                "{body}"
+            );
+        }
+        for body in [
+            "[]",
+            "{}",
+            r#"{"identities":[]}"#,
+            r#"{"identities":["191212121212"],"x":1}"#,
+            r#"{"identities":[7]}"#,
+            r#"{"identities":[{"root":"1.2"}]}"#,
+            r#"{"identities":["191212121212"],"profile":null}"#,
+            r#"{"identities":["191212121212"],"ignore_referred_identity":"true"}"#,
+        ] {
+            let trouble = error(rest().persons(body.as_bytes()));
+            assert!(
+                matches!(trouble, Trouble::Parameter(ParameterError::Body { .. })),
+                "{body}"
+            );
+        }
+        let many = format!(
+            r#"{{"identities":[{}"191212121212"]}}"#,
+            r#""191212121212","#.repeat(500)
+        );
+        assert_eq!(
+            error(rest().persons(many.as_bytes())),
+            Refusal::TooManyIdentities.into()
+        );
+        let syntax = ParameterError::Syntax { line: 2, column: 1 };
+        assert_eq!(error(rest().persons(b"{\n!")), syntax.into());
+    }
+
+    #[test]
+    fn a_search_asks_one_question() {
+        use ParameterError as P;
+        let search = |query| error(rest().search(query));
+        for nothing in ["", "profile=P1", "&"] {
+            assert_eq!(search(nothing), P::NoQuestion.into());
+        }
+        for two in ["q=x&text=y", "text=y&name=anna", "name=anna&q=x"] {
+            assert_eq!(search(two), P::TwoQuestions.into(), "{two}");
+        }
+        assert_eq!(search("q=x&explain=true"), P::ExplanationOff.into());
+        assert_eq!(search("surename=x"), P::Unknown.into());
+        assert_eq!(search("name=a&name=b"), P::Repeated("name").into());
+        assert!(rest().search("name=anna+maria&birth_date=1980").is_ok());
+        assert!(rest().search("text=anna%20lund&explain=false").is_ok());
+    }
+}
