@@ -13,6 +13,7 @@ mod get;
 mod import;
 mod log;
 mod progress;
+mod search;
 pub mod serve;
 mod snapshot;
 mod wsdl;
@@ -42,6 +43,8 @@ Examples:
   pu import base.xml changes.txt.gz --data D  Skatteverket's files into a register
   pu serve --config pu.toml                  serve a register
   pu get 191212121212 --profile P5 --version 4
+  pu search \"FROM PersonRecord WHERE name.surname = 'Testsson'\"
+  pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu wsdl --out contracts                    the contract packages";
 
@@ -59,10 +62,12 @@ enum Command {
     Generate(generate::Generate),
     /// Look persons up
     Get(get::Get),
+    /// Search for persons
+    Search(search::Search),
     /// Look at snapshot files
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
-    /// Write the contract packages (WSDL and XSD) of every domain version
+    /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json
     Wsdl(wsdl::Wsdl),
     /// Print the effective configuration
     Config(Common),
@@ -99,6 +104,7 @@ impl Arguments {
             Command::Export(export) => export.run(),
             Command::Generate(generate) => generate.run(),
             Command::Get(get) => get.run(),
+            Command::Search(search) => search.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Config(common) => common.config().and_then(|config| {

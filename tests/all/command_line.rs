@@ -312,14 +312,26 @@ fn the_configuration_is_refused_by_key_and_printed_to_be_read_back() {
 }
 
 #[test]
+fn a_query_begins_with_from_or_is_said_to_be_text() {
+    let complaint = pu(&["search", "anna lund"]).refused();
+    assert!(complaint.contains("begins with FROM") && complaint.contains("--text"));
+    assert!(!complaint.contains("lund"));
+}
+
+#[test]
 fn contract_packages_are_written() {
     let place = Place::new();
     let out = place.path("contracts");
     let printed = pu(&["wsdl", "--out", &out]).well();
-    assert_eq!(printed.lines().count(), 3);
-    for package in printed.lines() {
+    let (packages, description): (Vec<&str>, Vec<&str>) = printed
+        .lines()
+        .partition(|path| !path.ends_with("openapi.json"));
+    assert_eq!((packages.len(), description.len()), (3, 1));
+    for package in packages {
         assert!(Path::new(package).join("schemas").is_dir(), "{package}");
     }
+    let description = std::fs::read_to_string(description[0]).unwrap();
+    assert!(description.contains("\"openapi\": \"3.1.0\""));
 }
 
 #[test]

@@ -553,3 +553,33 @@ fn descriptions_are_served() {
         );
     }
 }
+
+#[test]
+fn searches_are_refused_for_language_and_profile_first() {
+    let service = Service::start();
+    let contract = "SearchPersonsForProfile";
+    let search = |major: u8, language: &str, profile: &str| {
+        let message = format!(
+            "<r:{contract} xmlns:r=\"urn:riv:strategicresourcemanagement:persons:person:{contract}Responder:{major}\"><r:query>Hemligord</r:query><r:queryLanguage>{language}</r:queryLanguage><r:profile>{profile}</r:profile></r:{contract}>"
+        );
+        let path = path(contract, major);
+        service.post(&path, envelope(&message).as_bytes()).fault()
+    };
+    for major in [3, 4, 5] {
+        assert_fault(
+            search(major, "SQL", "P1"),
+            "Client",
+            "Frågespråket är okänt. Använd SimpleQL eller Text.",
+        );
+        assert_fault(
+            search(major, "SimpleQL", "P7"),
+            "Client",
+            "Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.",
+        );
+        let (code, text) = search(major, "SimpleQL", "P1");
+        assert!(code == "Client" && !text.contains("Hemligord"), "{text}");
+    }
+    let metrics = service.get("/metrics").body;
+    let line = "pu_searches_total{language=\"unknown\",outcome=\"client_fault\"} 3";
+    assert!(metrics.contains(line), "{metrics}");
+}

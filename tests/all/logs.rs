@@ -11,6 +11,8 @@ use crate::support::{Ask, Client, NRID, PNR, envelope, path, persons, register};
 
 const XML: (&str, &str) = ("Content-Type", "text/xml; charset=UTF-8");
 
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
 /// What stands nowhere but in the requests of this test.
 const WORD: &str = "Hemligord";
 
@@ -122,6 +124,43 @@ fn misplaced(value: &str) -> Vec<(String, String)> {
     all
 }
 
+/// Searches for a value, right and wrong ones.
+fn searches(value: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (contract, major) in [
+        ("SearchPersonsForProfile", 3),
+        ("SearchPersonsForProfile", 5),
+        ("SearchPersonsForProfileUnrestricted", 4),
+    ] {
+        for (query, language) in [
+            (
+                format!("FROM PersonRecord WHERE name.surname = '{value}'"),
+                "SimpleQL",
+            ),
+            (
+                format!("FROM PersonRecord WHERE personalIdentity.extension LIKE '{value}%'"),
+                "SimpleQL",
+            ),
+            (
+                format!("FROM {value} WHERE {value} = '{value}'"),
+                "SimpleQL",
+            ),
+            (value.to_owned(), "SimpleQL"),
+            (value.to_owned(), "Text"),
+            (value.to_owned(), value),
+        ] {
+            let responder = format!(
+                "urn:riv:strategicresourcemanagement:persons:person:{contract}Responder:{major}"
+            );
+            let message = format!(
+                "<r:{contract} xmlns:r=\"{responder}\"><r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage><r:profile>P5</r:profile></r:{contract}>"
+            );
+            all.push((path(contract, major), envelope(&message)));
+        }
+    }
+    all
+}
+
 /// One request over HTTP/1.1 of which only an answer, if any, is wanted.
 fn send(serving: &Serving, bytes: &str) {
     let mut client = Client::connect(serving.address);
@@ -156,6 +195,16 @@ fn the_log_holds_nothing_of_a_request_and_names_the_contract_refused() {
         }
     }
 
+    // And by REST, alone and together.
+    for (root, extension) in &identities() {
+        let one = format!("/v1/persons/{extension}?root={root}&profile=P5");
+        let answer = Client::connect(serving.address).request("GET", &one, &[], b"");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let body = format!("{{\"identities\":[\"{extension}\"]}}");
+        let answer = Client::connect(serving.address).post("/v1/persons", &[JSON], body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
     // Idle connections are closed, so each request has its own from here on.
     let post = |path: &str, headers: &[(&str, &str)], body: &str| {
         let mut client = Client::connect(serving.address);
@@ -184,6 +233,18 @@ fn the_log_holds_nothing_of_a_request_and_names_the_contract_refused() {
             format!("{path}/{plain}"),
             format!("{path}?wsdl={plain}"),
             format!("{path}?xsd={plain}"),
+            format!("/v1/{plain}"),
+            format!("/v1/persons/{plain}"),
+            format!("/v1/persons/{plain}/{plain}"),
+            format!("/v1/persons/191212121212?root={plain}"),
+            format!("/v1/persons/191212121212?{plain}=1"),
+            format!("/v1/search?q=FROM+PersonRecord+WHERE+name.surname=%27{plain}%27"),
+            format!("/v1/search?q={plain}"),
+            format!("/v1/search?text={plain}"),
+            format!("/v1/search?name={plain}&explain=true"),
+            format!("/v1/search?name={plain}"),
+            format!("/v1/search?birth_date={plain}"),
+            format!("/v1/search?street={plain}*"),
         ] {
             Client::connect(serving.address).request("GET", &target, &[], b"");
             over_http_2(serving.address, vec![(target, body.clone())]);
@@ -191,6 +252,19 @@ fn the_log_holds_nothing_of_a_request_and_names_the_contract_refused() {
         for header in ["Content-Type", "SOAPAction", "Content-Encoding", "X-Person"] {
             post(&path, &[XML, (header, value)], &body);
             post(&path, &[(header, value)], &body);
+        }
+        for body in [
+            value.to_owned(),
+            format!("{{\"identities\":[\"{value}\"]}}"),
+            format!("{{\"{value}\":1}}"),
+            format!("{{\"identities\":[{{\"root\":\"{value}\",\"extension\":\"{value}\"}}]}}"),
+            format!("{{\"identities\":[\"191212121212\"],\"profile\":\"{value}\"}}"),
+        ] {
+            let mut client = Client::connect(serving.address);
+            client.post("/v1/persons", &[JSON], body.as_bytes());
+        }
+        for (path, body) in searches(value) {
+            post(&path, &[XML], &body);
         }
         // And where it breaks.
         send(

@@ -29,6 +29,8 @@ mod lookup;
 mod model;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
+// REST: routes, problems, and answers that the description allows.
+mod rest;
 // Round trip: what is rendered is what the record holds, element by element.
 mod round_trip;
 // Searching: the index against a look at every record, and free text.

@@ -182,6 +182,16 @@ impl Client {
 
     /// The next answer; `None` when the peer hangs up.
     pub fn receive(&mut self) -> Option<Answer> {
+        let mut answer = self.receive_head()?;
+        let length = answer.header("content-length");
+        let mut body = vec![0; length.map_or(0, |value| value.parse().unwrap())];
+        self.stream.read_exact(&mut body).ok()?;
+        answer.body = String::from_utf8(body).unwrap();
+        Some(answer)
+    }
+
+    /// The head of the next answer, for those that have no body.
+    pub fn receive_head(&mut self) -> Option<Answer> {
         let mut line = String::new();
         self.stream
             .read_line(&mut line)
@@ -197,13 +207,10 @@ impl Client {
             };
             headers.push((name.to_lowercase(), value.trim().to_owned()));
         }
-        let length = headers.iter().find(|(name, _)| name == "content-length");
-        let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
-        self.stream.read_exact(&mut body).ok()?;
         Some(Answer {
             status,
             headers,
-            body: String::from_utf8(body).unwrap(),
+            body: String::new(),
         })
     }
 }

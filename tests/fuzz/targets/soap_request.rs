@@ -7,14 +7,16 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
+use pu::base::limits;
 use pu::person::schema::{ComplexType, Content};
 use pu::person::value::ValueError;
-use pu::person::view::PopulationRecordRule;
+use pu::person::view::{PopulationRecordRule, Profile};
+use pu::query::search::SearchError;
 use pu::store::state::State;
 use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
 use pu::wire::fault::{Refusal, Trouble, tell};
 use pu::wire::request::{Expected, RequestError, decode};
-use pu::wire::soap::{Call, Scratch, Soap, Trouble};
+use pu::wire::soap::{Call, Scratch, Soap};
 use shared::FORMATS;
 use uuid::Uuid;
 
@@ -53,14 +55,16 @@ fuzz_target!(|body: &[u8]| {
         });
         match fresh {
             Ok(answered) => {
-                assert!(answered.found <= answered.asked);
+                // A search asks for no identity.
+                let most = answered.asked.max(limits::HITS_PER_SEARCH);
+                assert!(answered.found <= most);
                 shared::assert_well_formed(scratch.answer());
             }
             Err(trouble) => {
                 assert!(!matches!(trouble, Trouble::Damaged(_)));
-                let fault = SOAP.fault(&trouble, Uuid::nil());
-                assert!(TEXTS.contains(&without_numbers(&fault.text)), "{trouble:?}");
-                shared::assert_well_formed(&fault.to_xml());
+                let told = SOAP.tell(&trouble, Uuid::nil());
+                assert!(TEXTS.contains(&without_numbers(&told.text)), "{trouble:?}");
+                shared::assert_well_formed(&told.to_fault());
             }
         }
     }
@@ -123,11 +127,20 @@ static TEXTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         Refusal::MalformedIdentity(1),
         Refusal::NotServed,
     ];
+    let hidden = |profile| SearchError::HiddenNode { at: 1, profile };
+    let searches = [
+        SearchError::UnknownLanguage,
+        SearchError::TooManyHits(1),
+        SearchError::TooWide,
+        hidden(None),
+        hidden(Some(Profile::P1)),
+    ];
     errors
         .into_iter()
         .map(Trouble::from)
         .chain(refusals.map(Trouble::from))
-        .map(|trouble| tell(&trouble, LOGICAL_ADDRESS_NATIONAL, uuid::Uuid::nil()))
+        .chain(searches.map(Trouble::from))
+        .map(|trouble| tell(&trouble, LOGICAL_ADDRESS_NATIONAL, Uuid::nil()))
         .map(|told| without_numbers(&told.text))
         .collect()
 });

@@ -1,0 +1,238 @@
+//! `pu search`: one search from the command line, through the same door as a SOAP request.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Common, Failure};
+use crate::base::limits;
+use crate::person::field::Field;
+use crate::person::identity::Formats;
+use crate::person::json;
+use crate::person::record::Damaged;
+use crate::person::value::{ValueRef, escape_into};
+use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
+use crate::query::search::{Explanation, Found};
+use crate::store::state::{State, open_newest};
+use crate::wire::contract::{Endpoint, Message, find};
+use crate::wire::fault::{Trouble, tell};
+use crate::wire::search::{Language, Search as Wanted};
+use crate::wire::soap::{Call, Scratch, Soap};
+
+/// Search in a register that need not be served.
+#[derive(Args)]
+pub struct Search {
+    /// SimpleQL: FROM PersonRecord WHERE ...; or words, with --text
+    #[arg(value_name = "QUERY")]
+    query: String,
+    /// The query is words, as people type them
+    #[arg(long)]
+    text: bool,
+    /// Profile: P1 to P5
+    #[arg(long, default_value = "P3")]
+    profile: String,
+    /// Contract version of --soap: 3, 4 or 5
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(3..=5))]
+    version: u8,
+    /// As the Unrestricted contract: protected persons in full
+    #[arg(long)]
+    unrestricted: bool,
+    /// JSON, one person a line, instead of a table
+    #[arg(long, conflicts_with = "soap")]
+    json: bool,
+    /// The SOAP answer instead of a table
+    #[arg(long)]
+    soap: bool,
+    /// How the search went, on standard error
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Search {
+    pub fn run(self) -> Result<(), Failure> {
+        let language = if self.text {
+            Language::Text
+        } else {
+            Language::SimpleQl
+        };
+        let first = self.query.split_whitespace().next().unwrap_or("");
+        if language == Language::SimpleQl && !first.eq_ignore_ascii_case("FROM") {
+            return Err("a query begins with FROM, for instance: FROM PersonRecord WHERE name.surname = 'Testsson'; or search for words with --text".into());
+        }
+        let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
+        let config = self.common.config()?;
+        let formats = config.formats()?;
+        let snapshot = open_newest(&config.data, &formats)?
+            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
+        let state = State::of_snapshot(Arc::new(snapshot));
+        let rule = config.protection.population_record;
+        let told = |trouble: &Trouble| {
+            let told = tell(trouble, &config.logical_address, uuid::Uuid::nil());
+            Failure::from(told.text)
+        };
+        let mut out = std::io::stdout().lock();
+        if self.soap {
+            let answer = self
+                .soap_answer(&state, &formats, &config.logical_address, rule, language)?
+                .map_err(|trouble| told(&trouble))?;
+            out.write_all(&answer)?;
+            writeln!(out)?;
+            if !self.explain {
+                return Ok(());
+            }
+        }
+        let grant = if self.unrestricted {
+            Grant::unrestricted(profile)
+        } else {
+            Grant::restricted(profile, rule)
+        };
+        let wanted = Wanted::read(language, &self.query, profile, &formats);
+        let found = wanted
+            .perform(&state, &grant)
+            .map_err(|error| told(&error.into()))?;
+        if self.explain {
+            explain(&found.explanation);
+        }
+        if self.json {
+            for view in &found.hits {
+                let mut line = Vec::new();
+                json::write(view, &formats, &mut line)?;
+                line.push(b'\n');
+                out.write_all(&line)?;
+            }
+        } else if !self.soap {
+            out.write_all(table(&found, &formats)?.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn soap_answer(
+        &self,
+        state: &State,
+        formats: &Formats,
+        logical_address: &str,
+        rule: PopulationRecordRule,
+        language: Language,
+    ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
+        let soap = Soap::compile(formats, logical_address, rule);
+        let contract = if self.unrestricted {
+            "SearchPersonsForProfileUnrestricted"
+        } else {
+            "SearchPersonsForProfile"
+        };
+        let endpoint = find(contract, self.version).ok_or("the version is 3, 4 or 5")?;
+        let service = soap
+            .find(&endpoint.path())
+            .ok_or("the version is 3, 4 or 5")?;
+        let request = self.request(endpoint, logical_address, language);
+        let call = Call {
+            body: request.as_bytes(),
+            charset: None,
+            soap_action: None,
+        };
+        let mut scratch = Scratch::default();
+        let answered = soap.answer(service, state, call, &mut scratch);
+        Ok(answered.map(|_| scratch.answer().to_vec()))
+    }
+
+    fn request(&self, endpoint: &Endpoint, logical_address: &str, language: Language) -> String {
+        let name = endpoint.element(Message::Request);
+        let responder = endpoint.responder_namespace();
+        let mut query = Vec::new();
+        escape_into(&mut query, &self.query);
+        let query = String::from_utf8_lossy(&query);
+        let (language, profile) = (language.name(), &self.profile);
+        format!(
+            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header>\
+             <l:LogicalAddress xmlns:l=\"urn:riv:itintegration:registry:1\">{logical_address}\
+             </l:LogicalAddress></s:Header><s:Body><r:{name} xmlns:r=\"{responder}\">\
+             <r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage>\
+             <r:profile>{profile}</r:profile></r:{name}></s:Body></s:Envelope>"
+        )
+    }
+}
+
+/// Identity, name, date of birth and city of each hit, as far as its view shows them.
+fn table(found: &Found<'_>, formats: &Formats) -> Result<String, Damaged> {
+    let mut rows = vec![["identity", "name", "born", "city"].map(str::to_owned)];
+    for view in &found.hits {
+        let identity = formats.text(view.identity()).ok_or(Damaged)?;
+        let name = [
+            Field::at("name/givenName"),
+            Field::at("name/middleName"),
+            Field::at("name/surname"),
+        ];
+        let mut parts = Vec::new();
+        for field in name {
+            parts.extend(first(view, field)?);
+        }
+        let born = first(view, Field::at("birth/dateOfBirth"))?;
+        let city = first(
+            view,
+            Field::at("addressInformation/residentialAddress/city"),
+        )?;
+        rows.push([
+            identity.as_str().to_owned(),
+            parts.join(" "),
+            born.unwrap_or_default(),
+            city.unwrap_or_default(),
+        ]);
+    }
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; 4]| {
+        let cells = row.iter().zip(widths);
+        let padded: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text: String = rows.iter().map(line).collect();
+    text += &match found.hits.len() {
+        1 => "1 hit\n".to_owned(),
+        hits => format!("{hits} hits (at most {})\n", limits::HITS_PER_SEARCH),
+    };
+    Ok(text)
+}
+
+/// The first value of a field that the view shows.
+fn first(view: &View<'_>, field: Field) -> Result<Option<String>, Damaged> {
+    match view.values(field).next().transpose()? {
+        Some(ValueRef::Text(text)) => Ok(Some(text.plain()?.into_owned())),
+        Some(ValueRef::Date(date) | ValueRef::PartialDate(date)) => {
+            let (written, len) = date.written();
+            Ok(Some(String::from_utf8_lossy(&written[..len]).into_owned()))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn explain(explanation: &Explanation) {
+    let wide = |step: &crate::query::search::Step| step.what.chars().count();
+    let width = explanation
+        .steps
+        .iter()
+        .map(wide)
+        .max()
+        .unwrap_or(0)
+        .max(12);
+    eprintln!("{:width$}  {:>10}", "step", "left");
+    for step in &explanation.steps {
+        eprintln!("{:width$}  {:>10}", step.what, step.left);
+    }
+    for (name, number) in [
+        ("postings", explanation.postings),
+        ("candidates", explanation.candidates),
+        ("hits", explanation.hits),
+        ("microseconds", explanation.microseconds),
+    ] {
+        eprintln!("{name:width$}  {number:>10}");
+    }
+}
