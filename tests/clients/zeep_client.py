@@ -71,6 +71,60 @@ class Service:
             equal(None, text, "fault")
 
 
+class Search:
+    """One search endpoint through zeep."""
+
+    def __init__(self, contract, major):
+        self.contract, self.major = contract, major
+        self.client = zeep.Client(f"{URL}{PATH}/{contract}/{major}/rivtabp21?wsdl")
+
+    def ask(self, query, profile="P5", language="SimpleQL"):
+        """Calls the operation; gives the persons."""
+        answer = self.client.service[self.contract](
+            query=query, queryLanguage=language, profile=profile, _soapheaders=HEADER
+        )
+        # An answer without anything in it comes as nothing at all.
+        if answer is None:
+            return []
+        if isinstance(answer, list):
+            return answer
+        equal(answer._value_1, None, "nothing left over in the answer")
+        return answer.personRecord
+
+    def fault(self, begins, query, **call):
+        """A call that must be refused with a text that begins so."""
+        try:
+            self.ask(query, **call)
+        except zeep.exceptions.Fault as fault:
+            equal((fault.code, fault.message[: len(begins)]), ("soapenv:Client", begins), "fault")
+        else:
+            equal(None, begins, "fault")
+
+
+def by_identity(identity):
+    """A query for one identity."""
+    return f"FROM PersonRecord WHERE personalIdentity.extension = '{identity[1]}'"
+
+
+def searches(service):
+    """One hit, none, protected persons, own records of linked identities, and refusals."""
+    (person,) = service.ask(by_identity(EVERYTHING))
+    equal(list(leftovers(person)), [], "no element without a place")
+    equal(plain(service, person.name.surname, "name"), "von Åkeräng & <Söner>", "surname")
+    equal(service.ask(by_identity(STRANGER)), [], "nobody")
+    (reserve,) = service.ask(by_identity(RESERVE))
+    equal(reserve.personalIdentity.extension, RESERVE[1], "its own record")
+    linked = [it.referredPersonalIdentity.extension for it in reserve.linkedIdentity]
+    equal(EVERYTHING[1] in linked, True, "its link")
+    (hidden,) = service.ask(by_identity(PROTECTED))
+    equal(hidden.protectedPersonIndicator, True, "protected")
+    address = hidden.addressInformation and hidden.addressInformation.residentialAddress
+    equal(address is not None, "Unrestricted" in service.contract, "a protected person's address")
+    service.fault("Profilen är reserverad.", by_identity(EVERYTHING), profile="P6")
+    service.fault("Frågespråket är okänt.", by_identity(EVERYTHING), language="SQL")
+    service.fault("", "FROM PersonRecord WHERE nowhere = 'x'")
+
+
 def leftovers(it, path=""):
     """Elements that zeep found no place for, anywhere in an object."""
     if isinstance(it, list):
@@ -251,3 +305,8 @@ for contract in (RESTRICTED, UNRESTRICTED):
         for part in (one_who_has_everything, others, protection, profiles, many, faults):
             part(service)
         print(f"  {area:<34}{checks[area]:4} checks")
+for contract in ("SearchPersonsForProfile", "SearchPersonsForProfileUnrestricted"):
+    for major in (3, 4, 5):
+        area = f"{contract} {major}"
+        searches(Search(contract, major))
+        print(f"  {area:<39}{checks[area]:4} checks")

@@ -14,6 +14,7 @@ import urllib.parse
 PACKAGES, GOLDEN = map(pathlib.Path, sys.argv[1:3])
 SCRATCH = pathlib.Path(os.environ["SERVED_SCRATCH"]) / "answers"
 REQUESTS = int(os.environ.get("ANSWERS_REQUESTS", "300"))
+SEARCHES = REQUESTS // 3
 SEED = int(os.environ.get("ANSWERS_SEED", str(random.SystemRandom().randrange(10**6))))
 DOMAIN = "urn:riv:strategicresourcemanagement:persons:person"
 PATH = "/vp/strategicresourcemanagement/persons/person"
@@ -114,14 +115,47 @@ def ask():
             wait(f"v{major}/{contract}-{number}.xml", answer)
 
 
+def search():
+    """Searches in every version: for somebody, by identity or in a part of a family name."""
+    everybody = identities()
+    host = urllib.parse.urlsplit(os.environ["SERVED_URL"]).netloc
+    service = http.client.HTTPConnection(host, timeout=20)
+    for major in (3, 4, 5):
+        for number in range(SEARCHES):
+            contract = "SearchPersonsForProfile" + dice.choice(["", "Unrestricted"])
+            some = [dice.choice(everybody)["extension"] for _ in range(dice.randint(1, 5))]
+            listed = ", ".join(f"'{it}'" for it in some)
+            query = f"FROM PersonRecord WHERE personalIdentity.extension IN ({listed})"
+            body = (
+                '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>'
+                f'<l:LogicalAddress xmlns:l="urn:riv:itintegration:registry:1">{ADDRESS}'
+                f'</l:LogicalAddress></s:Header><s:Body><r:{contract} '
+                f'xmlns:r="{DOMAIN}:{contract}Responder:{major}"><r:query>{query}</r:query>'
+                "<r:queryLanguage>SimpleQL</r:queryLanguage>"
+                f"<r:profile>P{dice.randint(1, 5)}</r:profile></r:{contract}></s:Body></s:Envelope>"
+            )
+            path = f"{PATH}/{contract}/{major}/rivtabp21"
+            service.request("POST", path, body.encode(), {"Content-Type": "text/xml; charset=UTF-8"})
+            response = service.getresponse()
+            answer = response.read().decode()
+            if response.status != 200:
+                problems.append(f"search v{major} {number}: HTTP {response.status}")
+                continue
+            counts["hits"] += answer.count("<r:personRecord>")
+            counts["searches"] += 1
+            wait(f"v{major}/{contract}-{number}.xml", answer)
+
+
 for golden in sorted(GOLDEN.glob("v*/*.xml")):
     wait(f"golden/{golden.parent.name}/{golden.name}", golden.read_text(encoding="utf-8"))
     counts["goldens"] += 1
 ask()
+search()
 validate()
 
 # Nothing to check is not a success.
-for what, least in [("goldens", 21), ("answers", 3 * REQUESTS), ("records", REQUESTS)]:
+for what, least in [("goldens", 21), ("answers", 3 * REQUESTS), ("records", REQUESTS),
+                    ("searches", 3 * SEARCHES), ("hits", SEARCHES)]:
     if counts[what] < least:
         problems.append(f"only {counts[what]} of {least} {what}")
 
