@@ -4,9 +4,6 @@
 /// Identities in one `GetPersonsForProfile` request (TKB 5.1, rule of the contract).
 pub const IDENTITIES_PER_REQUEST: usize = 500;
 
-/// Hits in one answer of `SearchPersonsForProfile` (TKB 5.1); one more and the search is refused.
-pub const HITS_PER_SEARCH: usize = 500;
-
 /// Wide searches that may wait for their turn; more are sent away.
 pub const WAITING_SEARCHES: usize = 64;
 

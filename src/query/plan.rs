@@ -175,15 +175,7 @@ fn predicate_source(predicate: &Predicate, known: &Known) -> Option<Source> {
             one_or(each.collect::<Option<_>>()?, Source::Any)
         }
         (Shape::Words, Test::Like(pattern)) => {
-            let lead = lead(pattern)?;
-            let open = lead.ends_with(char::is_alphanumeric) && pattern.parts.len() > 1;
-            let mut words: Vec<Range> = swedish::words(lead)
-                .map(|word| exactly(word.as_bytes()))
-                .collect();
-            if open {
-                let (last, _) = words.pop()?;
-                words.push(beginning(&last));
-            }
+            let words = words_of(pattern);
             words_source(index, words, &some(&known.counties))
         }
         (Shape::Text, Test::OneOf(texts)) => keys(
@@ -286,6 +278,30 @@ fn words_source(index: Index, words: Vec<Range>, counties: &Counties) -> Option<
     one_or(each.collect(), Source::All)
 }
 
+/// The words that a text of this form must have: whole ones, wherever they stand, and beginnings.
+fn words_of(pattern: &Pattern) -> Vec<Range> {
+    let last_part = pattern.parts.len() - 1;
+    let mut ranges: Vec<Range> = Vec::new();
+    for (at, part) in pattern.parts.iter().enumerate() {
+        let Part::Literal(text) = part else { continue };
+        let words: Vec<&str> = swedish::words(text).collect();
+        for (number, word) in words.iter().enumerate() {
+            // A wildcard beside a word may stand for more of it.
+            let cut_before = number == 0 && at > 0 && text.starts_with(word);
+            let cut_behind = number + 1 == words.len() && at < last_part && text.ends_with(word);
+            if cut_before {
+                continue;
+            }
+            if !cut_behind {
+                ranges.push(exactly(word.as_bytes()));
+            } else if !ranges.is_empty() || word.chars().count() >= LEAD {
+                ranges.push(beginning(word.as_bytes()));
+            }
+        }
+    }
+    ranges
+}
+
 /// What a pattern begins with, when that is enough to look it up.
 fn lead(pattern: &Pattern) -> Option<&str> {
     let lead = pattern.prefix();
@@ -310,4 +326,41 @@ fn up_to<const N: usize>(from: [u8; N], to: [u8; N]) -> Range {
     let mut after = to.to_vec();
     after.push(0);
     (from.to_vec(), Some(after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(parts: &[&str]) -> Vec<String> {
+        let part = |part: &&str| match *part {
+            "%" => Part::Run,
+            "_" => Part::One,
+            text => Part::Literal(text.to_owned()),
+        };
+        let pattern = Pattern {
+            parts: parts.iter().map(part).collect(),
+        };
+        let said = |(from, to): Range| {
+            let whole = exactly(&from).1 == to;
+            String::from_utf8(from).unwrap() + if whole { "" } else { "*" }
+        };
+        words_of(&pattern).into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn a_pattern_is_looked_up_by_its_whole_words_and_beginnings() {
+        let nothing: [&str; 0] = [];
+        assert_eq!(words(&["an", "%"]), ["an*"]);
+        assert_eq!(words(&["anna"]), ["anna"]);
+        assert_eq!(words(&["anna ", "%"]), ["anna"]);
+        assert_eq!(words(&["%", " anna"]), ["anna"]);
+        assert_eq!(words(&["%", "-anna-", "%"]), ["anna"]);
+        assert_eq!(words(&["%", " anna mar", "%"]), ["anna", "mar*"]);
+        assert_eq!(words(&["%", "anna maria", "%"]), ["maria*"]);
+        assert_eq!(words(&["anna", "_"]), ["anna*"]);
+        assert_eq!(words(&["%", "anna", "%"]), nothing);
+        assert_eq!(words(&["a", "%"]), nothing);
+        assert_eq!(words(&["%"]), nothing);
+    }
 }

@@ -334,6 +334,23 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
                 Language::Text.name()
             ),
         ),
+        SearchError::Query(error) => (&INVALID_QUERY, error.in_swedish()),
+        SearchError::ShortPattern { at } => (
+            &TOO_WIDE,
+            format!(
+                "Mönstret på position {at} i sökfrågan börjar med färre än två bestämda tecken. \
+                 Skriv fler tecken, eller lägg till ett villkor som avgränsar sökningen."
+            ),
+        ),
+        SearchError::NoWords => (&INVALID_QUERY, "Sökfrågan innehåller inga ord.".to_owned()),
+        SearchError::TooManyWords => (
+            &INVALID_QUERY,
+            format!(
+                "Sökfrågan har fler än {} ord eller {} byte.",
+                limits::WORDS_PER_TEXT,
+                limits::TEXT_BYTES
+            ),
+        ),
         SearchError::HiddenNode { at, profile } => {
             let text = match profile {
                 Some(profile) => format!(
@@ -596,6 +613,21 @@ mod tests {
                 hidden(None),
                 "hidden-node",
                 "Uppgiften på position 23 i sökfrågan visas inte i någon profil.",
+            ),
+            (
+                SearchError::ShortPattern { at: 5 },
+                "too-wide",
+                "Mönstret på position 5 i sökfrågan",
+            ),
+            (
+                SearchError::NoWords,
+                "invalid-query",
+                "Sökfrågan innehåller inga ord.",
+            ),
+            (
+                SearchError::TooManyWords,
+                "invalid-query",
+                "Sökfrågan har fler än 10 ord eller 400 byte.",
             ),
             (
                 SearchError::TooManyHits(500),
