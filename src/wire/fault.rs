@@ -338,7 +338,7 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
         SearchError::ShortPattern { at } => (
             &TOO_WIDE,
             format!(
-                "Mönstret på position {at} i sökfrågan börjar med färre än två bestämda tecken. \
+                "Mönstret vid tecken {at} i sökfrågan börjar med färre än två bestämda tecken. \
                  Skriv fler tecken, eller lägg till ett villkor som avgränsar sökningen."
             ),
         ),
@@ -354,12 +354,12 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
         SearchError::HiddenNode { at, profile } => {
             let text = match profile {
                 Some(profile) => format!(
-                    "Uppgiften på position {at} i sökfrågan visas inte i den begärda profilen. \
+                    "Uppgiften vid tecken {at} i sökfrågan visas inte i den begärda profilen. \
                      Använd lägst profil {}.",
                     profile.name()
                 ),
                 None => {
-                    format!("Uppgiften på position {at} i sökfrågan visas inte i någon profil.")
+                    format!("Uppgiften vid tecken {at} i sökfrågan visas inte i någon profil.")
                 }
             };
             (&HIDDEN_NODE, text)
@@ -486,6 +486,7 @@ fn reason(why: ValueError) -> String {
 mod tests {
     use super::*;
     use crate::person::view::Profile;
+    use crate::query::simple::error::QueryError;
 
     /// Every trouble there is, with the kind it is told as and how its text begins.
     fn all() -> Vec<(Trouble, &'static str, &'static str)> {
@@ -607,17 +608,22 @@ mod tests {
             (
                 hidden(profile),
                 "hidden-node",
-                "Uppgiften på position 23 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P4.",
+                "Uppgiften vid tecken 23 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P4.",
             ),
             (
                 hidden(None),
                 "hidden-node",
-                "Uppgiften på position 23 i sökfrågan visas inte i någon profil.",
+                "Uppgiften vid tecken 23 i sökfrågan visas inte i någon profil.",
+            ),
+            (
+                SearchError::Query(QueryError::Unclosed { at: 3 }),
+                "invalid-query",
+                "Sökfrågan är fel vid tecken 3: ",
             ),
             (
                 SearchError::ShortPattern { at: 5 },
                 "too-wide",
-                "Mönstret på position 5 i sökfrågan",
+                "Mönstret vid tecken 5 i sökfrågan",
             ),
             (
                 SearchError::NoWords,

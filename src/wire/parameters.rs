@@ -161,6 +161,9 @@ pub static PARAMETERS: &[Row] = &[
 /// Characters of the longest value.
 pub const LONGEST: usize = 100;
 
+/// Words of one value: with all parameters together, a query stays below its limit of predicates.
+const WORDS: usize = 4;
+
 /// A query made of parameters.
 #[derive(Default)]
 pub struct Built {
@@ -212,7 +215,9 @@ impl Form {
     pub const fn expected(self) -> &'static str {
         match self {
             Self::Identity => "en identitet, eller minst två tecken följda av *",
-            Self::Words => "ord om sammanlagt högst 100 tecken, det sista eventuellt följt av *",
+            Self::Words => {
+                "högst fyra ord om sammanlagt högst 100 tecken, det sista eventuellt följt av *"
+            }
             Self::Text => "en text om högst 100 tecken, eventuellt följd av *",
             Self::Date => "ett datum (ÅÅÅÅ-MM-DD, ÅÅÅÅ-MM eller ÅÅÅÅ), eller två med .. mellan",
             Self::Gender => "0, 1, 2 eller 9",
@@ -364,7 +369,7 @@ fn words(nodes: &[&str], value: &str) -> Option<String> {
     let folded = swedish::fold(value);
     let words: Vec<&str> = swedish::words(&folded).collect();
     // A star stands directly behind a word.
-    if words.is_empty() || (prefix && !folded.ends_with(words.last()?)) {
+    if words.is_empty() || words.len() > WORDS || (prefix && !folded.ends_with(words.last()?)) {
         return None;
     }
     let mut all = Vec::new();
@@ -413,6 +418,7 @@ fn pattern(text: &str, before: &str, after: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::person::identity::Formats;
     use crate::person::view::Profile;
     use crate::wire::fault::Trouble;
 
@@ -563,6 +569,31 @@ mod tests {
         }
         assert!(one("city", &"a".repeat(LONGEST)).is_some());
         assert!(one("city", &"a".repeat(LONGEST + 1)).is_none());
+    }
+
+    #[test]
+    fn all_parameters_together_are_a_query() {
+        let values = [
+            "19121212*",
+            "a b c d",
+            "a b c d",
+            "a b c d",
+            "a b c d*",
+            "1980..1981",
+            "1",
+            "Söd*",
+            "791*",
+            "LUND",
+            "14",
+            "1480",
+            "2025-01-07",
+        ];
+        let pairs: Vec<(&str, &str)> = PARAMETERS.iter().map(|row| row.name).zip(values).collect();
+        assert_eq!(pairs.len(), PARAMETERS.len());
+        let text = built(&pairs).unwrap();
+        let read = crate::query::simple::Query::parse(&text, &Formats::standard());
+        assert!(read.is_ok(), "{text}");
+        assert_eq!(one("name", "a b c d e"), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Search {
     /// How much of the persons found.
     pub profile: Profile,
     /// The question, or why the query is none; told when it is performed.
-    question: Result<Question, SearchError>,
+    question: Box<Result<Question, SearchError>>,
 }
 
 impl Search {
@@ -60,18 +60,18 @@ impl Search {
         Self {
             language,
             profile,
-            question,
+            question: Box::new(question),
         }
     }
 
     /// Whether it belongs on a thread of its own.
     pub fn is_wide(&self, state: &State) -> bool {
-        matches!(&self.question, Ok(question) if question.is_wide(state))
+        matches!(&*self.question, Ok(question) if question.is_wide(state))
     }
 
     /// Performs it: at most as many hits as an answer may hold.
     pub fn perform<'s>(&self, state: &'s State, grant: &Grant) -> Result<Found<'s>, SearchError> {
-        match &self.question {
+        match &*self.question {
             Ok(question) => search(state, question, grant, limits::HITS_PER_SEARCH),
             Err(error) => Err(error.clone()),
         }

@@ -138,7 +138,7 @@ fn refusals_are_told_precisely() {
     let hidden = "FROM PersonRecord WHERE addressInformation.residentialAddress.city = 'LUND'";
     refused(
         &ask(&service, RESTRICTED, 5, hidden, "P1"),
-        "Uppgiften på position 25 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P2.",
+        "Uppgiften vid tecken 25 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P2.",
     );
     for wrong in ["", "hej", "FROM", "FROM PersonRecord", "FROM PersonRecord WHERE hej = 'Hemligord'"] {
         let (code, text) = ask(&service, RESTRICTED, 5, wrong, "P1").fault();
