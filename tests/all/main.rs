@@ -35,5 +35,5 @@ mod rest;
 mod round_trip;
 // Searching: the index against a look at every record, and free text.
 mod search;
-// Searching: the search over SOAP, REST and the command line.
+// Searching as asked: over SOAP, REST and the command line.
 mod searching;
