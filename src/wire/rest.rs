@@ -441,7 +441,7 @@ mod tests {
         for (path, query) in [
             ("191212121212", ""),
             ("19121212-1212", "profile=P5&ignore_referred_identity=true"),
-            ("191212%31%32%31%32", "root=1.2.752.129.2.1.3.1"),
+            ("19121212%31%32%31%32", "root=1.2.752.129.2.1.3.1"),
         ] {
             let Ok(Wanted::Person(wish)) = rest().person(path, query) else {
                 panic!("{path}?{query}")

@@ -19,9 +19,8 @@ fn message(contract: &str, major: u8, query: &str, language: &str, profile: &str
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;");
-    let responder = format!(
-        "urn:riv:strategicresourcemanagement:persons:person:{contract}Responder:{major}"
-    );
+    let responder =
+        format!("urn:riv:strategicresourcemanagement:persons:person:{contract}Responder:{major}");
     envelope(&format!(
         "<r:{contract} xmlns:r=\"{responder}\"><r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage><r:profile>{profile}</r:profile></r:{contract}>"
     ))
@@ -44,7 +43,12 @@ fn hits(answer: &Answer) -> Vec<String> {
         let from = record.find("<p:extension>").unwrap() + "<p:extension>".len();
         record[from..from + record[from..].find('<').unwrap()].to_owned()
     };
-    answer.body.split("<r:personRecord>").skip(1).map(extension).collect()
+    answer
+        .body
+        .split("<r:personRecord>")
+        .skip(1)
+        .map(extension)
+        .collect()
 }
 
 #[track_caller]
@@ -59,7 +63,8 @@ fn an_identity_is_found_by_every_version() {
         for contract in [RESTRICTED, UNRESTRICTED] {
             let answer = ask(&service, contract, major, &by_identity(CHILD), "P3");
             assert_eq!(hits(&answer), [CHILD], "{contract} {major}");
-            let core = format!("xmlns:p=\"urn:riv:strategicresourcemanagement:persons:person:{major}\"");
+            let core =
+                format!("xmlns:p=\"urn:riv:strategicresourcemanagement:persons:person:{major}\"");
             assert!(answer.body.contains(&core));
         }
     }
@@ -79,7 +84,10 @@ fn a_search_shows_an_identitys_own_record_and_its_links() {
     let answer = ask(&service, RESTRICTED, 5, &by_identity(RESERVE), "P1");
     assert_eq!(hits(&answer), [RESERVE], "not the main identity's record");
     assert!(answer.body.contains(NRID) && answer.body.contains("<p:linkedIdentity>"));
-    assert!(answer.body.contains(FULL), "the link names the main identity");
+    assert!(
+        answer.body.contains(FULL),
+        "the link names the main identity"
+    );
 }
 
 #[test]
@@ -130,20 +138,35 @@ fn refusals_are_told_precisely() {
     let good = by_identity(CHILD);
     for profile in ["P6", "P10"] {
         let answer = ask(&service, RESTRICTED, 5, &good, profile);
-        refused(&answer, "Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.");
+        refused(
+            &answer,
+            "Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.",
+        );
     }
     let body = message(RESTRICTED, 5, &good, "SQL", "P1");
     let answer = service.post(&path(RESTRICTED, 5), body.as_bytes());
-    refused(&answer, "Frågespråket är okänt. Använd SimpleQL eller Text.");
+    refused(
+        &answer,
+        "Frågespråket är okänt. Använd SimpleQL eller Text.",
+    );
     let hidden = "FROM PersonRecord WHERE addressInformation.residentialAddress.city = 'LUND'";
     refused(
         &ask(&service, RESTRICTED, 5, hidden, "P1"),
         "Uppgiften vid tecken 25 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P2.",
     );
-    for wrong in ["", "hej", "FROM", "FROM PersonRecord", "FROM PersonRecord WHERE hej = 'Hemligord'"] {
+    for wrong in [
+        "",
+        "hej",
+        "FROM",
+        "FROM PersonRecord",
+        "FROM PersonRecord WHERE hej = 'Hemligord'",
+    ] {
         let (code, text) = ask(&service, RESTRICTED, 5, wrong, "P1").fault();
         assert_eq!(code, "Client", "{wrong}: {text}");
-        assert!(!text.contains("Hemligord") && !text.contains("hej"), "{text}");
+        assert!(
+            !text.contains("Hemligord") && !text.contains("hej"),
+            "{text}"
+        );
     }
 }
 
@@ -189,7 +212,12 @@ fn found(answer: &Answer) -> Vec<String> {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     let hits = body["personRecord"].as_array().unwrap();
     assert_eq!(body["count"], hits.len());
-    let extension = |hit: &Value| hit["personalIdentity"]["extension"].as_str().unwrap().to_owned();
+    let extension = |hit: &Value| {
+        hit["personalIdentity"]["extension"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     hits.iter().map(extension).collect()
 }
 
@@ -217,12 +245,22 @@ fn plain_parameters_find_people() {
         assert!(hits.contains(&identity.to_owned()), "{query}: {hits:?}");
     }
     let nobody = found(&service.get("/v1/search?given_name=brit"));
-    assert!(nobody.is_empty(), "a part of a word is not the word: {nobody:?}");
+    assert!(
+        nobody.is_empty(),
+        "a part of a word is not the word: {nobody:?}"
+    );
     let nobody = found(&service.get("/v1/search?surname=Testsson%27%20OR%20%27a%27=%27a"));
-    assert!(nobody.is_empty(), "a quotation mark stays in its value: {nobody:?}");
+    assert!(
+        nobody.is_empty(),
+        "a quotation mark stays in its value: {nobody:?}"
+    );
     let answer = service.get("/v1/search?gender=2&city=lund&profile=P1");
     assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("Parametern city frågar efter något"), "{}", answer.body);
+    assert!(
+        answer.body.contains("Parametern city frågar efter något"),
+        "{}",
+        answer.body
+    );
 }
 
 #[test]
