@@ -280,7 +280,7 @@ fn words_source(index: Index, words: Vec<Range>, counties: &Counties) -> Option<
 
 /// The words that a text of this form must have: whole ones, wherever they stand, and beginnings.
 fn words_of(pattern: &Pattern) -> Vec<Range> {
-    let last_part = pattern.parts.len() - 1;
+    let last_part = pattern.parts.len().saturating_sub(1);
     let mut ranges: Vec<Range> = Vec::new();
     for (at, part) in pattern.parts.iter().enumerate() {
         let Part::Literal(text) = part else { continue };

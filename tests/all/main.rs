@@ -21,6 +21,8 @@ mod errors;
 mod front_end;
 // Goldens: answers of all versions and profiles, read by a human when they change.
 mod golden;
+// The index: it finds whom a look at every record finds; free text finds people as they are typed.
+mod index;
 // The log: nothing of anybody, whatever is asked.
 mod logs;
 // Lookup: order, unknown identities, links and main identities.
@@ -33,7 +35,5 @@ mod protection;
 mod rest;
 // Round trip: what is rendered is what the record holds, element by element.
 mod round_trip;
-// Searching: the index against a look at every record, and free text.
-mod search;
 // Searching as asked: over SOAP, REST and the command line.
-mod searching;
+mod search;

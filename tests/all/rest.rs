@@ -1,6 +1,5 @@
 //! The REST interface: each route, each problem, and answers that its own description allows.
 
-use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, NRID, PNR, Service, persons, register};
@@ -45,36 +44,6 @@ fn post(service: &Service, body: &str) -> Answer {
     service
         .connect()
         .post("/v1/persons", &headers, body.as_bytes())
-}
-
-/// A validator of one of the description's schemas.
-fn schema(service: &Service, name: &str) -> Validator {
-    let mut document = parsed(&service.get("/v1/openapi.json"));
-    let components = document["components"].take();
-    let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": components});
-    jsonschema::validator_for(&schema).unwrap()
-}
-
-#[track_caller]
-fn valid(validator: &Validator, value: &Value) {
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{} at {}", error, error.instance_path))
-        .collect();
-    assert!(errors.is_empty(), "{errors:?}\n{value}");
-}
-
-/// Everybody in the fixture as (root, extension).
-fn everybody() -> Vec<(String, String)> {
-    let part = |person: &Value, name: &str| {
-        let part = &person["personalIdentity"][name];
-        part.as_str().unwrap().to_owned()
-    };
-    persons()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .map(|person: Value| (part(&person, "root"), part(&person, "extension")))
-        .collect()
 }
 
 #[test]
@@ -140,44 +109,6 @@ fn several_persons_come_in_the_order_asked_for() {
         .map(|row| row.get("personRecord").is_some())
         .collect();
     assert_eq!(found, [true, false, true]);
-}
-
-#[test]
-fn everything_answered_is_allowed_by_the_description() {
-    let service = Service::start();
-    let person = schema(&service, "PersonRecordType");
-    let list = schema(&service, "PersonsAnswer");
-    let everybody = everybody();
-    for profile in ["P1", "P2", "P3", "P4", "P5"] {
-        for (root, extension) in &everybody {
-            for own in [true, false] {
-                let path = format!(
-                    "/v1/persons/{extension}?root={root}&profile={profile}&ignore_referred_identity={own}"
-                );
-                valid(&person, &good(&service.get(&path)));
-            }
-        }
-        let mut identities: Vec<Value> = everybody
-            .iter()
-            .map(|(root, extension)| json!({"root": root, "extension": extension}))
-            .collect();
-        identities.push(json!(UNKNOWN));
-        let body =
-            json!({"identities": identities, "profile": profile, "ignore_referred_identity": true});
-        valid(&schema(&service, "PersonsRequest"), &body);
-        valid(&list, &good(&post(&service, &body.to_string())));
-    }
-    // The test could fail.
-    assert!(!person.is_valid(&json!({"name": {"surname": 7}})));
-    let problems = schema(&service, "Problem");
-    for path in [
-        "/v1/persons/1",
-        "/v1/persons/191212121212",
-        "/v1/x",
-        "/v1/search",
-    ] {
-        valid(&problems, &parsed(&service.get(path)));
-    }
 }
 
 #[test]

@@ -1,477 +1,302 @@
-//! Searching: the index finds whom a look at every record finds, whatever is asked, with newer
-//! records laid over the snapshot; free text finds people as they are typed.
+//! Search over SOAP, REST and the command line, in every version.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use serde_json::Value;
 
-use pu::base::limits;
-use pu::base::time::Moment;
-use pu::feed::generate::synthetic_population;
-use pu::person::edit::Person;
-use pu::person::field::Field;
-use pu::person::identity::{Formats, Identity};
-use pu::person::json;
-use pu::person::keys::{INDEXES, Index};
-use pu::person::record::RecordRef;
-use pu::person::schema::Kind;
-use pu::person::value::{Value, ValueRef};
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
-use pu::query::search::{Question, SearchError, search};
-use pu::query::simple::Query;
-use pu::query::simple::matches::Matcher;
-use pu::register::import::Import;
-use pu::store::overlay::Overlay;
-use pu::store::state::{State, open_newest};
+use crate::program::pu;
+use crate::support::{Answer, NRID, Service, envelope, path, persons, register};
 
-use crate::support::{WRITTEN, persons};
+const FULL: &str = "198001022386";
+const CHILD: &str = "201001012382";
+const SECRECY: &str = "197501079292";
+const POPULATION: &str = "198501012382";
+const RESERVE: &str = "22790814AA01";
 
-const PERSONS: usize = 3_000;
+const RESTRICTED: &str = "SearchPersonsForProfile";
+const UNRESTRICTED: &str = "SearchPersonsForProfileUnrestricted";
 
-const FULL: Grant = Grant::unrestricted(Profile::P5);
-const CUT: Grant = Grant::restricted(Profile::P5, PopulationRecordRule::NameAndNumber);
-
-static FORMATS: LazyLock<Formats> = LazyLock::new(Formats::standard);
-
-/// A register of invented people and those that use every field; every seventh is newer in the
-/// overlay, with the names and places of somebody else, and some are new there.
-static STATE: LazyLock<State> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
-    let at = Moment::parse(WRITTEN).unwrap();
-    let mut import = Import::new(folder.path(), None, &FORMATS, at, |_| true).unwrap();
-    for settlers in synthetic_population(&FORMATS, PERSONS, 3) {
-        for post in settlers.settle().posts() {
-            import.post(&post).unwrap();
-        }
-    }
-    for line in persons().lines() {
-        import
-            .exchanged(json::read(line.as_bytes(), &FORMATS).unwrap())
-            .unwrap();
-    }
-    import.finish(|_| {}).unwrap().unwrap();
-    let snapshot = open_newest(folder.path(), &FORMATS).unwrap().unwrap();
-    let person = |position: u64| {
-        let record = RecordRef::open(snapshot.record(position).unwrap()).unwrap();
-        Person::from_record(record).unwrap()
-    };
-    let mut newer: Vec<Box<[u8]>> = Vec::new();
-    for position in (0..snapshot.len()).step_by(7) {
-        let mut changed = person(position);
-        let other = person((position + 11) % snapshot.len());
-        for path in [
-            "name",
-            "addressInformation",
-            "populationRegistrationLocality",
-        ] {
-            changed.copy_from(&other, Field::at(path));
-        }
-        newer.push(changed.to_record().unwrap().into());
-    }
-    for number in ["195001182046", "195001182053"] {
-        let identity = FORMATS.guess(number).unwrap();
-        let mut new = Person::new(identity, &FORMATS);
-        new.set(Field::at("name/surname"), Value::from("Överlagd"));
-        new.set(Field::at("name/givenName"), Value::from("Åke Nyström"));
-        newer.push(new.to_record().unwrap().into());
-    }
-    let overlay = Overlay::of(newer).unwrap();
-    State::with_overlay(Arc::new(snapshot), overlay, 9)
-});
-
-/// Every record of the state, in the order of identities.
-static EVERYBODY: LazyLock<Vec<RecordRef<'static>>> = LazyLock::new(|| {
-    let state: &'static State = &STATE;
-    let mut all: Vec<Identity> = state
-        .snapshot()
-        .records()
-        .map(|record| RecordRef::open(record.unwrap()).unwrap().identity())
-        .collect();
-    all.extend(
-        state
-            .overlay()
-            .keys()
-            .iter()
-            .map(|&key| Identity::from_key(key)),
-    );
-    all.sort();
-    all.dedup();
-    all.into_iter()
-        .map(|identity| state.record(identity).unwrap().unwrap())
-        .collect()
-});
-
-/// Whom a look at every record finds.
-fn scan(text: &str, grant: &Grant) -> Vec<Identity> {
-    let query = Query::parse(text, &FORMATS).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let matcher = Matcher::new(&query, &FORMATS);
-    EVERYBODY
-        .iter()
-        .map(|&record| restrict(record, grant, Shield::NONE))
-        .filter(|view| matcher.matches(view).unwrap())
-        .map(|view| view.identity())
-        .collect()
+fn message(contract: &str, major: u8, query: &str, language: &str, profile: &str) -> String {
+    let query = query
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let responder =
+        format!("urn:riv:strategicresourcemanagement:persons:person:{contract}Responder:{major}");
+    envelope(&format!(
+        "<r:{contract} xmlns:r=\"{responder}\"><r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage><r:profile>{profile}</r:profile></r:{contract}>"
+    ))
 }
 
-fn find(language: &str, text: &str, grant: &Grant) -> Result<(Vec<Identity>, u64), SearchError> {
-    let question = Question::parse(language, text, &FORMATS)?;
-    let found = search(&STATE, &question, grant, limits::HITS_PER_SEARCH)?;
-    let hits = found.hits.iter().map(|view| view.identity()).collect();
-    assert_eq!(found.explanation.hits, found.hits.len() as u64);
-    Ok((hits, found.explanation.candidates))
+fn ask(service: &Service, contract: &str, major: u8, query: &str, profile: &str) -> Answer {
+    let body = message(contract, major, query, "SimpleQL", profile);
+    service.post(&path(contract, major), body.as_bytes())
 }
 
-/// Holds the search against the scan; gives how many records were looked at, when it was answered.
+fn by_identity(identity: &str) -> String {
+    format!("FROM PersonRecord WHERE personalIdentity.extension = '{identity}'")
+}
+
+/// The identities of the hits, in order.
 #[track_caller]
-fn check(text: &str, grant: &Grant) -> Option<u64> {
-    let expected = scan(text, grant);
-    match find("SimpleQL", text, grant) {
-        Ok((hits, candidates)) => {
-            assert!(
-                hits == expected,
-                "{text}: {} for {}",
-                hits.len(),
-                expected.len()
-            );
-            Some(candidates)
-        }
-        Err(SearchError::TooManyHits(500)) => {
-            assert!(expected.len() > 500, "{text}: {} hits", expected.len());
-            None
-        }
-        Err(SearchError::ShortPattern { .. }) => None,
-        Err(error) => panic!("{text}: {error}"),
-    }
-}
-
-/// A value as a query writes it.
-fn literal(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Text(text) => text.plain().unwrap().replace('\'', "''"),
-        ValueRef::Boolean(truth) => truth.to_string(),
-        ValueRef::Date(date) | ValueRef::PartialDate(date) => date.to_string(),
-        ValueRef::DateTime(at) => String::from_utf8(at.written().to_vec()).unwrap(),
-        ValueRef::Timestamp(at) => String::from_utf8(at.written().to_vec()).unwrap(),
-        ValueRef::Identity(identity) => FORMATS.text(identity).unwrap().as_str().to_owned(),
-    }
-}
-
-/// Values of a field, spread over the register.
-fn values(field: Field, most: usize) -> Vec<String> {
-    let mut all = BTreeSet::new();
-    for &record in EVERYBODY.iter() {
-        for value in restrict(record, &FULL, Shield::NONE).values(field) {
-            all.insert(literal(value.unwrap()));
-        }
-    }
-    let step = (all.len() / most).max(1);
-    all.into_iter().step_by(step).take(most).collect()
-}
-
-/// The node of a field in a query.
-fn node(field: Field) -> String {
-    field.path().replace('/', ".")
-}
-
-fn indexed() -> impl Iterator<Item = Field> {
-    let fields = INDEXES.iter().flat_map(|row| row.fields.iter().copied());
-    fields.chain([Field::at("personalIdentity")])
-}
-
-#[test]
-fn every_indexed_node_finds_whom_a_look_at_every_record_finds() {
-    let mut narrowed = 0;
-    for field in indexed() {
-        let (node, values) = (node(field), values(field, 5));
-        assert!(!values.is_empty(), "nobody has {node}");
-        for (value, other) in values.iter().zip(values.iter().skip(1).chain(&values)) {
-            let half: String = value
-                .chars()
-                .take(value.chars().count().div_ceil(2).max(2))
-                .collect();
-            let mut claims = vec![
-                format!("{node} = '{value}'"),
-                format!("{node} IN ('{value}', \"{}\")", other.replace("''", "'")),
-                format!("{node} != '{value}'"),
-                format!("NOT {node} = '{value}'"),
-                format!("{node} IS NULL"),
-                format!("{node} IS NOT NULL"),
-            ];
-            if !matches!(field.kind(), Kind::Boolean) {
-                claims.push(format!("{node} BETWEEN '{value}' AND '{other}'"));
-                claims.push(format!("{node} <= '{value}'"));
-                claims.push(format!("{node} > '{value}'"));
-            }
-            if matches!(field.kind(), Kind::Text | Kind::Number | Kind::Identity) {
-                claims.push(format!("{node} LIKE '{half}%'"));
-                claims.push(format!("{node} LIKE '{half}_%'"));
-                claims.push(format!("{node} LIKE '{value}'"));
-                claims.push(format!("{node} LIKE '%{half}'"));
-            }
-            for claim in claims {
-                for grant in [FULL, CUT] {
-                    if field.kind() == Kind::Identity && claim.contains(['<', '>', 'B']) {
-                        continue;
-                    }
-                    let whole = format!("FROM PersonRecord WHERE {claim}");
-                    if Query::parse(&whole, &FORMATS).is_err() {
-                        // An order where there is none.
-                        continue;
-                    }
-                    let looked = check(&whole, &grant);
-                    narrowed += u32::from(looked.is_some_and(|looked| looked < 600));
-                }
-            }
-        }
-    }
-    assert!(narrowed > 500, "{narrowed} searches were narrowed");
-}
-
-#[test]
-fn combinations_find_whom_a_look_at_every_record_finds() {
-    let mut random = 7_u64;
-    let mut next = |below: usize| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (random >> 33) as usize % below
+fn hits(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let extension = |record: &str| {
+        let from = record.find("<p:extension>").unwrap() + "<p:extension>".len();
+        record[from..from + record[from..].find('<').unwrap()].to_owned()
     };
-    let fields: Vec<(String, Vec<String>)> = indexed()
-        .chain([Field::at("maritalStatus/maritalStatusCode")])
-        .map(|field| (node(field), values(field, 40)))
-        .collect();
-    let county = &fields
-        .iter()
-        .find(|(node, _)| node.ends_with("countyCode"))
-        .unwrap()
-        .clone();
-    let (mut answered, mut found) = (0, 0);
-    for round in 0..400 {
-        let mut claim = || {
-            let (node, values) = match next(5) {
-                0 => county,
-                1 => &fields[next(3)],
-                _ => &fields[next(fields.len())],
-            };
-            let value = &values[next(values.len())];
-            match next(6) {
-                0 => format!("NOT {node} = '{value}'"),
-                1 => format!("{node} != '{value}'"),
-                2 => format!("{node} IN ('{value}', '{}')", values[next(values.len())]),
-                3 if node.ends_with("Name") || node.ends_with("surname") => {
-                    format!(
-                        "{node} LIKE '{}%'",
-                        value.chars().take(2).collect::<String>()
-                    )
-                }
-                _ => format!("{node} = '{value}'"),
-            }
-        };
-        let (a, b, c, d) = (claim(), claim(), claim(), claim());
-        let condition = match round % 5 {
-            0 => format!("{a} AND {b}"),
-            1 => format!("{a} OR {b}"),
-            2 => format!("({a} OR {b}) AND {c}"),
-            3 => format!("{a} AND {b} AND ({c} OR {d})"),
-            _ => format!("NOT ({a} AND {b}) AND {c}"),
-        };
-        let text = format!("FROM PersonRecord WHERE {condition}");
-        for grant in [FULL, CUT] {
-            if check(&text, &grant).is_some() {
-                answered += 1;
-                found += usize::from(!scan(&text, &grant).is_empty());
-            }
+    answer
+        .body
+        .split("<r:personRecord>")
+        .skip(1)
+        .map(extension)
+        .collect()
+}
+
+#[track_caller]
+fn refused(answer: &Answer, text: &str) {
+    assert_eq!(answer.fault(), ("Client".to_owned(), text.to_owned()));
+}
+
+#[test]
+fn an_identity_is_found_by_every_version() {
+    let service = Service::start();
+    for major in [3, 4, 5] {
+        for contract in [RESTRICTED, UNRESTRICTED] {
+            let answer = ask(&service, contract, major, &by_identity(CHILD), "P3");
+            assert_eq!(hits(&answer), [CHILD], "{contract} {major}");
+            let core =
+                format!("xmlns:p=\"urn:riv:strategicresourcemanagement:persons:person:{major}\"");
+            assert!(answer.body.contains(&core));
         }
     }
+}
+
+#[test]
+fn nobody_is_an_answer_without_persons() {
+    let service = Service::start();
+    let answer = ask(&service, RESTRICTED, 5, &by_identity("191212121212"), "P1");
+    assert_eq!(hits(&answer), Vec::<String>::new());
+    assert!(answer.body.contains("SearchPersonsForProfileResponse"));
+}
+
+#[test]
+fn a_search_shows_an_identitys_own_record_and_its_links() {
+    let service = Service::start();
+    let answer = ask(&service, RESTRICTED, 5, &by_identity(RESERVE), "P1");
+    assert_eq!(hits(&answer), [RESERVE], "not the main identity's record");
+    assert!(answer.body.contains(NRID) && answer.body.contains("<p:linkedIdentity>"));
     assert!(
-        answered > 300 && found > 150,
-        "{answered} answered, {found} with hits"
+        answer.body.contains(FULL),
+        "the link names the main identity"
     );
 }
 
-/// The one who moved out of a region: county and end must be of the same earlier locality.
 #[test]
-fn whoever_moved_out_of_a_region_is_found_by_one_entry() {
-    const HISTORY: &str =
-        "populationRegistrationRecord.historicalRecords.populationRegistrationLocality";
-    let county = Field::at(
-        "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
-    );
-    let mut found = 0;
-    for county in values(county, 30) {
-        for since in ["2000-01-01", "2024-06-01", "2024"] {
-            let text = format!(
-                "FROM PersonRecord.{HISTORY} WHERE countyCode = '{county}' AND localRegistrationEndTime >= '{since}'"
-            );
-            let looked = check(&text, &FULL).unwrap();
-            let hits = scan(&text, &FULL).len() as u64;
-            // Those looked at are those who answer, but for days that only begin to count.
-            assert!(looked <= hits + 20, "{looked} looked at for {hits}");
-            found += hits;
-        }
-    }
-    assert!(found > 0);
+fn hits_come_in_the_order_of_identities() {
+    let service = Service::start();
+    let query = "FROM PersonRecord WHERE name.surname = 'testsson'";
+    let found = hits(&ask(&service, RESTRICTED, 5, query, "P1"));
+    assert!(found.len() >= 6, "{found:?}");
+    let again = hits(&ask(&service, UNRESTRICTED, 3, query, "P5"));
+    assert_eq!(found, again, "in every contract");
+    let of_digits: Vec<&String> = found.iter().filter(|it| it.starts_with("19")).collect();
+    assert!(of_digits.is_sorted(), "{found:?}");
 }
 
 #[test]
-fn what_a_profile_does_not_show_cannot_be_asked_for() {
-    for (claim, profile, wanted) in [
-        (
-            "addressInformation.residentialAddress.city = 'LUND'",
-            Profile::P1,
-            Profile::P2,
-        ),
-        ("contactInformation.value = 'x'", Profile::P2, Profile::P3),
-        (
-            "maritalStatus.maritalStatusCode = 'OG'",
-            Profile::P3,
-            Profile::P4,
-        ),
-    ] {
-        let text = format!("FROM PersonRecord WHERE name.surname = 'x' AND NOT ({claim})");
-        for grant in [
-            Grant::unrestricted(profile),
-            Grant::restricted(profile, PopulationRecordRule::NameAndNumber),
-        ] {
-            assert_eq!(
-                find("simpleql", &text, &grant).unwrap_err(),
-                SearchError::HiddenNode {
-                    at: 53,
-                    profile: Some(wanted)
-                }
-            );
-        }
+fn protected_persons_are_found_by_what_may_be_shown() {
+    let service = Service::start();
+    for (identity, city) in [(SECRECY, "GÖTEBORG"), (POPULATION, "LUND")] {
+        let answer = ask(&service, RESTRICTED, 5, &by_identity(identity), "P5");
+        assert_eq!(hits(&answer), [identity]);
+        assert!(!answer.body.contains("addressInformation"));
+        let open = ask(&service, UNRESTRICTED, 5, &by_identity(identity), "P5");
+        assert_eq!(hits(&open), [identity]);
+        assert!(open.body.contains("addressInformation"), "{city}");
     }
+    // A hidden address is no way to its owner, unless the contract shows it.
+    let query = "FROM PersonRecord WHERE addressInformation.residentialAddress.city = 'GÖTEBORG'";
+    assert!(!hits(&ask(&service, RESTRICTED, 5, query, "P3")).contains(&SECRECY.to_owned()));
+    assert!(hits(&ask(&service, UNRESTRICTED, 5, query, "P3")).contains(&SECRECY.to_owned()));
 }
 
 #[test]
-fn a_pattern_that_begins_openly_needs_company() {
-    for pattern in ["%son", "_vensson", "S%", "%"] {
-        let text = format!("FROM PersonRecord WHERE name.surname LIKE '{pattern}'");
-        assert_eq!(
-            find("SimpleQL", &text, &FULL).unwrap_err(),
-            SearchError::ShortPattern { at: 25 }
-        );
-        check(
-            &format!("{text} AND birth.dateOfBirth >= '1990' AND birth.dateOfBirth < '1991'"),
-            &FULL,
-        )
-        .unwrap();
-    }
-}
-
-/// A name as it stands in the register, of somebody who is not protected.
-fn somebody(nth: usize) -> (Identity, String, String, String) {
-    let text = |view: &pu::person::view::View<'_>, path: &str| {
-        let field = Field::all().find(|field| field.path() == path && field.kind() != Kind::Group);
-        view.values(field.unwrap())
-            .next()
-            .map(|value| literal(value.unwrap()))
+fn changes_are_found_by_their_time_both_ends_included() {
+    let service = Service::start();
+    let between = |from: &str, to: &str| {
+        let query = format!("FROM PersonRecord WHERE version BETWEEN '{from}' AND '{to}'");
+        hits(&ask(&service, RESTRICTED, 5, &query, "P1"))
     };
-    EVERYBODY
-        .iter()
-        .filter(|record| !record.shield().is_on())
-        .filter_map(|&record| {
-            let view = restrict(record, &CUT, Shield::NONE);
-            let given = text(&view, "name/givenName")?;
-            let surname = text(&view, "name/surname")?;
-            let city = text(&view, "addressInformation/residentialAddress/city")?;
-            (surname.len() > 6 && !surname.contains([' ', '-'])).then_some((
-                view.identity(),
-                given,
-                surname,
-                city,
-            ))
-        })
-        .nth(nth)
-        .unwrap()
+    let own = "20241128091233";
+    assert!(between(own, own).contains(&FULL.to_owned()));
+    assert!(!between("20241128091234", "20241128095959").contains(&FULL.to_owned()));
+    assert!(!between("20241128090000", "20241128091232").contains(&FULL.to_owned()));
 }
 
 #[test]
-fn free_text_finds_people_as_they_are_typed() {
-    for nth in [0, 50, 400, 900, 1500] {
-        let (identity, given, surname, city) = somebody(nth);
-        let first = given.split([' ', '-']).next().unwrap();
-        let bare = |text: &str| {
-            text.replace(['å', 'ä', 'Å', 'Ä'], "a")
-                .replace(['ö', 'Ö'], "o")
-        };
-        let born = FORMATS.birth_date(identity).unwrap();
-        let slip = format!(
-            "{}{}",
-            &surname[..surname.char_indices().nth(3).unwrap().0],
-            surname.chars().skip(4).collect::<String>()
+fn refusals_are_told_precisely() {
+    let service = Service::start();
+    let good = by_identity(CHILD);
+    for profile in ["P6", "P10"] {
+        let answer = ask(&service, RESTRICTED, 5, &good, profile);
+        refused(
+            &answer,
+            "Profilen är reserverad. Använd P1, P2, P3, P4 eller P5.",
         );
-        for typed in [
-            format!("{first} {surname} {city}"),
-            format!("{city} {surname}, {first}"),
-            format!("{} {}", bare(&surname), bare(&city)).to_uppercase() + " " + first,
-            format!("{slip} {first} {city}"),
-            format!(
-                "{} {first} {}",
-                &surname[..surname.char_indices().nth(4).unwrap().0],
-                born.year()
-            ),
-            format!("{surname} {born}"),
-            FORMATS.text(identity).unwrap().as_str().to_owned(),
-        ] {
-            let (hits, looked) = find("Text", &typed, &CUT).unwrap();
-            assert!(
-                hits.contains(&identity),
-                "{typed}: {} hits of {looked}",
-                hits.len()
-            );
-        }
-        // Who fits letter for letter comes before who fits but for a slip.
-        let (hits, _) = find("text", &format!("{given} {surname} {born} {city}"), &CUT).unwrap();
-        assert_eq!(hits.first(), Some(&identity));
     }
-    let (hits, _) = find("Text", "overlagd ake", &CUT).unwrap();
-    assert_eq!(hits.len(), 2, "newer than the snapshot");
-}
-
-#[test]
-fn free_text_has_its_limits() {
-    for (typed, expected) in [
-        ("", SearchError::NoWords),
-        (" ,; -", SearchError::NoWords),
-        ("a b c d e f g h i j k", SearchError::TooManyWords),
-        ("7", SearchError::TooWide),
+    let body = message(RESTRICTED, 5, &good, "SQL", "P1");
+    let answer = service.post(&path(RESTRICTED, 5), body.as_bytes());
+    refused(
+        &answer,
+        "Frågespråket är okänt. Använd SimpleQL eller Text.",
+    );
+    let hidden = "FROM PersonRecord WHERE addressInformation.residentialAddress.city = 'LUND'";
+    refused(
+        &ask(&service, RESTRICTED, 5, hidden, "P1"),
+        "Uppgiften vid tecken 25 i sökfrågan visas inte i den begärda profilen. Använd lägst profil P2.",
+    );
+    for wrong in [
+        "",
+        "hej",
+        "FROM",
+        "FROM PersonRecord",
+        "FROM PersonRecord WHERE hej = 'Hemligord'",
     ] {
-        assert_eq!(find("Text", typed, &CUT).unwrap_err(), expected, "{typed}");
+        let (code, text) = ask(&service, RESTRICTED, 5, wrong, "P1").fault();
+        assert_eq!(code, "Client", "{wrong}: {text}");
+        assert!(
+            !text.contains("Hemligord") && !text.contains("hej"),
+            "{text}"
+        );
     }
-    assert_eq!(
-        find("SQL", "x", &CUT).unwrap_err(),
-        SearchError::UnknownLanguage
+}
+
+/// A register of so many official test persons with one surname.
+fn namesakes(count: usize) -> Service {
+    let numbers = include_str!("../../snapshots/source/personal-numbers.txt");
+    let lines: String = numbers
+        .lines()
+        .filter(|line| line.len() == 12)
+        .take(count)
+        .map(|number| {
+            format!("{{\"personalIdentity\":{{\"root\":\"1.2.752.129.2.1.3.1\",\"extension\":\"{number}\"}},\"name\":{{\"surname\":\"Namne\"}}}}\n")
+        })
+        .collect();
+    assert_eq!(lines.lines().count(), count);
+    Service::over(register(&lines), |_| {})
+}
+
+#[test]
+fn five_hundred_hits_are_an_answer_and_one_more_is_not() {
+    let query = "FROM PersonRecord WHERE name.surname = 'namne'";
+    let service = namesakes(500);
+    let found = hits(&ask(&service, RESTRICTED, 5, query, "P1"));
+    assert!(found.len() == 500 && found.is_sorted());
+    let service = namesakes(501);
+    for major in [3, 4, 5] {
+        refused(
+            &ask(&service, UNRESTRICTED, major, query, "P5"),
+            "Förfrågans maxgräns överskriden: fler än 500 träffar.",
+        );
+    }
+    let answer = service.get("/v1/search?surname=namne");
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("urn:pu:problem:too-many-hits"));
+    let metrics = service.get("/metrics").body;
+    let line = "pu_searches_total{language=\"SimpleQL\",outcome=\"client_fault\"} 4";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+fn found(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let hits = body["personRecord"].as_array().unwrap();
+    assert_eq!(body["count"], hits.len());
+    let extension = |hit: &Value| {
+        hit["personalIdentity"]["extension"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    hits.iter().map(extension).collect()
+}
+
+#[test]
+fn plain_parameters_find_people() {
+    let service = Service::start();
+    for (query, identity) in [
+        ("identity=201001012382", CHILD),
+        ("identity=20100101*", CHILD),
+        ("given_name=britt", FULL),
+        ("given_name=marie", FULL),
+        ("given_name=Hedvig+Britt", FULL),
+        ("name=hed*", FULL),
+        ("name=hedvig+%C3%A5ker%C3%A4ng", FULL),
+        ("middle_name=%C3%B6zil", FULL),
+        ("surname=von+%C3%85ker*", FULL),
+        ("birth_date=1980-01-02", FULL),
+        ("birth_date=1979-12-31..1980-01-02&gender=2", FULL),
+        ("city=sundsv*", FULL),
+        ("county=22&municipality=81", FULL),
+        ("municipality=2281", FULL),
+        ("surname=testsson&given_name=skyddad", SECRECY),
+    ] {
+        let hits = found(&service.get(&format!("/v1/search?{query}")));
+        assert!(hits.contains(&identity.to_owned()), "{query}: {hits:?}");
+    }
+    let nobody = found(&service.get("/v1/search?given_name=brit"));
+    assert!(
+        nobody.is_empty(),
+        "a part of a word is not the word: {nobody:?}"
     );
-    assert_eq!(
-        find("Text", &"x".repeat(1000), &CUT).unwrap_err(),
-        SearchError::TooManyWords
+    let nobody = found(&service.get("/v1/search?surname=Testsson%27%20OR%20%27a%27=%27a"));
+    assert!(
+        nobody.is_empty(),
+        "a quotation mark stays in its value: {nobody:?}"
+    );
+    let answer = service.get("/v1/search?gender=2&city=lund&profile=P1");
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.contains("Parametern city frågar efter något"),
+        "{}",
+        answer.body
     );
 }
 
-/// Of a protected person only the name and what the number tells can be typed.
 #[test]
-fn free_text_does_not_find_what_is_hidden() {
-    let city = Field::at("addressInformation/residentialAddress/city");
-    let mut tried = 0;
-    for record in EVERYBODY.iter().filter(|record| record.shield().is_on()) {
-        let view = restrict(*record, &FULL, Shield::NONE);
-        for value in view.values(city) {
-            let typed = format!(
-                "{} {}",
-                FORMATS.text(view.identity()).unwrap().as_str(),
-                literal(value.unwrap())
-            );
-            assert!(
-                find("Text", &typed, &FULL)
-                    .unwrap()
-                    .0
-                    .contains(&view.identity())
-            );
-            assert!(find("Text", &typed, &CUT).unwrap().0.is_empty());
-            tried += 1;
-        }
+fn a_query_by_rest_is_the_contracts_and_tells_how_it_went_when_allowed() {
+    let service = Service::over(register(persons()), |config| config.search.explain = true);
+    let query = "/v1/search?q=FROM+PersonRecord+WHERE+name.surname+%3D+%27barn%27";
+    let answer = service.get(query);
+    assert_eq!(found(&answer), [CHILD]);
+    assert!(!answer.body.contains("explanation"));
+    let answer = service.get(&format!("{query}&explain=true"));
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body["explanation"]["hits"], 1);
+    assert!(body["explanation"]["steps"].is_array());
+}
+
+#[test]
+fn the_command_line_searches_too() {
+    let folder = register(persons());
+    let data = folder.path().to_str().unwrap();
+    let query = by_identity(CHILD);
+    let search = |more: &[&str]| {
+        let mut arguments = vec!["search", query.as_str(), "--data", data];
+        arguments.extend(more);
+        pu(&arguments).well()
+    };
+    let table = search(&[]);
+    let mut lines = table.lines();
+    assert!(lines.next().unwrap().starts_with("identity"));
+    assert!(lines.next().unwrap().starts_with(CHILD));
+    assert_eq!(lines.next(), Some("1 hit"));
+    let person: Value = serde_json::from_str(&search(&["--json"])).unwrap();
+    assert_eq!(person["personalIdentity"]["extension"], CHILD);
+    for version in ["3", "4", "5"] {
+        let answer = search(&["--soap", "--version", version]);
+        assert!(answer.contains("<r:personRecord>") && answer.contains(CHILD));
     }
-    assert!(tried > 3, "{tried}");
-    assert!(Index::of(city).is_some());
+    let ran = pu(&["search", query.as_str(), "--data", data, "--explain"]);
+    assert!(ran.err.contains("candidates"), "{ran:?}");
 }
