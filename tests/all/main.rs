@@ -33,3 +33,5 @@ mod protection;
 mod round_trip;
 // Searching: the index against a look at every record, and free text.
 mod search;
+// The search language: every node and operator against an evaluator over the JSON of a person.
+mod search_language;
