@@ -47,7 +47,10 @@ impl Period {
         if let Some(time) = time {
             let clock_ends = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
             let (clock, zone) = time.split_at(clock_ends);
-            offset = zone_of(zone)?;
+            offset = match zone {
+                "" => None,
+                zone => Some(zone_of(zone)?),
+            };
             let (clock, fraction) = match clock.split_once('.') {
                 Some((clock, fraction)) => (clock, Some(fraction)),
                 None => (clock, None),
@@ -98,15 +101,15 @@ impl Period {
     /// The period as milliseconds since 1970. Of an hour that comes twice in autumn, both are
     /// meant; of a shorter time in it, the first. A time that spring leaps over is `None`.
     pub fn instants(self) -> Option<(i64, i64)> {
-        let instant = |at: civil::DateTime| match self.offset {
-            Some(offset) => offset.to_timestamp(at).ok().map(Instant::as_millisecond),
-            None => {
-                let at = sweden().to_ambiguous_zoned(at);
-                let leapt = matches!(at.offset(), jiff::tz::AmbiguousOffset::Gap { .. });
-                (!leapt || self.unit < Unit::Hour)
-                    .then(|| at.compatible().ok())?
-                    .map(|at| at.timestamp().as_millisecond())
+        let instant = |at: civil::DateTime| {
+            if let Some(offset) = self.offset {
+                return offset.to_timestamp(at).ok().map(Instant::as_millisecond);
             }
+            let at = sweden().to_ambiguous_zoned(at);
+            let leapt = matches!(at.offset(), jiff::tz::AmbiguousOffset::Gap { .. });
+            let at = at.compatible().ok();
+            at.filter(|_| !leapt || self.unit < Unit::Hour)
+                .map(|at| at.timestamp().as_millisecond())
         };
         let first = instant(self.first)?;
         let last = match self.unit {
@@ -214,19 +217,18 @@ fn number(digits: &str) -> Option<i16> {
     plain.then(|| digits.parse().ok()).flatten()
 }
 
-/// The offset in `Z` or `+hh:mm`; nothing in nothing.
-fn zone_of(text: &str) -> Option<Option<Offset>> {
-    let sign = match text.chars().next() {
-        None => return Some(None),
-        Some('Z' | 'z') => return (text.len() == 1).then_some(Some(Offset::UTC)),
-        Some('-') => -1,
-        Some(_) => 1,
+/// The offset in `Z` or `+hh:mm`.
+fn zone_of(text: &str) -> Option<Offset> {
+    let sign = match text.chars().next()? {
+        'Z' | 'z' => return (text.len() == 1).then_some(Offset::UTC),
+        '-' => -1,
+        _ => 1,
     };
     let mut parts = [0, 0];
     let both = split(&text[1..], ':', &[2, 2], &mut parts)? == 2;
     let possible = both && parts[0] <= 14 && parts[1] < 60;
     let seconds = sign * (i32::from(parts[0]) * 3_600 + i32::from(parts[1]) * 60);
-    possible.then(|| Offset::from_seconds(seconds).ok().map(Some))?
+    possible.then(|| Offset::from_seconds(seconds).ok())?
 }
 
 #[cfg(test)]

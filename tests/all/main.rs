@@ -37,3 +37,5 @@ mod rest;
 mod round_trip;
 // Searching as asked: over SOAP, REST and the command line.
 mod search;
+// The search language: every node and operator against an evaluator over the JSON of a person.
+mod search_language;

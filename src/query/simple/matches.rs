@@ -122,29 +122,31 @@ impl Matcher {
         }
         Ok(walk.found)
     }
+}
 
-    fn passes(&self, predicate: &Predicate, value: &Seen<'_>) -> bool {
-        match (&predicate.test, value) {
-            (Test::Present, _) => true,
-            (Test::Within(spans), Seen::Number(number) | Seen::Identity(number, _)) => {
-                let at = spans.partition_point(|(_, last)| last < number);
-                spans.get(at).is_some_and(|(first, _)| first <= number)
-            }
-            (Test::Within(spans), Seen::Text(text)) => text.parse().is_ok_and(|number: i64| {
-                spans
-                    .iter()
-                    .any(|(first, last)| (*first..=*last).contains(&number))
-            }),
-            (Test::Like(pattern), Seen::Identity(_, text)) => pattern.holds(text),
-            (test, Seen::Text(text)) => {
-                passes_text(test, text)
-                    || by_words(predicate.field)
-                        && matches!(test, Test::OneOf(_) | Test::Like(_))
-                        && swedish::words(text).any(|word| passes_text(test, word))
-            }
-            _ => false,
+fn passes(predicate: &Predicate, value: &Seen<'_>) -> bool {
+    match (&predicate.test, value) {
+        (Test::Present, _) => true,
+        (Test::Within(spans), Seen::Number(number) | Seen::Identity(number, _)) => {
+            lies_in(spans, *number)
         }
+        (Test::Within(spans), Seen::Text(text)) => {
+            text.parse().is_ok_and(|number| lies_in(spans, number))
+        }
+        (Test::Like(pattern), Seen::Identity(_, text)) => pattern.holds(text),
+        (test, Seen::Text(text)) => {
+            passes_text(test, text)
+                || by_words(predicate.field)
+                    && matches!(test, Test::OneOf(_) | Test::Like(_))
+                    && swedish::words(text).any(|word| passes_text(test, word))
+        }
+        _ => false,
     }
+}
+
+fn lies_in(spans: &[(i64, i64)], number: i64) -> bool {
+    let at = spans.partition_point(|(_, last)| *last < number);
+    spans.get(at).is_some_and(|(first, _)| *first <= number)
 }
 
 fn passes_text(test: &Test, text: &str) -> bool {
@@ -254,7 +256,7 @@ impl Walk<'_> {
             } else {
                 &mut self.outside
             };
-            if !held.has(place) && matcher.passes(predicate, value) {
+            if !held.has(place) && passes(predicate, value) {
                 held.insert(place);
             }
         }

@@ -35,7 +35,7 @@ pub enum Asked {
 struct Name {
     node: Node,
     segments: Vec<&'static str>,
-    /// Whether the name can be cut short from the left.
+    /// Whether the last segment alone says which node is meant.
     shortens: bool,
 }
 
@@ -168,7 +168,7 @@ fn short(group: Field, segments: &[&str], at: usize) -> Result<Option<Node>, Que
     };
     let found: Vec<&Name> = NAMES
         .iter()
-        .filter(|name| name.shortens && group != name.node.field)
+        .filter(|name| (name.shortens || segments.len() > 1) && group != name.node.field)
         .filter(|name| group.contains(name.node.field) && ends_with(name, segments))
         .collect();
     let Some(best) = found.iter().map(|name| rank(name)).min() else {
@@ -359,7 +359,7 @@ mod tests {
             ("persnolIdentity", Some("personalIdentity")),
             ("linkedIdentity.link", None),
             ("Hemligsson", None),
-            ("name..surname", Some("name.surname")),
+            ("name..surname", None),
             ("", None),
             (".", None),
             ("PersonRecord", None),
