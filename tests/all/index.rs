@@ -67,7 +67,7 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
         }
         newer.push(changed.to_record().unwrap().into());
     }
-    for number in ["195001182046", "195001182053"] {
+    for number in ["195001182046", "195001182061"] {
         let identity = FORMATS.guess(number).unwrap();
         let mut new = Person::new(identity, &FORMATS);
         new.set(Field::at("name/surname"), Value::from("Överlagd"));
