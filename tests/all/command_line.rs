@@ -330,7 +330,7 @@ fn contract_packages_are_written() {
     for package in packages {
         assert!(Path::new(package).join("schemas").is_dir(), "{package}");
     }
-    let description = std::fs::read_to_string(description[0]).unwrap();
+    let description = fs::read_to_string(description[0]).unwrap();
     assert!(description.contains("\"openapi\": \"3.1.0\""));
 }
 
