@@ -36,6 +36,12 @@ pub trait Engine {
     /// Whether it takes part in a kind of question.
     fn takes(&self, kind: Kind) -> bool;
 
+    /// Whether a question without a known answer means to it what it means to all that say so: then
+    /// their counts must agree.
+    fn is_literal(&self, _: Kind) -> bool {
+        false
+    }
+
     fn answer(&mut self, kind: Kind, ask: &Ask) -> Result<Answer, Failure>;
 
     /// Bytes on disk of each of its parts.

@@ -96,15 +96,22 @@ impl Measure {
         let mut tantivy = step("tantivy", || tantivy_side::Tantivy::open(&folder, &state))?;
         let mut sqlite = step("SQLite", || sqlite_side::Sqlite::open(&folder, &state))?;
         let mut postgres = match &self.postgres {
-            Some(socket) => Some(step("PostgreSQL", || postgres_side::Postgres::open(socket, &state))?),
+            Some(socket) => Some(step("PostgreSQL", || {
+                postgres_side::Postgres::open(socket, &state)
+            })?),
             None => None,
         };
         let truth = step("answers", || Truth::read(&state))?;
         let mut index = pu_side::PuIndex(&state);
         let mut search = pu_side::PuSearch::new(&state);
         let mut sorted = sorted::Sorted(&truth);
-        let mut engines: Vec<&mut dyn Engine> =
-            vec![&mut index, &mut search, &mut sorted, &mut tantivy, &mut sqlite];
+        let mut engines: Vec<&mut dyn Engine> = vec![
+            &mut index,
+            &mut search,
+            &mut sorted,
+            &mut tantivy,
+            &mut sqlite,
+        ];
         if let Some(postgres) = &mut postgres {
             engines.push(postgres);
         }
@@ -116,12 +123,18 @@ impl Measure {
         for kind in Kind::ALL {
             let questions = truth.draw(kind, self.questions, self.seed);
             if questions.is_empty() {
-                notes.push(format!("{}: no such question in this register", kind.name()));
+                notes.push(format!(
+                    "{}: no such question in this register",
+                    kind.name()
+                ));
                 continue;
             }
             let twice = |it: &&question::Question| {
                 kind == Kind::CountAndFirst
-                    && it.hits.as_ref().is_some_and(|hits| hits.len() as u64 != it.listings)
+                    && it
+                        .hits
+                        .as_ref()
+                        .is_some_and(|hits| hits.len() as u64 != it.listings)
             };
             let twice = questions.iter().filter(twice).count();
             if twice > 0 {
@@ -139,7 +152,12 @@ impl Measure {
         let mut sizes = Vec::new();
         for engine in &mut engines {
             let name = engine.name();
-            sizes.extend(engine.sizes()?.into_iter().map(|(part, bytes)| (name, part, bytes)));
+            sizes.extend(
+                engine
+                    .sizes()?
+                    .into_iter()
+                    .map(|(part, bytes)| (name, part, bytes)),
+            );
         }
         let report = report::Report {
             machine,

@@ -60,7 +60,13 @@ pub fn measure(
             // A slow engine does not get to all of them: each round begins elsewhere.
             let from = round * questions.len() / bounds.rounds;
             let asks = questions[from..].iter().chain(&questions[..from]);
-            turn(kind, asks.map(|it| &it.ask), taking[at], bounds, &mut measured[at])?;
+            turn(
+                kind,
+                asks.map(|it| &it.ask),
+                taking[at],
+                bounds,
+                &mut measured[at],
+            )?;
         }
         // Nobody is always the one after the slowest.
         order.rotate_left(1.min(taking.len()));
@@ -96,22 +102,32 @@ fn turn<'q>(
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     measured.medians.push(at(0.5));
     measured.tails.push(at(0.99));
-    measured.means.push(times.iter().sum::<f64>() / times.len() as f64);
+    measured
+        .means
+        .push(times.iter().sum::<f64>() / times.len() as f64);
     Ok(())
 }
 
-/// Every engine gives the right answer, or the run fails. This also warms them.
+/// Every engine gives the right answer, or the run fails. Where no answer is known, those that mean
+/// the same must agree. This also warms them.
 fn agree(
     kind: Kind,
     questions: &[Question],
     engines: &mut [&mut &mut dyn Engine],
     bounds: &Bounds,
 ) -> Result<(), Failure> {
+    let mut counts: Vec<Option<u64>> = vec![None; questions.len()];
     for engine in engines {
         let began = Instant::now();
         for (number, question) in questions.iter().enumerate() {
             let answer = engine.answer(kind, &question.ask)?;
-            if let Some(wrong) = differs(kind, question, &answer) {
+            let mut wrong = differs(kind, question, &answer);
+            if question.hits.is_none() && engine.is_literal(kind) {
+                let count = *counts[number].get_or_insert(answer.count);
+                wrong = (answer.count != count)
+                    .then(|| format!("{} hits, another has {count}", answer.count));
+            }
+            if let Some(wrong) = wrong {
                 return Err(format!(
                     "{}: {} is wrong about question {number} ({:?}): {wrong}",
                     kind.name(),
@@ -149,7 +165,10 @@ fn differs(kind: Kind, question: &Question, answer: &Answer) -> Option<String> {
     if found.len() != right.len().min(wanted(kind)) {
         return Some(format!("{} identities", found.len()));
     }
-    let strange = found.iter().filter(|it| right.binary_search(it).is_err()).count();
+    let strange = found
+        .iter()
+        .filter(|it| right.binary_search(it).is_err())
+        .count();
     (strange > 0).then(|| format!("{strange} who are no hits"))
 }
 

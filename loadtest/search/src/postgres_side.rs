@@ -78,7 +78,8 @@ impl Postgres {
                  ARRAY(SELECT identity FROM hits LIMIT {most})"
             )
         };
-        let of_persons = |what: &str, test: &str| format!("SELECT {what} FROM persons WHERE {test}");
+        let of_persons =
+            |what: &str, test: &str| format!("SELECT {what} FROM persons WHERE {test}");
         let name_and_county = "county = $1 AND surname >= $2 AND surname < $3";
         let listed = "SELECT identity FROM surname_words \
                       WHERE county = $1 AND word >= $2 AND word < $3";
@@ -98,7 +99,11 @@ impl Postgres {
         })
     }
 
-    fn all(&mut self, which: fn(&Self) -> &Statement, with: &[&(dyn ToSql + Sync)]) -> Result<Answer, Failure> {
+    fn all(
+        &mut self,
+        which: fn(&Self) -> &Statement,
+        with: &[&(dyn ToSql + Sync)],
+    ) -> Result<Answer, Failure> {
         let statement = which(self).clone();
         let mut answer = Answer::default();
         for row in self.client.query(&statement, with)? {
@@ -213,6 +218,10 @@ impl Engine for Postgres {
         true
     }
 
+    fn is_literal(&self, _: Kind) -> bool {
+        true
+    }
+
     fn answer(&mut self, kind: Kind, ask: &Ask) -> Result<Answer, Failure> {
         match ask {
             Ask::Identity(identity) => {
@@ -233,24 +242,26 @@ impl Engine for Postgres {
                     ..counted(&row, wanted(kind))
                 })
             }
-            Ask::Surname { county: Some(county), prefix } => {
+            Ask::Surname {
+                county: Some(county),
+                prefix,
+            } => {
                 let with: &[&(dyn ToSql + Sync)] = &[county, prefix, &after(prefix)];
                 match kind {
                     Kind::Records => self.all(|it| &it.records, with),
                     _ => self.all(|it| &it.name_and_county, with),
                 }
             }
-            Ask::Surname { county: None, prefix } => {
-                self.all(|it| &it.name_prefix, &[prefix, &after(prefix)])
-            }
+            Ask::Surname {
+                county: None,
+                prefix,
+            } => self.all(|it| &it.name_prefix, &[prefix, &after(prefix)]),
             Ask::FullName { given, surname } => self.all(|it| &it.full_name, &[surname, given]),
             Ask::Born { from, to } => {
                 let (from, to) = (i32::try_from(*from)?, i32::try_from(*to)?);
                 self.all(|it| &it.born, &[&from, &to])
             }
-            Ask::Changed { since } => {
-                self.all(|it| &it.changed, &[&i64::try_from(*since)?])
-            }
+            Ask::Changed { since } => self.all(|it| &it.changed, &[&i64::try_from(*since)?]),
             Ask::Words(words) => {
                 let begins = words.iter().map(|word| format!("'{word}':*"));
                 let text = begins.collect::<Vec<_>>().join(" & ");

@@ -11,10 +11,10 @@ use pu::query::search::{Question, search};
 use pu::store::state::State;
 use pu::wire::render::{Buffer, RecordWriter};
 
+use crate::Failure;
 use crate::engine::{Answer, Engine, FIRST};
 use crate::person::grant;
 use crate::question::{Ask, Kind, MOST_HITS};
-use crate::Failure;
 
 /// How many entries of surname words begin so in a county, and the identities of the first fifty.
 pub fn count_and_first(state: &State, prefix: &str, county: &str) -> (u64, Vec<Identity>) {
@@ -40,9 +40,9 @@ pub fn count_and_first(state: &State, prefix: &str, county: &str) -> (u64, Vec<I
 fn index_sizes(state: &State) -> Vec<(String, u64)> {
     let snapshot = state.snapshot();
     let search = snapshot.search();
-    let sections = snapshot.sections().map(|(section, extent)| {
-        (format!("section {}", section.name()), extent.length)
-    });
+    let sections = snapshot
+        .sections()
+        .map(|(section, extent)| (format!("section {}", section.name()), extent.length));
     let indexes = INDEXES
         .iter()
         .map(|row| (format!("index {}", row.name), search.size(row.index).bytes));
@@ -119,7 +119,11 @@ impl<'s> PuSearch<'s> {
         }
         Ok(Answer {
             count: found.hits.len() as u64,
-            hits: found.hits.iter().map(|view| view.identity().key()).collect(),
+            hits: found
+                .hits
+                .iter()
+                .map(|view| view.identity().key())
+                .collect(),
             listings: false,
             bytes: self.out.written().len(),
         })
@@ -131,10 +135,16 @@ fn query(ask: &Ask) -> (&'static str, String) {
     let condition = match ask {
         Ask::Words(words) => return ("Text", words.join(" ")),
         Ask::Identity(_) | Ask::WordPrefix { .. } => String::new(),
-        Ask::Surname { county: Some(county), prefix } => format!(
+        Ask::Surname {
+            county: Some(county),
+            prefix,
+        } => format!(
             "populationRegistrationLocality.countyCode = '{county}' AND name.surname LIKE '{prefix}%'"
         ),
-        Ask::Surname { county: None, prefix } => format!("name.surname LIKE '{prefix}%'"),
+        Ask::Surname {
+            county: None,
+            prefix,
+        } => format!("name.surname LIKE '{prefix}%'"),
         Ask::FullName { given, surname } => {
             format!("name.surname = '{surname}' AND name.givenName = '{given}'")
         }

@@ -68,11 +68,25 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub enum Ask {
     Identity(u64),
-    WordPrefix { county: String, prefix: String },
-    Surname { county: Option<String>, prefix: String },
-    FullName { given: String, surname: String },
-    Born { from: u32, to: u32 },
-    Changed { since: u64 },
+    WordPrefix {
+        county: String,
+        prefix: String,
+    },
+    Surname {
+        county: Option<String>,
+        prefix: String,
+    },
+    FullName {
+        given: String,
+        surname: String,
+    },
+    Born {
+        from: u32,
+        to: u32,
+    },
+    Changed {
+        since: u64,
+    },
     Words([String; 3]),
 }
 
@@ -190,16 +204,23 @@ impl Truth {
             Ok(())
         })?;
         let counties = it.counties.sort();
-        it.county_of.iter_mut().for_each(|it| *it = counties[*it as usize]);
+        it.county_of
+            .iter_mut()
+            .for_each(|it| *it = counties[*it as usize]);
         let surnames = it.surnames.sort();
-        it.surname_of.iter_mut().for_each(|it| *it = surnames[*it as usize]);
+        it.surname_of
+            .iter_mut()
+            .for_each(|it| *it = surnames[*it as usize]);
         let words = it.words.sort();
         for (county, word, _) in &mut it.listings {
             (*county, *word) = (counties[*county as usize], words[*word as usize]);
         }
         it.listings.sort_unstable();
         it.listings.dedup();
-        it.by_surname = (0..).zip(&it.surname_of).map(|(at, &name)| (name, at)).collect();
+        it.by_surname = (0..)
+            .zip(&it.surname_of)
+            .map(|(at, &name)| (name, at))
+            .collect();
         it.by_surname.sort_unstable();
         it.by_birth.sort_unstable();
         it.by_version.sort_unstable();
@@ -212,7 +233,11 @@ impl Truth {
 
     /// Different surnames, words in them, and given names; and how many bear the commonest surname.
     pub fn names(&self) -> [usize; 4] {
-        let most = self.by_surname.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max();
+        let most = self
+            .by_surname
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(<[_]>::len)
+            .max();
         let texts = [&self.surnames, &self.words, &self.givens].map(|it| it.texts.len());
         [texts[0], texts[1], texts[2], most.unwrap_or(0)]
     }
@@ -220,12 +245,20 @@ impl Truth {
     /// The entries of a county's words that begin so: a sorted list and two binary searches, what
     /// an index could do at best.
     pub fn listings(&self, county: &str, prefix: &str) -> &[(u32, u32, u32)] {
-        let Ok(county) = self.counties.texts.binary_search_by(|it| it.as_str().cmp(county)) else {
+        let Ok(county) = self
+            .counties
+            .texts
+            .binary_search_by(|it| it.as_str().cmp(county))
+        else {
             return &[];
         };
         let (county, words) = (county as u32, self.words.range(prefix));
-        let from = self.listings.partition_point(|&(c, w, _)| (c, w) < (county, words.start));
-        let to = self.listings.partition_point(|&(c, w, _)| (c, w) < (county, words.end));
+        let from = self
+            .listings
+            .partition_point(|&(c, w, _)| (c, w) < (county, words.start));
+        let to = self
+            .listings
+            .partition_point(|&(c, w, _)| (c, w) < (county, words.end));
         &self.listings[from..to]
     }
 
@@ -264,7 +297,8 @@ impl Truth {
             Ask::FullName { given, surname } => {
                 let number = self.surnames.texts.binary_search(surname).ok()? as u32;
                 let all = self.with_surname(number..number + 1).iter().map(|it| it.1);
-                let is = |at: &u32| self.givens.texts[self.given_of[*at as usize] as usize] == *given;
+                let is =
+                    |at: &u32| self.givens.texts[self.given_of[*at as usize] as usize] == *given;
                 self.sorted(all.filter(is))
             }
             Ask::Born { from, to } => {
@@ -287,7 +321,9 @@ impl Truth {
         let mut tries = 0;
         while questions.len() < count && tries < 200 * count {
             tries += 1;
-            let Some(ask) = self.draw_one(kind, &mut random) else { continue };
+            let Some(ask) = self.draw_one(kind, &mut random) else {
+                continue;
+            };
             let hits = self.hits(&ask);
             let fits = match (&hits, kind) {
                 (None, _) | (_, Kind::CountAndFirst) => true,
@@ -296,10 +332,16 @@ impl Truth {
             };
             if fits {
                 let listings = match &ask {
-                    Ask::WordPrefix { county, prefix } => self.listings(county, prefix).len() as u64,
+                    Ask::WordPrefix { county, prefix } => {
+                        self.listings(county, prefix).len() as u64
+                    }
                     _ => 0,
                 };
-                questions.push(Question { ask, hits, listings });
+                questions.push(Question {
+                    ask,
+                    hits,
+                    listings,
+                });
             }
         }
         questions
@@ -310,7 +352,10 @@ impl Truth {
         let county = self.counties.texts[self.county_of[at] as usize].clone();
         let surname = &self.surnames.texts[self.surname_of[at] as usize];
         let given = &self.givens.texts[self.given_of[at] as usize];
-        let letters = |text: &str| text.chars().all(|c| c.is_alphabetic() || c == ' ' || c == '-');
+        let letters = |text: &str| {
+            text.chars()
+                .all(|c| c.is_alphabetic() || c == ' ' || c == '-')
+        };
         if county.is_empty() || !letters(surname) || !letters(given) {
             return None;
         }
@@ -323,13 +368,22 @@ impl Truth {
             }
             Kind::NameAndCounty | Kind::Records => {
                 let prefix = surname.chars().take(3 + random.below(5)).collect();
-                Ask::Surname { county: Some(county), prefix }
+                Ask::Surname {
+                    county: Some(county),
+                    prefix,
+                }
             }
             Kind::NamePrefix => {
                 let prefix = surname.chars().take(3 + random.below(8)).collect();
-                Ask::Surname { county: None, prefix }
+                Ask::Surname {
+                    county: None,
+                    prefix,
+                }
             }
-            Kind::FullName => Ask::FullName { given: given.clone(), surname: surname.clone() },
+            Kind::FullName => Ask::FullName {
+                given: given.clone(),
+                surname: surname.clone(),
+            },
             Kind::BirthDateRange => {
                 let from = self.by_birth[at].0;
                 // Within a month, so that a date without a day is no question of taste.
@@ -341,12 +395,17 @@ impl Truth {
                 Ask::Born { from, to }
             }
             Kind::ChangedSince => {
-                let last = self.by_version.len().saturating_sub(1 + random.below(MOST_HITS));
+                let last = self
+                    .by_version
+                    .len()
+                    .saturating_sub(1 + random.below(MOST_HITS));
                 let newest = self.by_version[last].0;
                 let before = self.by_version.partition_point(|it| it.0 < newest);
                 let before = self.by_version.get(before.checked_sub(1)?)?.0;
                 // Some second after the change before: many values, none of which is a change.
-                Ask::Changed { since: before + 1 + random.below(59) as u64 }
+                Ask::Changed {
+                    since: before + 1 + random.below(59) as u64,
+                }
             }
             Kind::FreeText => {
                 let city = &self.cities.texts[self.city_of[at] as usize];

@@ -27,7 +27,11 @@ fn spread(numbers: &[f64]) -> (f64, f64) {
 
 /// The median of the ratios within each round.
 fn ratio(one: &[f64], other: &[f64]) -> f64 {
-    let ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+    let ratios: Vec<f64> = one
+        .iter()
+        .zip(other)
+        .map(|(one, other)| one / other)
+        .collect();
     median(&ratios)
 }
 
@@ -55,7 +59,10 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut out = format!("# Search, {} persons\n\n", self.persons);
         for (name, value) in self.machine.as_object().into_iter().flatten() {
-            out += &format!("- {name}: {}\n", value.as_str().map_or(value.to_string(), str::to_owned));
+            out += &format!(
+                "- {name}: {}\n",
+                value.as_str().map_or(value.to_string(), str::to_owned)
+            );
         }
         let [surnames, words, givens, most] = self.names;
         out += &format!(
@@ -71,14 +78,20 @@ impl Report {
         for kind in Kind::ALL {
             let rows: Vec<&Measured> = self.measured.iter().filter(|it| it.kind == kind).collect();
             let Some(first) = rows.first() else { continue };
-            out += &format!("\n## {} ({:.0} hits on average)\n\n", kind.name(), first.hits);
+            out += &format!(
+                "\n## {} ({:.0} hits on average)\n\n",
+                kind.name(),
+                first.hits
+            );
             out += "| engine | median | least-greatest | mean | 99 % | x median | x mean | asked | bytes |\n";
             out += "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
             for row in rows {
                 let (least, greatest) = spread(&row.medians);
                 let times = |of: fn(&Measured) -> &[f64]| {
                     let base = self.base(kind);
-                    base.map_or("".to_owned(), |base| format!("{:.2}", ratio(of(row), of(base))))
+                    base.map_or("".to_owned(), |base| {
+                        format!("{:.2}", ratio(of(row), of(base)))
+                    })
                 };
                 out += &format!(
                     "| {} | {:.1} | {least:.1}-{greatest:.1} | {:.1} | {:.1} | {} | {} | {} | {:.0} |\n",
@@ -119,9 +132,10 @@ impl Report {
                 "bytes": it.bytes,
             })
         });
-        let sizes = self.sizes.iter().map(|(engine, part, bytes)| {
-            json!({ "engine": engine, "part": part, "bytes": bytes })
-        });
+        let sizes = self
+            .sizes
+            .iter()
+            .map(|(engine, part, bytes)| json!({ "engine": engine, "part": part, "bytes": bytes }));
         json!({
             "machine": self.machine,
             "persons": self.persons,

@@ -74,13 +74,19 @@ impl Engine for Sqlite {
         matches!(kind, Kind::CountAndFirst | Kind::FreeText)
     }
 
+    fn is_literal(&self, _: Kind) -> bool {
+        true
+    }
+
     fn answer(&mut self, kind: Kind, ask: &Ask) -> Result<Answer, Failure> {
         let text = match ask {
             Ask::WordPrefix { county, prefix } => {
                 format!("county : c{county} AND surname : \"{prefix}\" *")
             }
             Ask::Words([one, two, three]) => {
-                format!("{{given middle surname city}} : (\"{one}\" * AND \"{two}\" * AND \"{three}\" *)")
+                format!(
+                    "{{given middle surname city}} : (\"{one}\" * AND \"{two}\" * AND \"{three}\" *)"
+                )
             }
             _ => return Err("not a question for FTS5".into()),
         };
@@ -96,6 +102,9 @@ impl Engine for Sqlite {
     }
 
     fn sizes(&mut self) -> Result<Vec<(String, u64)>, Failure> {
-        Ok(vec![("file".to_owned(), std::fs::metadata(&self.file)?.len())])
+        Ok(vec![(
+            "file".to_owned(),
+            std::fs::metadata(&self.file)?.len(),
+        )])
     }
 }

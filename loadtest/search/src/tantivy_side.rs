@@ -7,14 +7,14 @@ use pu::base::swedish::words;
 use pu::store::state::State;
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
-use tantivy::query::{
-    BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Query, RangeQuery, TermQuery,
-};
+use tantivy::query::{BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::tokenizer::{TextAnalyzer, WhitespaceTokenizer};
-use tantivy::{DocId, Index, Score, Searcher, SegmentOrdinal, SegmentReader, TantivyDocument, Term};
+use tantivy::{
+    DocId, Index, Score, Searcher, SegmentOrdinal, SegmentReader, TantivyDocument, Term,
+};
 
 use crate::Failure;
 use crate::engine::{Answer, Engine, after, wanted};
@@ -82,7 +82,11 @@ impl Tantivy {
         if segments != 1 {
             return Err(format!("tantivy has {segments} segments instead of one").into());
         }
-        Ok(Self { folder, searcher, fields })
+        Ok(Self {
+            folder,
+            searcher,
+            fields,
+        })
     }
 
     fn query(&self, ask: &Ask) -> Result<Box<dyn Query>, Failure> {
@@ -93,11 +97,17 @@ impl Tantivy {
                 term(Term::from_field_text(f.county, county)),
                 begins(f.surname, prefix),
             ),
-            Ask::Surname { county: Some(county), prefix } => both(
+            Ask::Surname {
+                county: Some(county),
+                prefix,
+            } => both(
                 term(Term::from_field_text(f.county, county)),
                 begins(f.whole_surname, prefix),
             ),
-            Ask::Surname { county: None, prefix } => begins(f.whole_surname, prefix),
+            Ask::Surname {
+                county: None,
+                prefix,
+            } => begins(f.whole_surname, prefix),
             Ask::FullName { given, surname } => both(
                 term(Term::from_field_text(f.whole_surname, surname)),
                 term(Term::from_field_text(f.whole_given, given)),
@@ -197,7 +207,11 @@ impl Collector for First {
     type Fruit = (u64, Vec<u64>);
     type Child = FirstOfSegment;
 
-    fn for_segment(&self, _: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<Self::Child> {
+    fn for_segment(
+        &self,
+        _: SegmentOrdinal,
+        reader: &SegmentReader,
+    ) -> tantivy::Result<Self::Child> {
         Ok(FirstOfSegment {
             identities: reader.fast_fields().u64("identity")?,
             most: self.0,
@@ -241,7 +255,11 @@ impl Engine for Tantivy {
     fn answer(&mut self, kind: Kind, ask: &Ask) -> Result<Answer, Failure> {
         let query = self.query(ask)?;
         let (count, hits) = self.searcher.search(&query, &First(wanted(kind)))?;
-        Ok(Answer { count, hits, ..Answer::default() })
+        Ok(Answer {
+            count,
+            hits,
+            ..Answer::default()
+        })
     }
 
     fn sizes(&mut self) -> Result<Vec<(String, u64)>, Failure> {
