@@ -87,12 +87,7 @@ fn grant() -> Grant {
 }
 
 /// Reads a query and answers it: what a contract does between its envelope and its answer.
-fn ask(
-    state: &State,
-    formats: &Formats,
-    language: &str,
-    text: &str,
-) -> Result<usize, SearchError> {
+fn ask(state: &State, formats: &Formats, language: &str, text: &str) -> Result<usize, SearchError> {
     let question = Question::parse(language, text, formats)?;
     search(state, &question, &grant(), MOST).map(|found| found.hits.len())
 }
