@@ -18,6 +18,7 @@ use pu::person::view::{Grant, PopulationRecordRule, Profile};
 use pu::query::lookup::{Follow, lookup};
 use pu::register::import::Import;
 use pu::register::post::Post;
+use pu::store::layout::FORMAT_VERSION;
 use pu::store::snapshot::Snapshot;
 use pu::store::state::{State, open_newest};
 use pu::wire::contract::{LOGICAL_ADDRESS_NATIONAL, core_namespace, find};
@@ -46,10 +47,14 @@ pub struct Asked {
 /// Where the register lies, below the target folder.
 pub fn folder() -> PathBuf {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    target.join(format!("bench-register-{:016x}", schema_hash()))
+    target.join(format!(
+        "bench-register-{FORMAT_VERSION}-{:016x}",
+        schema_hash()
+    ))
 }
 
-fn build() -> PathBuf {
+/// Builds the register, if it is not there, and gives its folder.
+pub fn build() -> PathBuf {
     let folder = folder();
     if folder.is_dir() {
         return folder;
@@ -67,6 +72,15 @@ fn build() -> PathBuf {
     for person in population.exchange() {
         run.exchanged(person).unwrap();
     }
+    // The days after, each with a moment of its own.
+    for (day, posts) in population.changes() {
+        run.set_moment(Moment::parse(&format!("{day}T06:00:00")).unwrap());
+        for post in &posts {
+            run.post(post).unwrap();
+        }
+    }
+    // Settling chains must not touch everybody who is linked on the last of them.
+    run.set_moment(at);
     run.finish(|_| {}).unwrap();
     std::fs::rename(part.keep(), &folder).unwrap();
     folder
