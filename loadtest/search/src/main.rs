@@ -55,6 +55,9 @@ struct Measure {
     /// Folder of PostgreSQL's socket; without it, PostgreSQL stays out
     #[arg(long)]
     postgres: Option<String>,
+    /// Leave SQLite out: it takes longest to load
+    #[arg(long)]
+    without_sqlite: bool,
     /// Rounds of all engines in turn
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -94,7 +97,12 @@ impl Measure {
         let state = step("register", || register::open(data, self.register.persons))?;
         let folder = register::folder(data, self.register.persons);
         let mut tantivy = step("tantivy", || tantivy_side::Tantivy::open(&folder, &state))?;
-        let mut sqlite = step("SQLite", || sqlite_side::Sqlite::open(&folder, &state))?;
+        let mut sqlite = match self.without_sqlite {
+            true => None,
+            false => Some(step("SQLite", || {
+                sqlite_side::Sqlite::open(&folder, &state)
+            })?),
+        };
         let mut postgres = match &self.postgres {
             Some(socket) => Some(step("PostgreSQL", || {
                 postgres_side::Postgres::open(socket, &state)
@@ -110,8 +118,10 @@ impl Measure {
             &mut search,
             &mut sorted,
             &mut tantivy,
-            &mut sqlite,
         ];
+        if let Some(sqlite) = &mut sqlite {
+            engines.push(sqlite);
+        }
         if let Some(postgres) = &mut postgres {
             engines.push(postgres);
         }
