@@ -22,6 +22,10 @@ use crate::wire::soap::{Call, Scratch, Soap};
 
 /// Search in a register that need not be served.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Search {
     /// SimpleQL: FROM PersonRecord WHERE ...; or words, with --text
     #[arg(value_name = "QUERY")]

@@ -60,13 +60,12 @@ impl Wide {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Trouble> {
-        let turn = match Arc::clone(&self.turns).try_acquire_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let _waiting = self.wait()?;
-                let turn = Arc::clone(&self.turns).acquire_owned().await;
-                turn.map_err(|_| Trouble::Failed)?
-            }
+        let turn = if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            turn
+        } else {
+            let _waiting = self.wait()?;
+            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            turn.map_err(|_| Trouble::Failed)?
         };
         self.running_gauge.increment(1.0);
         let running = Running(self.running_gauge.clone());
@@ -99,9 +98,8 @@ mod tests {
     }
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let mut runtime = runtime;
-        runtime.build().unwrap().block_on(work)
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(work)
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn what_is_wrong_with_a_request_is_a_problem() {
 #[test]
 fn what_is_wrong_with_a_body_is_a_problem() {
     let service = Service::over(register(persons()), |config| {
-        config.limits.body_bytes = 20_000
+        config.limits.body_bytes = 20_000;
     });
     let form = |what: &str| format!("Meddelandet har fel form: {what}.");
     for (body, name, detail) in [
