@@ -254,7 +254,7 @@ fn mark(candidates: &[u32], list: &search::List<'_>, has: &mut [bool]) {
         return;
     }
     let mut rest = candidates.iter().zip(has).peekable();
-    for position in list.iter() {
+    for position in list.positions() {
         while rest
             .next_if(|(candidate, _)| **candidate < position)
             .is_some()

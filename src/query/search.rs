@@ -17,7 +17,7 @@ use crate::store::state::State;
 /// A question in one of the languages.
 pub enum Question {
     /// SimpleQL.
-    Simple(Simple),
+    Simple(Box<Simple>),
     /// Free text.
     Text(Text),
 }
@@ -107,11 +107,11 @@ impl Question {
     pub fn parse(language: &str, text: &str, formats: &Formats) -> Result<Self, SearchError> {
         if language.eq_ignore_ascii_case("SimpleQL") {
             let query = Query::parse(text, formats)?;
-            return Ok(Self::Simple(Simple {
+            return Ok(Self::Simple(Box::new(Simple {
                 matcher: Matcher::new(&query, formats),
                 source: plan(&query),
                 query,
-            }));
+            })));
         }
         if language.eq_ignore_ascii_case("Text") {
             return Text::parse(text, formats).map(Self::Text);
@@ -142,7 +142,7 @@ pub fn search<'s>(
 ) -> Result<Found<'s>, SearchError> {
     let began = Instant::now();
     let mut found = match question {
-        Question::Simple(simple) => simple.search(state, grant, most)?,
+        Question::Simple(simple) => simple.search(state, *grant, most)?,
         Question::Text(text) => text.search(state, grant, most.min(limits::HITS_PER_TEXT))?,
     };
     found.explanation.hits = found.hits.len() as u64;
@@ -154,7 +154,7 @@ impl Simple {
     fn search<'s>(
         &self,
         state: &'s State,
-        grant: &Grant,
+        grant: Grant,
         most: usize,
     ) -> Result<Found<'s>, SearchError> {
         for (field, at) in self.query.fields() {
@@ -208,7 +208,7 @@ fn verify<'s>(
     matcher: &Matcher,
     candidates: impl Iterator<Item = Result<RecordRef<'s>, Damaged>>,
     count: usize,
-    grant: &Grant,
+    grant: Grant,
     most: usize,
 ) -> Result<(Vec<View<'s>>, u64), SearchError> {
     let too_wide = count > limits::CANDIDATES_PER_SEARCH;
@@ -219,7 +219,7 @@ fn verify<'s>(
     };
     let (mut hits, mut looked) = (Vec::new(), 0);
     for record in candidates.take(looked_at) {
-        let view = restrict(record?, grant, Shield::NONE);
+        let view = restrict(record?, &grant, Shield::NONE);
         looked += 1;
         if matcher.matches(&view)? {
             if hits.len() == most {

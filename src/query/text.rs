@@ -24,7 +24,7 @@ use crate::store::index::words::{Listed, matching};
 use crate::store::overlay::Overlay;
 use crate::store::snapshot::Snapshot;
 use crate::store::state::State;
-use typing::Typed;
+use typing::{Fit, Typed};
 
 /// A free-text question.
 pub struct Text {
@@ -296,7 +296,7 @@ impl Visitor for Grader<'_> {
                 for word in swedish::words(&folded) {
                     for (at, token) in tokens.clone() {
                         let cost = match token {
-                            Token::Word(typed) if !is_code => typed.fit(word).map(|fit| fit.cost()),
+                            Token::Word(typed) if !is_code => typed.fit(word).map(Fit::cost),
                             Token::Word(_) => None,
                             Token::Number(number) if is_code => {
                                 let code = word.parse().ok();

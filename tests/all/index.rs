@@ -15,7 +15,7 @@ use pu::person::keys::{INDEXES, Index};
 use pu::person::record::RecordRef;
 use pu::person::schema::Kind;
 use pu::person::value::{Value, ValueRef};
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, View, restrict};
 use pu::query::search::{Question, SearchError, search};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
@@ -101,28 +101,28 @@ static EVERYBODY: LazyLock<Vec<RecordRef<'static>>> = LazyLock::new(|| {
 });
 
 /// Whom a look at every record finds.
-fn scan(text: &str, grant: &Grant) -> Vec<Identity> {
+fn scan(text: &str, grant: Grant) -> Vec<Identity> {
     let query = Query::parse(text, &FORMATS).unwrap_or_else(|error| panic!("{text}: {error}"));
     let matcher = Matcher::new(&query, &FORMATS);
     EVERYBODY
         .iter()
-        .map(|&record| restrict(record, grant, Shield::NONE))
+        .map(|&record| restrict(record, &grant, Shield::NONE))
         .filter(|view| matcher.matches(view).unwrap())
         .map(|view| view.identity())
         .collect()
 }
 
-fn find(language: &str, text: &str, grant: &Grant) -> Result<(Vec<Identity>, u64), SearchError> {
+fn find(language: &str, text: &str, grant: Grant) -> Result<(Vec<Identity>, u64), SearchError> {
     let question = Question::parse(language, text, &FORMATS)?;
-    let found = search(&STATE, &question, grant, limits::HITS_PER_SEARCH)?;
-    let hits = found.hits.iter().map(|view| view.identity()).collect();
+    let found = search(&STATE, &question, &grant, limits::HITS_PER_SEARCH)?;
+    let hits = found.hits.iter().map(View::identity).collect();
     assert_eq!(found.explanation.hits, found.hits.len() as u64);
     Ok((hits, found.explanation.candidates))
 }
 
 /// Holds the search against the scan; gives how many records were looked at, when it was answered.
 #[track_caller]
-fn check(text: &str, grant: &Grant) -> Option<u64> {
+fn check(text: &str, grant: Grant) -> Option<u64> {
     let expected = scan(text, grant);
     match find("SimpleQL", text, grant) {
         Ok((hits, candidates)) => {
@@ -217,7 +217,7 @@ fn every_indexed_node_finds_whom_a_look_at_every_record_finds() {
                         // An order where there is none.
                         continue;
                     }
-                    let looked = check(&whole, &grant);
+                    let looked = check(&whole, grant);
                     narrowed += u32::from(looked.is_some_and(|looked| looked < 600));
                 }
             }
@@ -276,9 +276,9 @@ fn combinations_find_whom_a_look_at_every_record_finds() {
         };
         let text = format!("FROM PersonRecord WHERE {condition}");
         for grant in [FULL, CUT] {
-            if check(&text, &grant).is_some() {
+            if check(&text, grant).is_some() {
                 answered += 1;
-                found += usize::from(!scan(&text, &grant).is_empty());
+                found += usize::from(!scan(&text, grant).is_empty());
             }
         }
     }
@@ -302,8 +302,8 @@ fn whoever_moved_out_of_a_region_is_found_by_one_entry() {
             let text = format!(
                 "FROM PersonRecord.{HISTORY} WHERE countyCode = '{county}' AND localRegistrationEndTime >= '{since}'"
             );
-            let looked = check(&text, &FULL).unwrap();
-            let hits = scan(&text, &FULL).len() as u64;
+            let looked = check(&text, FULL).unwrap();
+            let hits = scan(&text, FULL).len() as u64;
             // Those looked at are those who answer, but for days that only begin to count.
             assert!(looked <= hits + 20, "{looked} looked at for {hits}");
             found += hits;
@@ -333,7 +333,7 @@ fn what_a_profile_does_not_show_cannot_be_asked_for() {
             Grant::restricted(profile, PopulationRecordRule::NameAndNumber),
         ] {
             assert_eq!(
-                find("simpleql", &text, &grant).unwrap_err(),
+                find("simpleql", &text, grant).unwrap_err(),
                 SearchError::HiddenNode {
                     at: 53,
                     profile: Some(wanted)
@@ -348,12 +348,12 @@ fn a_pattern_that_begins_openly_needs_company() {
     for pattern in ["%son", "_vensson", "S%", "%"] {
         let text = format!("FROM PersonRecord WHERE name.surname LIKE '{pattern}'");
         assert_eq!(
-            find("SimpleQL", &text, &FULL).unwrap_err(),
+            find("SimpleQL", &text, FULL).unwrap_err(),
             SearchError::ShortPattern { at: 25 }
         );
         check(
             &format!("{text} AND birth.dateOfBirth >= '1990' AND birth.dateOfBirth < '1991'"),
-            &FULL,
+            FULL,
         )
         .unwrap();
     }
@@ -361,7 +361,7 @@ fn a_pattern_that_begins_openly_needs_company() {
 
 /// A name as it stands in the register, of somebody who is not protected.
 fn somebody(nth: usize) -> (Identity, String, String, String) {
-    let text = |view: &pu::person::view::View<'_>, path: &str| {
+    let text = |view: &View<'_>, path: &str| {
         let field = Field::all().find(|field| field.path() == path && field.kind() != Kind::Group);
         view.values(field.unwrap())
             .next()
@@ -414,7 +414,7 @@ fn free_text_finds_people_as_they_are_typed() {
             format!("{surname} {born}"),
             FORMATS.text(identity).unwrap().as_str().to_owned(),
         ] {
-            let (hits, looked) = find("Text", &typed, &CUT).unwrap();
+            let (hits, looked) = find("Text", &typed, CUT).unwrap();
             assert!(
                 hits.contains(&identity),
                 "{typed}: {} hits of {looked}",
@@ -422,10 +422,10 @@ fn free_text_finds_people_as_they_are_typed() {
             );
         }
         // Who fits letter for letter comes before who fits but for a slip.
-        let (hits, _) = find("text", &format!("{given} {surname} {born} {city}"), &CUT).unwrap();
+        let (hits, _) = find("text", &format!("{given} {surname} {born} {city}"), CUT).unwrap();
         assert_eq!(hits.first(), Some(&identity));
     }
-    let (hits, _) = find("Text", "overlagd ake", &CUT).unwrap();
+    let (hits, _) = find("Text", "overlagd ake", CUT).unwrap();
     assert_eq!(hits.len(), 2, "newer than the snapshot");
 }
 
@@ -437,14 +437,14 @@ fn free_text_has_its_limits() {
         ("a b c d e f g h i j k", SearchError::TooManyWords),
         ("7", SearchError::TooWide),
     ] {
-        assert_eq!(find("Text", typed, &CUT).unwrap_err(), expected, "{typed}");
+        assert_eq!(find("Text", typed, CUT).unwrap_err(), expected, "{typed}");
     }
     assert_eq!(
-        find("SQL", "x", &CUT).unwrap_err(),
+        find("SQL", "x", CUT).unwrap_err(),
         SearchError::UnknownLanguage
     );
     assert_eq!(
-        find("Text", &"x".repeat(1000), &CUT).unwrap_err(),
+        find("Text", &"x".repeat(1000), CUT).unwrap_err(),
         SearchError::TooManyWords
     );
 }
@@ -463,12 +463,12 @@ fn free_text_does_not_find_what_is_hidden() {
                 literal(value.unwrap())
             );
             assert!(
-                find("Text", &typed, &FULL)
+                find("Text", &typed, FULL)
                     .unwrap()
                     .0
                     .contains(&view.identity())
             );
-            assert!(find("Text", &typed, &CUT).unwrap().0.is_empty());
+            assert!(find("Text", &typed, CUT).unwrap().0.is_empty());
             tried += 1;
         }
     }

@@ -58,14 +58,13 @@ impl SearchBuilder {
     /// Lists the record at `position` under a key. Positions never go back.
     pub fn add(&mut self, position: u32, index: Index, key: &[u8]) {
         full_key(index, key, &mut self.key);
-        let number = match self.numbers.get(&*self.key) {
-            Some(&number) => number as usize,
-            None => {
-                let number = self.lists.len();
-                self.numbers.insert((&*self.key).into(), number as u32);
-                self.lists.push(Gathered::default());
-                number
-            }
+        let number = if let Some(&number) = self.numbers.get(&*self.key) {
+            number as usize
+        } else {
+            let number = self.lists.len();
+            self.numbers.insert((&*self.key).into(), number as u32);
+            self.lists.push(Gathered::default());
+            number
         };
         let list = &mut self.lists[number];
         let distance = match list.count {
@@ -221,12 +220,11 @@ impl<'a> SearchIndex<'a> {
         let mut key = Vec::with_capacity(64);
         full_key(index, from, &mut key);
         let from = self.place(&key);
-        match to {
-            Some(to) => full_key(index, to, &mut key),
-            None => {
-                key.clear();
-                key.push(index as u8 + 1);
-            }
+        if let Some(to) = to {
+            full_key(index, to, &mut key);
+        } else {
+            key.clear();
+            key.push(index as u8 + 1);
         }
         let to = self.place(&key);
         Run {
@@ -458,7 +456,7 @@ impl<'a> Run<'a> {
                 break;
             };
             if let Some(list) = self.index.list(&entry, place.positions) {
-                list.iter()
+                list.positions()
                     .take(most - out.len())
                     .for_each(|at| out.push(at));
             }
@@ -503,14 +501,14 @@ impl<'a> List<'a> {
     /// Gives each position to `each`.
     #[inline]
     pub fn for_each(&self, mut each: impl FnMut(u32)) {
-        for position in self.iter() {
+        for position in self.positions() {
             each(position);
         }
     }
 
     /// The positions.
     #[inline]
-    pub fn iter(&self) -> Positions<'a> {
+    pub fn positions(&self) -> Positions<'a> {
         Positions {
             bytes: self.bytes,
             left: self.count,
@@ -522,7 +520,7 @@ impl<'a> List<'a> {
     fn check(&self, records: u64) -> Option<()> {
         let mut next = 0_u64;
         let mut count = 0;
-        let mut positions = self.iter();
+        let mut positions = self.positions();
         for position in &mut positions {
             (u64::from(position) >= next).then_some(())?;
             next = u64::from(position) + 1;
@@ -630,7 +628,7 @@ mod tests {
 
     fn listed(run: Run<'_>) -> Vec<u32> {
         let mut all = Vec::new();
-        run.lists(|list| all.extend(list.iter()));
+        run.lists(|list| all.extend(list.positions()));
         all
     }
 
