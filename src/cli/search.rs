@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Common, Failure};
-use crate::base::limits;
 use crate::person::field::Field;
 use crate::person::identity::Formats;
 use crate::person::json;
@@ -201,7 +200,7 @@ fn table(found: &Found<'_>, formats: &Formats) -> Result<String, Damaged> {
     let mut text: String = rows.iter().map(line).collect();
     text += &match found.hits.len() {
         1 => "1 hit\n".to_owned(),
-        hits => format!("{hits} hits (at most {})\n", limits::HITS_PER_SEARCH),
+        hits => format!("{hits} hits\n"),
     };
     Ok(text)
 }

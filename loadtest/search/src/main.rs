@@ -113,12 +113,8 @@ impl Measure {
         let mut index = pu_side::PuIndex(&state);
         let mut search = pu_side::PuSearch::new(&state);
         let mut sorted = sorted::Sorted(&truth);
-        let mut engines: Vec<&mut dyn Engine> = vec![
-            &mut index,
-            &mut search,
-            &mut sorted,
-            &mut tantivy,
-        ];
+        let mut engines: Vec<&mut dyn Engine> =
+            vec![&mut index, &mut search, &mut sorted, &mut tantivy];
         if let Some(sqlite) = &mut sqlite {
             engines.push(sqlite);
         }

@@ -314,6 +314,30 @@ impl Truth {
         })
     }
 
+    /// Whether a question about names means the same to those who compare whole names and to pu,
+    /// which also takes one word of several.
+    fn is_plain(&self, ask: &Ask, hits: &[u64]) -> bool {
+        let (prefix, only) = match ask {
+            Ask::Surname { county, prefix } => (prefix, county.as_deref()),
+            Ask::FullName { given, surname } if words(given).count() > 1 => (surname, None),
+            Ask::FullName { .. } => return false,
+            _ => return true,
+        };
+        let counties = self.counties.texts.iter().map(String::as_str);
+        let listed = counties
+            .filter(|county| only.is_none_or(|only| only == *county))
+            .flat_map(|county| self.listings(county, prefix));
+        let fits = |&&(_, word, at): &&(u32, u32, u32)| match ask {
+            Ask::FullName { given, surname } => {
+                self.words.texts[word as usize] == *surname
+                    && self.givens.texts[self.given_of[at as usize] as usize] == *given
+            }
+            _ => true,
+        };
+        let by_word = self.sorted(listed.filter(fits).map(|it| it.2));
+        by_word == hits || words(prefix).count() > 1
+    }
+
     /// `count` questions of one kind.
     pub fn draw(&self, kind: Kind, count: usize, seed: u64) -> Vec<Question> {
         let mut random = Random(seed ^ (kind as u64) << 32);
@@ -325,6 +349,9 @@ impl Truth {
                 continue;
             };
             let hits = self.hits(&ask);
+            if hits.as_ref().is_some_and(|hits| !self.is_plain(&ask, hits)) {
+                continue;
+            }
             let fits = match (&hits, kind) {
                 (None, _) | (_, Kind::CountAndFirst) => true,
                 (Some(hits), Kind::Records) => (50..=MOST_HITS).contains(&hits.len()),

@@ -49,6 +49,8 @@ impl Fit {
 pub struct Typed {
     folded: String,
     bytes: Vec<u8>,
+    /// For each byte, the positions where it stands.
+    places: Box<[u64; 256]>,
     slips: bool,
     slipped_beginning: bool,
 }
@@ -77,7 +79,12 @@ impl Typed {
         let letters = plain.chars().count();
         let mut bytes = plain.as_bytes().to_vec();
         bytes.truncate(LONGEST);
+        let mut places = Box::new([0; 256]);
+        for (at, &byte) in bytes.iter().enumerate() {
+            places[usize::from(byte)] |= 1_u64 << at;
+        }
         Self {
+            places,
             folded: folded.to_owned(),
             bytes,
             slips: letters >= FORGIVING,
@@ -122,12 +129,7 @@ impl Typed {
     }
 
     fn step(&self, at: Position, byte: u8) -> Position {
-        // Bit i of `here`: letter i is this byte.
-        let here = self
-            .bytes
-            .iter()
-            .enumerate()
-            .fold(0_u64, |mask, (i, &b)| mask | u64::from(b == byte) << i);
+        let here = self.places[usize::from(byte)];
         let right = (at.right & here) << 1;
         let mut next = Position {
             right,
