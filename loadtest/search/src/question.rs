@@ -348,16 +348,23 @@ impl Truth {
             let Some(ask) = self.draw_one(kind, &mut random) else {
                 continue;
             };
-            let hits = self.hits(&ask);
-            if hits.as_ref().is_some_and(|hits| !self.is_plain(&ask, hits)) {
+            // Common names, before they are gathered.
+            if let Ask::Surname {
+                county: None,
+                prefix,
+            } = &ask
+                && self.with_surname(self.surnames.range(prefix)).len() > MOST_HITS
+            {
                 continue;
             }
+            let hits = self.hits(&ask);
             let fits = match (&hits, kind) {
                 (None, _) | (_, Kind::CountAndFirst) => true,
                 (Some(hits), Kind::Records) => (50..=MOST_HITS).contains(&hits.len()),
                 (Some(hits), _) => (1..=MOST_HITS).contains(&hits.len()),
             };
-            if fits {
+            let is_plain = || hits.as_ref().is_none_or(|hits| self.is_plain(&ask, hits));
+            if fits && is_plain() {
                 let listings = match &ask {
                     Ask::WordPrefix { county, prefix } => {
                         self.listings(county, prefix).len() as u64
