@@ -12,7 +12,7 @@
 //! | postal code | four bytes |
 //! | locality | county (2 bytes), municipality (2 bytes) |
 //! | dates | `YYYYMMDD`, four bytes |
-//! | version | `YYYYMMDDhh`, four bytes: the hour it falls in |
+//! | version | `YYYYMMDDhhmm`, five bytes: the minute it falls in |
 //! | history | county (2 bytes), day since 1970 (four bytes) |
 //! | codes, flags | the folded text; `1` for true |
 //! | other identities | the eight bytes of the key |
@@ -53,7 +53,7 @@ pub enum Index {
     Street,
     /// Countries of addresses abroad.
     Country,
-    /// The hour of the last change.
+    /// The minute of the last change.
     Version,
     /// Reasons for deregistration.
     Deregistration,
@@ -90,8 +90,8 @@ pub enum Shape {
     Number,
     /// A date.
     Date,
-    /// The hour of a moment.
-    Hour,
+    /// The minute of a moment.
+    Minute,
     /// The day of a moment, behind the county.
     Day,
     /// County and municipality.
@@ -137,7 +137,7 @@ pub static INDEXES: &[IndexRow] = rows! {
     City "city" Shape::Text, "addressInformation/residentialAddress/city" "addressInformation/specialPostalAddress/city" "addressInformation/givenAddress/city";
     Street "street" Shape::Street, "addressInformation/residentialAddress/postalAddress1" "addressInformation/residentialAddress/postalAddress2" "addressInformation/specialPostalAddress/postalAddress1" "addressInformation/specialPostalAddress/postalAddress2" "addressInformation/givenAddress/postalAddress1" "addressInformation/givenAddress/postalAddress2";
     Country "country abroad" Shape::Text, "addressInformation/addressAbroad/countryCode";
-    Version "version" Shape::Hour, "version";
+    Version "version" Shape::Minute, "version";
     Deregistration "deregistration reason" Shape::Text, "deregistration/deregistrationReasonCode";
     DeregistrationDate "deregistration date" Shape::Date, "deregistration/deregistrationDate" "deregistration/foundDeadAtDate";
     ProtectedPerson "protected person" Shape::Flag(true), "protectedPersonIndicator";
@@ -229,7 +229,7 @@ pub fn keys(record: RecordRef<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result
             (Shape::Date, ValueRef::PartialDate(date) | ValueRef::Date(date)) => {
                 emit(index, &date.number().to_be_bytes());
             }
-            (Shape::Hour, ValueRef::Timestamp(at)) => emit(index, &hour(at.number())),
+            (Shape::Minute, ValueRef::Timestamp(at)) => emit(index, &minute(at.number())),
             (Shape::Day, ValueRef::DateTime(at)) => {
                 key.extend_from_slice(&history_county);
                 key.extend_from_slice(&day(at.instant()));
@@ -262,12 +262,11 @@ pub fn street(folded: &str) -> &str {
     folded[..end.unwrap_or(folded.len())].trim_end()
 }
 
-/// The hour of a moment of 14 digits (`YYYYMMDDhhmmss`) as a key.
-pub fn hour(timestamp: u64) -> [u8; 4] {
-    // A year of four digits keeps the number below 2^32 until the year 4294.
-    u32::try_from(timestamp / 10_000)
-        .unwrap_or(u32::MAX)
-        .to_be_bytes()
+/// The minute of a moment of 14 digits (`YYYYMMDDhhmmss`) as a key.
+pub fn minute(timestamp: u64) -> [u8; 5] {
+    // Twelve digits fit 40 bits.
+    let [_, _, _, minute @ ..] = (timestamp / 100).to_be_bytes();
+    minute
 }
 
 /// The day of a moment in milliseconds since 1970 as a key. Days before are one key: 0.
@@ -345,8 +344,9 @@ mod tests {
 
     #[test]
     fn keys_order_as_what_they_mean() {
-        assert!(hour(20_250_107_060_000) < hour(20_250_107_070_000));
-        assert_eq!(hour(20_250_107_060_000), hour(20_250_107_065_959));
+        assert!(minute(20_250_107_060_000) < minute(20_250_107_060_100));
+        assert!(minute(20_241_231_235_959) < minute(20_250_101_000_000));
+        assert_eq!(minute(20_250_107_060_000), minute(20_250_107_060_059));
         assert!(day(-1) <= day(0) && day(0) < day(86_400_000));
         assert_eq!(street("storgatan 12 b"), "storgatan");
         assert_eq!(street("box 7"), "box");

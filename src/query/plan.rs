@@ -4,7 +4,7 @@
 use super::simple::{Condition, Part, Pattern, Predicate, Query, Test};
 use crate::base::swedish;
 use crate::person::field::Field;
-use crate::person::keys::{COUNTY, FLAG, Index, Shape, code_key, day, hour, street};
+use crate::person::keys::{COUNTY, FLAG, Index, Shape, code_key, day, minute, street};
 use crate::store::index::search::after_prefix;
 
 /// Literal characters a pattern must begin with to be looked up.
@@ -18,6 +18,9 @@ const HISTORY: Field =
 const HISTORY_COUNTY: Field = Field::at(
     "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
 );
+
+/// The last moment of 14 digits.
+const LAST_MOMENT: u64 = 99_991_231_235_959;
 
 /// Where candidates come from.
 #[derive(Debug)]
@@ -114,13 +117,10 @@ impl Planner {
                         }
                     }
                 }
-                one_or(
-                    parts
-                        .iter()
-                        .filter_map(|part| self.condition(part, &known))
-                        .collect(),
-                    Source::All,
-                )
+                let (spans, others) = joined(parts);
+                let spans = spans.iter().map(|part| predicate_source(part, &known));
+                let others = others.iter().map(|part| self.condition(part, &known));
+                one_or(spans.chain(others).flatten().collect(), Source::All)
             }
             Condition::Any(parts) => one_or(
                 parts
@@ -133,6 +133,51 @@ impl Planner {
             Condition::Is(predicate) => predicate_source(predicate, known),
         }
     }
+}
+
+/// Spans asked of the same field that has one value at most become one: those between two dates are
+/// fewer than those after the one and those before the other. The other conditions stay.
+fn joined(parts: &[Condition]) -> (Vec<Predicate>, Vec<&Condition>) {
+    let (mut joined, mut others) = (Vec::<Predicate>::new(), Vec::new());
+    for part in parts {
+        let Condition::Is(predicate) = part else {
+            others.push(part);
+            continue;
+        };
+        let Test::Within(spans) = &predicate.test else {
+            others.push(part);
+            continue;
+        };
+        let known = joined.iter_mut().find(|it| it.field == predicate.field);
+        match known {
+            Some(Predicate {
+                test: Test::Within(known),
+                ..
+            }) if has_one_value(predicate.field) => *known = both(known, spans),
+            _ => joined.push(predicate.clone()),
+        }
+    }
+    (joined, others)
+}
+
+fn has_one_value(field: Field) -> bool {
+    let mut at = field;
+    while at != Field::RECORD {
+        if at.repeats() {
+            return false;
+        }
+        at = at.parent();
+    }
+    true
+}
+
+/// What lies in spans of both lists; each is ascending.
+fn both(left: &[(i64, i64)], right: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let pairs = left.iter().flat_map(|a| right.iter().map(move |b| (a, b)));
+    pairs
+        .map(|(a, b)| (a.0.max(b.0), a.1.min(b.1)))
+        .filter(|(from, to)| from <= to)
+        .collect()
 }
 
 fn one_or(mut sources: Vec<Source>, many: impl Fn(Vec<Source>) -> Source) -> Option<Source> {
@@ -222,11 +267,11 @@ fn predicate_source(predicate: &Predicate, known: &Known) -> Option<Source> {
             });
             keys(Counties::None, ranges.collect())
         }
-        (Shape::Hour, Test::Within(spans)) => {
-            let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        (Shape::Minute, Test::Within(spans)) => {
+            let number = |number: i64| u64::try_from(number).unwrap_or(0).min(LAST_MOMENT);
             let ranges = spans
                 .iter()
-                .map(|&(from, to)| up_to(hour(number(from)), hour(number(to))));
+                .map(|&(from, to)| up_to(minute(number(from)), minute(number(to))));
             keys(Counties::None, ranges.collect())
         }
         (Shape::Day, Test::Within(spans)) => {
@@ -346,6 +391,30 @@ mod tests {
             String::from_utf8(from).unwrap() + if whole { "" } else { "*" }
         };
         words_of(&pattern).into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn both_ends_of_a_range_are_one_range() {
+        let formats = crate::person::identity::Formats::standard();
+        let ranges = |condition: &str| {
+            let text = format!("FROM PersonRecord WHERE {condition}");
+            match plan(&Query::parse(&text, &formats).unwrap()) {
+                Some(Source::Keys(keys)) => keys.ranges.len(),
+                Some(Source::All(sources)) => 100 + sources.len(),
+                _ => 0,
+            }
+        };
+        let date = "birth.dateOfBirth";
+        assert_eq!(
+            ranges(&format!("{date} >= '1980' AND {date} < '1981-06'")),
+            1
+        );
+        assert_eq!(ranges(&format!("{date} != '1980' AND {date} > '1970'")), 2);
+        assert_eq!(ranges(&format!("{date} < '1970' AND {date} > '1980'")), 0);
+        // Of a field that repeats, one value may pass the one and another the other.
+        let linked = "linkedIdentity.referredPersonalIdentity";
+        let both = format!("{linked} = '191212121212' AND {linked} != '191212121212'");
+        assert_eq!(ranges(&both), 102);
     }
 
     #[test]

@@ -168,11 +168,7 @@ impl Node<'_> {
         let out = match &self.what {
             What::Runs(_, runs) => {
                 trail.postings += self.count;
-                union(records, self.count, |each| {
-                    for run in runs {
-                        run.lists(|list| list.for_each(&mut *each));
-                    }
-                })
+                self.positions(runs, records)
             }
             What::Positions(ranges) => union(records, self.count, |each| {
                 ranges.iter().cloned().flatten().for_each(each);
@@ -206,12 +202,7 @@ impl Node<'_> {
         match &self.what {
             What::Runs(_, runs) => {
                 trail.postings += self.count;
-                let mut has = vec![false; candidates.len()];
-                for run in runs {
-                    run.lists(|list| mark(candidates, &list, &mut has));
-                }
-                let mut has = has.into_iter();
-                candidates.retain(|_| has.next().unwrap_or(false));
+                intersect(candidates, &self.positions(runs, records));
             }
             What::Positions(ranges) => {
                 candidates.retain(|at| ranges.iter().any(|range| range.contains(at)));
@@ -223,13 +214,20 @@ impl Node<'_> {
                 return;
             }
             What::Any(_) => {
-                let others = self.read(records, trail);
-                candidates.retain(|at| others.binary_search(at).is_ok());
+                intersect(candidates, &self.read(records, trail));
             }
         }
         trail
             .steps
             .push((self.name("keep"), candidates.len() as u64));
+    }
+
+    fn positions(&self, runs: &[search::Run<'_>], records: u64) -> Vec<u32> {
+        union(records, self.count, |each| {
+            for run in runs {
+                run.lists(|list| list.for_each(&mut *each));
+            }
+        })
     }
 
     fn name(&self, verb: &str) -> String {
@@ -245,25 +243,16 @@ impl Node<'_> {
     }
 }
 
-/// Marks the candidates that a list has.
-fn mark(candidates: &[u32], list: &search::List<'_>, has: &mut [bool]) {
-    if list.is_bitmap() {
-        for (&candidate, has) in candidates.iter().zip(has) {
-            *has |= list.has(candidate);
+/// Keeps of one ascending list what another ascending list has too.
+fn intersect(candidates: &mut Vec<u32>, others: &[u32]) {
+    let mut rest = others.iter();
+    let mut next = rest.next();
+    candidates.retain(|candidate| {
+        while next.is_some_and(|other| other < candidate) {
+            next = rest.next();
         }
-        return;
-    }
-    let mut rest = candidates.iter().zip(has).peekable();
-    for position in list.positions() {
-        while rest
-            .next_if(|(candidate, _)| **candidate < position)
-            .is_some()
-        {}
-        match rest.peek_mut() {
-            None => return,
-            Some((candidate, has)) => **has |= **candidate == position,
-        }
-    }
+        next == Some(candidate)
+    });
 }
 
 /// The positions that `each_of` tells, ascending and once.

@@ -486,18 +486,6 @@ impl<'a> List<'a> {
         self.count == 0
     }
 
-    /// Whether it can say of any record at once whether it is listed.
-    pub const fn is_bitmap(&self) -> bool {
-        self.dense
-    }
-
-    /// Whether a bitmap lists a record.
-    #[inline]
-    pub fn has(&self, position: u32) -> bool {
-        let byte = self.bytes.get(position as usize / 8).copied().unwrap_or(0);
-        byte >> (position % 8) & 1 == 1
-    }
-
     /// Gives each position to `each`.
     #[inline]
     pub fn for_each(&self, mut each: impl FnMut(u32)) {
@@ -705,17 +693,11 @@ mod tests {
         let bytes = build(1000, &model);
         let index = SearchIndex::new(&bytes);
         index.prefix(Index::Gender, b"1").lists(|list| {
-            assert!(
-                list.is_bitmap()
-                    && list.has(1)
-                    && list.has(998)
-                    && !list.has(999)
-                    && !list.has(5000)
-            );
+            assert!(list.dense);
         });
         index
             .prefix(Index::Gender, b"2")
-            .lists(|list| assert!(!list.is_bitmap()));
+            .lists(|list| assert!(!list.dense));
         assert!(index.size(Index::Gender).bytes < 180);
         assert!(index.check(1000).is_some() && index.check(900).is_none());
     }
