@@ -1,4 +1,4 @@
-//! `pu snapshot`: looks at snapshot files, and brings older ones up to date.
+//! `pu snapshot`: looks at snapshot files, and writes them again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +16,16 @@ use crate::store::lock::DataLock;
 use crate::store::snapshot::Snapshot as File;
 use crate::store::write::About;
 
-/// Look at snapshot files, upgrade older ones.
+/// Look at snapshot files, and write them again.
 #[derive(Subcommand)]
 pub enum Snapshot {
     /// What a snapshot holds
     Info(One),
     /// Check every byte of a snapshot
     Verify(One),
-    /// Write the newest snapshot of a data folder again in the newest format
+    /// Write the newest snapshot of a data folder again, with its indexes
+    Build(Folder),
+    /// The same, if it is of an older format
     Upgrade(Folder),
 }
 
@@ -48,7 +50,8 @@ impl Snapshot {
         match self {
             Self::Info(one) => info(&one.open()?),
             Self::Verify(one) => verify(&one.open()?)?,
-            Self::Upgrade(folder) => upgrade(&folder.data)?,
+            Self::Build(folder) => build(&folder.data, true)?,
+            Self::Upgrade(folder) => build(&folder.data, false)?,
         }
         Ok(())
     }
@@ -103,12 +106,14 @@ fn info(file: &File) {
     }
 }
 
-/// Writes the newest snapshot again. It keeps its name, sequence and time.
-fn upgrade(data: &Path) -> Result<(), Failure> {
+/// Writes the newest snapshot again: `always`, or if it is of an older format. It keeps its name,
+/// sequence and time.
+fn build(data: &Path, always: bool) -> Result<(), Failure> {
     let _lock = DataLock::take(data)?;
     let newest = folder::newest(data)?
         .ok_or_else(|| format!("there is no snapshot in {}", data.display()))?;
     let old = match File::open(&newest.path, schema_hash()) {
+        Ok(same) if always => same,
         Ok(_) => {
             println!("{}: nothing to do", newest.path.display());
             return Ok(());
@@ -122,7 +127,7 @@ fn upgrade(data: &Path) -> Result<(), Failure> {
         sequence: old.sequence(),
         created: old.created(),
     };
-    let bar = progress::bar("upgrading", old.len(), "persons");
+    let bar = progress::bar("building", old.len(), "persons");
     let (formats, sources) = (old.formats().to_vec(), old.sources().to_vec());
     let builder = Builder::new(data, Some(Arc::new(old)))?;
     let path = builder.finish(about, &formats, &sources, |done| bar.set_position(done))?;

@@ -390,6 +390,11 @@ fn a_register_of_the_format_before_is_upgraded() {
         };
         lines.lines().skip(1).map(person).collect::<Vec<_>>()
     };
+    let bytes = || fs::read(place.data.join(name)).unwrap();
+    let before = bytes();
+    let printed = pu(&["snapshot", "build", data]).well();
+    assert!(printed.contains("wrote "), "{printed}");
+    assert!(bytes() == before, "the same records make the same bytes");
     let today = Place::with(&[PERSONS]);
     let (ours, theirs) = (place.path("a.ndjson"), today.path("a.ndjson"));
     assert!(people(&place.data, &ours) == people(&today.data, &theirs));
