@@ -315,7 +315,8 @@ impl Truth {
     }
 
     /// Whether a question about names means the same to those who compare whole names and to pu,
-    /// which also takes one word of several.
+    /// which also takes one word of several. (What begins with a common name and a letter more, pu
+    /// refuses as too wide in a whole country.)
     fn is_plain(&self, ask: &Ask, hits: &[u64]) -> bool {
         let (prefix, only) = match ask {
             Ask::Surname { county, prefix } => (prefix, county.as_deref()),
@@ -335,7 +336,7 @@ impl Truth {
             _ => true,
         };
         let by_word = self.sorted(listed.filter(fits).map(|it| it.2));
-        by_word == hits || words(prefix).count() > 1
+        by_word == hits
     }
 
     /// `count` questions of one kind.
