@@ -308,3 +308,26 @@ fn the_command_line_searches_too() {
     let ran = pu(&["search", query.as_str(), "--data", data, "--explain"]);
     assert!(ran.err.contains("candidates"), "{ran:?}");
 }
+
+/// More candidates than are looked at where requests are read: the search goes to the pool and back,
+/// over SOAP and REST, while the connection goes on.
+#[test]
+fn a_wide_search_is_answered_from_the_pool() {
+    let service = namesakes(2_100);
+    let narrow = "FROM PersonRecord WHERE personalIdentity = '191212121212'";
+    let wide = "FROM PersonRecord WHERE name.surname = 'namne' AND name.givenName IS NOT NULL";
+    for major in [3, 4, 5] {
+        assert!(hits(&ask(&service, RESTRICTED, major, wide, "P1")).is_empty());
+        ask(&service, RESTRICTED, major, narrow, "P1");
+    }
+    let text = found(&service.get("/v1/search?text=namn"));
+    assert!(text.len() == 50 && text.is_sorted(), "the best fifty");
+    let metrics = service.get("/metrics").body;
+    for line in [
+        "pu_searches_total{language=\"SimpleQL\",outcome=\"answered\"} 6",
+        "pu_searches_total{language=\"Text\",outcome=\"answered\"} 1",
+        "pu_wide_searches_running 0",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
