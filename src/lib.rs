@@ -9,7 +9,8 @@
 //!
 //! A request comes in through [`serve`], which is hyper and knows no contract. [`wire`] reads the
 //! envelope and checks it against the contract's table while it reads. [`query`] pins one state of
-//! the register and finds the record that answers. [`person`] cuts a view out of the record: profile
+//! the register and finds the record that answers, or, for a search, narrows the register by its
+//! index and holds what is left against the question. [`person`] cuts a view out of the record: profile
 //! and protection, one mask, computed once; only a view can be rendered. [`wire`] copies the view
 //! between ready-made tags, and [`serve`] sends the bytes.
 //!
