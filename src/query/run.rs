@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::plan::{Counties, Keys, Source};
+use super::search::Explanation;
 use crate::base::limits;
 use crate::person::keys::{COUNTY, Index};
 use crate::person::record::{Damaged, RecordRef};
@@ -148,15 +149,6 @@ fn every_county(first: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<[u8; COUNTY]> {
     counties
 }
 
-/// What reading candidates has cost and left.
-#[derive(Default)]
-pub struct Trail {
-    /// Index entries read.
-    pub postings: u64,
-    /// What was read, and how many candidates were left then.
-    pub steps: Vec<(String, u64)>,
-}
-
 impl Node<'_> {
     /// Whether reading it stays within the limit.
     pub const fn is_readable(&self) -> bool {
@@ -164,7 +156,7 @@ impl Node<'_> {
     }
 
     /// The candidates, ascending.
-    pub fn read(&self, records: u64, trail: &mut Trail) -> Vec<u32> {
+    pub fn read(&self, records: u64, trail: &mut Explanation) -> Vec<u32> {
         let out = match &self.what {
             What::Runs(_, runs) => {
                 trail.postings += self.count;
@@ -184,21 +176,16 @@ impl Node<'_> {
                     return Vec::new();
                 };
                 let mut out = smallest.read(records, trail);
-                for other in others {
-                    let spared = (out.len() as u64).saturating_mul(LOOK);
-                    if other.count < spared && other.is_readable() {
-                        other.keep(&mut out, records, trail);
-                    }
-                }
+                narrow(&mut out, others, records, trail);
                 return out;
             }
         };
-        trail.steps.push((self.name("read"), out.len() as u64));
+        trail.step(self.name("read"), out.len());
         out
     }
 
     /// Keeps the candidates that it has too.
-    fn keep(&self, candidates: &mut Vec<u32>, records: u64, trail: &mut Trail) {
+    fn keep(&self, candidates: &mut Vec<u32>, records: u64, trail: &mut Explanation) {
         match &self.what {
             What::Runs(_, runs) => {
                 trail.postings += self.count;
@@ -207,19 +194,10 @@ impl Node<'_> {
             What::Positions(ranges) => {
                 candidates.retain(|at| ranges.iter().any(|range| range.contains(at)));
             }
-            What::All(nodes) => {
-                for node in nodes {
-                    node.keep(candidates, records, trail);
-                }
-                return;
-            }
-            What::Any(_) => {
-                intersect(candidates, &self.read(records, trail));
-            }
+            What::All(nodes) => return narrow(candidates, nodes, records, trail),
+            What::Any(_) => intersect(candidates, &self.read(records, trail)),
         }
-        trail
-            .steps
-            .push((self.name("keep"), candidates.len() as u64));
+        trail.step(self.name("keep"), candidates.len());
     }
 
     fn positions(&self, runs: &[search::Run<'_>], records: u64) -> Vec<u32> {
@@ -239,6 +217,18 @@ impl Node<'_> {
             What::Positions(ranges) => format!("{verb} identity: {} spans", ranges.len()),
             What::Any(nodes) => format!("{verb} any of {}", nodes.len()),
             What::All(nodes) => format!("{verb} all of {}", nodes.len()),
+        }
+    }
+}
+
+/// Keeps the candidates that all of these have too, as far as that costs less than looking at the
+/// records it would spare, and the search has entries left to read.
+fn narrow(candidates: &mut Vec<u32>, nodes: &[Node<'_>], records: u64, trail: &mut Explanation) {
+    for node in nodes {
+        let spared = (candidates.len() as u64).saturating_mul(LOOK);
+        let left = limits::POSTINGS_PER_SEARCH.saturating_sub(trail.postings);
+        if node.count < spared && node.count <= left {
+            node.keep(candidates, records, trail);
         }
     }
 }
@@ -311,7 +301,7 @@ pub fn overlaid(source: &Source, overlay: &Overlay) -> Vec<u64> {
 /// Records by position and by key, in the order of identities: the newer one where there are two.
 pub struct Candidates<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> {
     state: &'s State,
-    positions: std::iter::Peekable<P>,
+    positions: P,
     keys: std::iter::Peekable<K>,
     /// The record of the next position.
     ahead: Option<RecordRef<'s>>,
@@ -326,7 +316,7 @@ impl<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> Candidates<'s, P, K> 
     ) -> Self {
         Self {
             state,
-            positions: positions.into_iter().peekable(),
+            positions: positions.into_iter(),
             keys: keys.into_iter().peekable(),
             ahead: None,
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::plan::{Source, plan, short_pattern};
-use super::run::{Candidates, Trail, overlaid, resolve};
+use super::run::{Candidates, overlaid, resolve};
 use super::simple::Query;
 use super::simple::error::QueryError;
 use super::simple::matches::Matcher;
@@ -102,6 +102,13 @@ pub struct Step {
     pub left: u64,
 }
 
+impl Explanation {
+    pub(super) fn step(&mut self, what: String, left: usize) {
+        let left = left as u64;
+        self.steps.push(Step { what, left });
+    }
+}
+
 impl Question {
     /// Reads a query in `language` (`SimpleQL` or `Text`, in any case).
     pub fn parse(language: &str, text: &str, formats: &Formats) -> Result<Self, SearchError> {
@@ -164,7 +171,7 @@ impl Simple {
             }
         }
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
-        let mut trail = Trail::default();
+        let mut explanation = Explanation::default();
         let narrowed = match &self.source {
             None => match short_pattern(&self.query) {
                 Some(at) => return Err(SearchError::ShortPattern { at }),
@@ -173,7 +180,7 @@ impl Simple {
             Some(source) => {
                 let node = resolve(source, snapshot)?;
                 node.is_readable().then(|| {
-                    let positions = node.read(snapshot.len(), &mut trail);
+                    let positions = node.read(snapshot.len(), &mut explanation);
                     (positions, overlaid(source, overlay))
                 })
             }
@@ -185,21 +192,13 @@ impl Simple {
         } else {
             let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
             let count = positions.len() + overlay.len();
-            trail.steps.push(("read every record".into(), count as u64));
+            explanation.step("read every record".to_owned(), count);
             let keys = overlay.keys().iter().copied();
             let candidates = Candidates::new(state, positions, keys);
             verify(&self.matcher, candidates, count, grant, most)?
         };
-        let steps = trail.steps.into_iter();
-        Ok(Found {
-            hits,
-            explanation: Explanation {
-                steps: steps.map(|(what, left)| Step { what, left }).collect(),
-                postings: trail.postings,
-                candidates,
-                ..Explanation::default()
-            },
-        })
+        explanation.candidates = candidates;
+        Ok(Found { hits, explanation })
     }
 }
 

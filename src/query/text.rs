@@ -9,8 +9,8 @@
 pub mod typing;
 
 use super::plan::{Counties, Keys, Range, Source, beginning, exactly};
-use super::run::{Candidates, Trail, overlaid, resolve};
-use super::search::{Explanation, Found, SearchError, Step};
+use super::run::{Candidates, overlaid, resolve};
+use super::search::{Explanation, Found, SearchError};
 use crate::base::limits;
 use crate::base::swedish;
 use crate::base::time::PartialDate;
@@ -99,8 +99,8 @@ impl Text {
         most: usize,
     ) -> Result<Found<'s>, SearchError> {
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
-        let mut trail = Trail::default();
-        let positions = self.positions(snapshot, &mut trail)?;
+        let mut explanation = Explanation::default();
+        let positions = self.positions(snapshot, &mut explanation)?;
         let keys = self.keys(overlay);
         let candidates = positions.len() + keys.len();
         if candidates > limits::CANDIDATES_PER_TEXT {
@@ -116,21 +116,20 @@ impl Text {
         // Stable: those who fit as well stay in the order of identities.
         hits.sort_by_key(|(cost, _)| *cost);
         hits.truncate(most);
-        let steps = trail.steps.into_iter();
+        explanation.candidates = candidates as u64;
         Ok(Found {
             hits: hits.into_iter().map(|(_, view)| view).collect(),
-            explanation: Explanation {
-                steps: steps.map(|(what, left)| Step { what, left }).collect(),
-                postings: trail.postings,
-                candidates: candidates as u64,
-                ..Explanation::default()
-            },
+            explanation,
         })
     }
 
     /// The snapshot's candidates: those who have the rarest word, and the others as far as that
     /// costs less than looking.
-    fn positions(&self, snapshot: &Snapshot, trail: &mut Trail) -> Result<Vec<u32>, SearchError> {
+    fn positions(
+        &self,
+        snapshot: &Snapshot,
+        trail: &mut Explanation,
+    ) -> Result<Vec<u32>, SearchError> {
         let mut sources = Vec::new();
         for token in &self.tokens {
             match token {
