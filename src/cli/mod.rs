@@ -13,6 +13,7 @@ mod get;
 mod import;
 mod log;
 mod progress;
+mod register;
 mod search;
 pub mod serve;
 mod snapshot;
@@ -64,7 +65,7 @@ enum Command {
     Get(get::Get),
     /// Search for persons
     Search(search::Search),
-    /// Look at snapshot files
+    /// Look at snapshot files, and write them again
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
     /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json

@@ -1,23 +1,20 @@
 //! `pu search`: one search from the command line, through the same door as a SOAP request.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use clap::Args;
 
+use super::register::Register;
 use super::{Common, Failure};
 use crate::person::field::Field;
 use crate::person::identity::Formats;
 use crate::person::json;
 use crate::person::record::Damaged;
 use crate::person::value::{ValueRef, escape_into};
-use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
+use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
-use crate::store::state::{State, open_newest};
-use crate::wire::contract::{Endpoint, Message, find};
 use crate::wire::fault::{Trouble, tell};
 use crate::wire::search::{Language, Search as Wanted};
-use crate::wire::soap::{Call, Scratch, Soap};
 
 /// Search in a register that need not be served.
 #[derive(Args)]
@@ -66,35 +63,29 @@ impl Search {
             return Err("a query begins with FROM, for instance: FROM PersonRecord WHERE name.surname = 'Testsson'; or search for words with --text".into());
         }
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
-        let config = self.common.config()?;
-        let formats = config.formats()?;
-        let snapshot = open_newest(&config.data, &formats)?
-            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
-        let state = State::of_snapshot(Arc::new(snapshot));
-        let rule = config.protection.population_record;
+        let register = Register::open(&self.common)?;
+        let formats = &register.formats;
         let told = |trouble: &Trouble| {
-            let told = tell(trouble, &config.logical_address, uuid::Uuid::nil());
-            Failure::from(told.text)
+            let address = &register.config.logical_address;
+            Failure::from(tell(trouble, address, uuid::Uuid::nil()).text)
         };
         let mut out = std::io::stdout().lock();
         if self.soap {
-            let answer = self
-                .soap_answer(&state, &formats, &config.logical_address, rule, language)?
-                .map_err(|trouble| told(&trouble))?;
-            out.write_all(&answer)?;
+            let answer = register.soap(
+                "SearchPersonsForProfile",
+                self.unrestricted,
+                self.version,
+                &self.message(language),
+            )?;
+            out.write_all(&answer.map_err(|trouble| told(&trouble))?)?;
             writeln!(out)?;
             if !self.explain {
                 return Ok(());
             }
         }
-        let grant = if self.unrestricted {
-            Grant::unrestricted(profile)
-        } else {
-            Grant::restricted(profile, rule)
-        };
-        let wanted = Wanted::read(language, &self.query, profile, &formats);
-        let found = wanted
-            .perform(&state, &grant)
+        let grant = register.grant(profile, self.unrestricted);
+        let found = Wanted::read(language, &self.query, profile, formats)
+            .perform(&register.state, &grant)
             .map_err(|error| told(&error.into()))?;
         if self.explain {
             explain(&found.explanation);
@@ -102,58 +93,25 @@ impl Search {
         if self.json {
             for view in &found.hits {
                 let mut line = Vec::new();
-                json::write(view, &formats, &mut line)?;
+                json::write(view, formats, &mut line)?;
                 line.push(b'\n');
                 out.write_all(&line)?;
             }
         } else if !self.soap {
-            out.write_all(table(&found, &formats)?.as_bytes())?;
+            out.write_all(table(&found, formats)?.as_bytes())?;
         }
         Ok(())
     }
 
-    fn soap_answer(
-        &self,
-        state: &State,
-        formats: &Formats,
-        logical_address: &str,
-        rule: PopulationRecordRule,
-        language: Language,
-    ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
-        let soap = Soap::compile(formats, logical_address, rule);
-        let contract = if self.unrestricted {
-            "SearchPersonsForProfileUnrestricted"
-        } else {
-            "SearchPersonsForProfile"
-        };
-        let endpoint = find(contract, self.version).ok_or("the version is 3, 4 or 5")?;
-        let service = soap
-            .find(&endpoint.path())
-            .ok_or("the version is 3, 4 or 5")?;
-        let request = self.request(endpoint, logical_address, language);
-        let call = Call {
-            body: request.as_bytes(),
-            charset: None,
-            soap_action: None,
-        };
-        let mut scratch = Scratch::default();
-        let answered = soap.answer(service, state, call, &mut scratch);
-        Ok(answered.map(|_| scratch.answer().to_vec()))
-    }
-
-    fn request(&self, endpoint: &Endpoint, logical_address: &str, language: Language) -> String {
-        let name = endpoint.element(Message::Request);
-        let responder = endpoint.responder_namespace();
+    /// What stands in the request's element.
+    fn message(&self, language: Language) -> String {
         let mut query = Vec::new();
         escape_into(&mut query, &self.query);
         let query = String::from_utf8_lossy(&query);
         let (language, profile) = (language.name(), &self.profile);
         format!(
-            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header>\
-             <l:LogicalAddress xmlns:l=\"urn:riv:itintegration:registry:1\">{logical_address}\
-             </l:LogicalAddress></s:Header><s:Body><r:{name} xmlns:r=\"{responder}\">\
-             <r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage>\
-             <r:profile>{profile}</r:profile></r:{name}></s:Body></s:Envelope>"
+            "<r:query>{query}</r:query><r:queryLanguage>{language}</r:queryLanguage>\
+             <r:profile>{profile}</r:profile>"
         )
     }
 }

@@ -1,0 +1,80 @@
+//! A register that need not be served, as `pu get` and `pu search` ask it: through the same door as
+//! a SOAP request.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::{Common, Failure};
+use crate::person::identity::Formats;
+use crate::person::view::{Grant, Profile};
+use crate::store::state::{State, open_newest};
+use crate::wire::contract::{Message, core_namespace, find};
+use crate::wire::fault::Trouble;
+use crate::wire::soap::{Call, Scratch, Soap};
+
+/// The newest snapshot of a data folder, and how it is to be read.
+pub struct Register {
+    pub config: Config,
+    pub formats: Formats,
+    pub state: State,
+}
+
+impl Register {
+    pub fn open(common: &Common) -> Result<Self, Failure> {
+        let config = common.config()?;
+        let formats = config.formats()?;
+        let snapshot = open_newest(&config.data, &formats)?
+            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
+        Ok(Self {
+            state: State::of_snapshot(Arc::new(snapshot)),
+            config,
+            formats,
+        })
+    }
+
+    /// What a contract shows.
+    pub const fn grant(&self, profile: Profile, unrestricted: bool) -> Grant {
+        if unrestricted {
+            Grant::unrestricted(profile)
+        } else {
+            Grant::restricted(profile, self.config.protection.population_record)
+        }
+    }
+
+    /// The SOAP answer of a contract, or of its Unrestricted twin. `message` stands in the request's
+    /// element, where `r` is the contract's namespace and `p` the core's.
+    pub fn soap(
+        &self,
+        contract: &str,
+        unrestricted: bool,
+        version: u8,
+        message: &str,
+    ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
+        const NO_VERSION: &str = "the version is 3, 4 or 5";
+        let (address, rule) = (
+            &self.config.logical_address,
+            self.config.protection.population_record,
+        );
+        let soap = Soap::compile(&self.formats, address, rule);
+        let twin = if unrestricted { "Unrestricted" } else { "" };
+        let endpoint = find(&format!("{contract}{twin}"), version).ok_or(NO_VERSION)?;
+        let service = soap.find(&endpoint.path()).ok_or(NO_VERSION)?;
+        let name = endpoint.element(Message::Request);
+        let responder = endpoint.responder_namespace();
+        let core = endpoint.core.map_or("", core_namespace);
+        let request = format!(
+            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header>\
+             <l:LogicalAddress xmlns:l=\"urn:riv:itintegration:registry:1\">{address}\
+             </l:LogicalAddress></s:Header><s:Body><r:{name} xmlns:r=\"{responder}\" \
+             xmlns:p=\"{core}\">{message}</r:{name}></s:Body></s:Envelope>"
+        );
+        let call = Call {
+            body: request.as_bytes(),
+            charset: None,
+            soap_action: None,
+        };
+        let mut scratch = Scratch::default();
+        let answered = soap.answer(service, &self.state, call, &mut scratch);
+        Ok(answered.map(|_| scratch.answer().to_vec()))
+    }
+}
