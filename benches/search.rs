@@ -112,7 +112,7 @@ fn searches(criterion: &mut Criterion) {
     let folder = std::env::var_os("PU_BENCH_DATA").map_or_else(register::build, PathBuf::from);
     let formats = Formats::standard();
     let snapshot = open_newest(&folder, &formats).unwrap().unwrap();
-    let state = State::of_snapshot(Arc::new(snapshot));
+    let state = State::of_snapshot(Arc::new(snapshot)).unwrap();
     let mut bench = |name: &str, language: &str, text: &str| {
         criterion.bench_function(name, |b| {
             b.iter(|| black_box(ask(&state, &formats, language, black_box(text))));

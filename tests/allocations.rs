@@ -34,7 +34,7 @@ fn state(formats: &Formats) -> (tempfile::TempDir, State) {
     run.finish(|_| {}).unwrap();
     let snapshot = open_newest(folder.path(), formats).unwrap().unwrap();
     assert_eq!(snapshot.len(), 14);
-    (folder, State::of_snapshot(Arc::new(snapshot)))
+    (folder, State::of_snapshot(Arc::new(snapshot)).unwrap())
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Bench {
             .collect();
         let rule = PopulationRecordRule::default();
         Self {
-            state: State::of_snapshot(Arc::new(snapshot)),
+            state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
             soap: Soap::compile(&formats, LOGICAL_ADDRESS, rule),
             grant: Grant::restricted(Profile::P3, rule),
             writer: RecordWriter::compile(Core::V5, &formats),

@@ -86,3 +86,18 @@ pub const QUERY_PREDICATES: usize = 200;
 
 /// Values in one list of a search query.
 pub const QUERY_LIST: usize = 1_000;
+
+/// Bytes of one file of the log.
+pub const SEGMENT_BYTES: u64 = 32 << 20;
+
+/// Bytes of the log that are kept when snapshots hold its changes: the change trail.
+pub const LOG_KEPT_BYTES: u64 = 4 << 30;
+
+/// Changes that may wait for the committer; more are sent away.
+pub const WAITING_CHANGES: usize = 4_096;
+
+/// Bytes of entries that are committed together.
+pub const COMMIT_BYTES: usize = 4 << 20;
+
+/// Changed records after which a new snapshot is made.
+pub const CHANGES_PER_SNAPSHOT: usize = 200_000;

@@ -13,6 +13,7 @@ use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
 use crate::person::view::PopulationRecordRule;
 use crate::serve::listen::Listening;
+use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 
 /// Everything an operator may set.
@@ -33,6 +34,14 @@ pub struct Config {
     pub protection: Protection,
     /// Searches.
     pub search: Search,
+    /// The REST interface.
+    pub rest: Rest,
+    /// The log of changes.
+    pub changes: Changes,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+    /// Skatteverket's files.
+    pub feed: Feed,
     /// Ceilings.
     pub limits: Limits,
     /// The log.
@@ -56,6 +65,47 @@ pub struct Protection {
 pub struct Search {
     /// Whether REST callers may ask how a search went.
     pub explain: bool,
+}
+
+/// `[rest]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rest {
+    /// Whether callers may see who changed a person, and when.
+    pub history: bool,
+    /// Whether callers may follow the changes.
+    pub changes: bool,
+    /// Whether callers may have reserve identities issued.
+    pub reserve_identities: bool,
+}
+
+/// `[changes]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Changes {
+    /// Bytes of one file of the log.
+    pub segment_bytes: u64,
+    /// Bytes of the log that are kept when snapshots hold its changes: the change trail.
+    pub keep_bytes: u64,
+}
+
+/// `[snapshots]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshots {
+    /// Snapshots kept: the newest, and those to go back to.
+    pub keep: usize,
+    /// Changed records after which a new snapshot is made.
+    pub changes: usize,
+}
+
+/// `[feed]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// The folder in which files are looked for while serving; `inbox` in the data folder when it is
+    /// not given.
+    pub inbox: Option<PathBuf>,
 }
 
 /// `[limits]`
@@ -109,9 +159,41 @@ impl Default for Config {
             verify_on_start: true,
             protection: Protection::default(),
             search: Search::default(),
+            rest: Rest::default(),
+            changes: Changes::default(),
+            snapshots: Snapshots::default(),
+            feed: Feed::default(),
             limits: Limits::default(),
             log: Log::default(),
             identity_formats: Vec::new(),
+        }
+    }
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            history: false,
+            changes: true,
+            reserve_identities: false,
+        }
+    }
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self {
+            segment_bytes: limits::SEGMENT_BYTES,
+            keep_bytes: limits::LOG_KEPT_BYTES,
+        }
+    }
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self {
+            keep: limits::SNAPSHOTS_KEPT,
+            changes: limits::CHANGES_PER_SNAPSHOT,
         }
     }
 }
@@ -180,6 +262,20 @@ impl Config {
     /// The identity formats in use.
     pub fn formats(&self) -> Result<Formats, ConfigError> {
         Ok(Formats::with(&self.identity_formats)?)
+    }
+
+    /// How the log keeps its files.
+    pub const fn keeping(&self) -> Keeping {
+        Keeping {
+            segment_bytes: self.changes.segment_bytes,
+            keep_bytes: self.changes.keep_bytes,
+        }
+    }
+
+    /// The folder in which files are looked for while serving.
+    pub fn inbox(&self) -> PathBuf {
+        let inbox = self.feed.inbox.clone();
+        inbox.unwrap_or_else(|| self.data.join("inbox"))
     }
 
     /// How to listen.

@@ -21,6 +21,7 @@ use crate::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict
 use crate::serve::App;
 use crate::store::folder;
 use crate::store::lock::DataLock;
+use crate::store::state::log_folder;
 use crate::wire::contract::find;
 
 /// Build (once) and serve a demo register: every official test number with invented, plausible data.
@@ -94,6 +95,11 @@ impl Demo {
         println!("Building the demo register in {} ...", self.data.display());
         for old in folder::snapshots(&self.data)? {
             fs::remove_file(old.path)?;
+        }
+        for old in [log_folder(&self.data), self.data.join("inbox")] {
+            if old.is_dir() {
+                fs::remove_dir_all(old)?;
+            }
         }
         let files = self.write_files(formats)?;
         let wish = Wish {

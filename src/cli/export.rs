@@ -6,9 +6,8 @@ use clap::Args;
 
 use super::{Common, Failure, progress};
 use crate::feed::exchange::{Header, Writer};
-use crate::person::record::RecordRef;
 use crate::person::view::{Grant, Shield, restrict};
-use crate::store::state::open_newest;
+use crate::store::state;
 
 /// Write the whole register as NDJSON: every person, every field, protected or not.
 #[derive(Args)]
@@ -24,15 +23,14 @@ impl Export {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.common.config()?;
         let formats = config.formats()?;
-        let snapshot = open_newest(&config.data, &formats)?
+        let state = state::open(&config.data, &formats)?
             .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
-        let header = Header::new(snapshot.created(), snapshot.sequence(), &formats);
+        let header = Header::new(state.snapshot().created(), state.sequence(), &formats);
         let mut writer = Writer::create(&self.out, &header, formats)?;
-        let bar = progress::bar("exporting", snapshot.len(), "persons");
+        let bar = progress::bar("exporting", state.persons(), "persons");
         let everything = Grant::backup();
-        for record in snapshot.records() {
-            let record = RecordRef::open(record?)?;
-            writer.write(&restrict(record, &everything, Shield::NONE))?;
+        for record in state.records() {
+            writer.write(&restrict(record?, &everything, Shield::NONE))?;
             bar.inc(1);
         }
         let persons = writer.finish()?;

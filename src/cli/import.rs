@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ use crate::person::json;
 use crate::register::import::{Applied, Import as Run};
 use crate::store::folder;
 use crate::store::lock::DataLock;
-use crate::store::state::open_newest;
+use crate::store::state;
 
 /// Apply Navet files (text or XML) and exchange files (NDJSON), plain, gzip or zstd, to a register.
 #[derive(Args)]
@@ -119,9 +118,9 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     }
     by_their_dates(&mut files);
 
-    let base = open_newest(wish.data, wish.formats)?.map(Arc::new);
+    let base = state::open(wish.data, wish.formats)?;
     let is_test = |identity| wish.test_persons || is_official(identity);
-    let mut run = Run::new(wish.data, base, wish.formats, wish.at, is_test)?;
+    let mut run = Run::new(wish.data, base.as_ref(), wish.formats, wish.at, is_test)?;
     let mut reports = Vec::new();
     for (path, summary) in &files {
         let content = format!("{:032x}", summary.content);

@@ -1,18 +1,16 @@
 //! A register that need not be served, as `pu get` and `pu search` ask it: through the same door as
 //! a SOAP request.
 
-use std::sync::Arc;
-
 use super::config::Config;
 use super::{Common, Failure};
 use crate::person::identity::Formats;
 use crate::person::view::{Grant, Profile};
-use crate::store::state::{State, open_newest};
+use crate::store::state::{self, State};
 use crate::wire::contract::{Message, core_namespace, find};
 use crate::wire::fault::Trouble;
 use crate::wire::soap::{Call, Scratch, Soap};
 
-/// The newest snapshot of a data folder, and how it is to be read.
+/// The newest state of a data folder, and how it is to be read.
 pub struct Register {
     pub config: Config,
     pub formats: Formats,
@@ -23,12 +21,12 @@ impl Register {
     pub fn open(common: &Common) -> Result<Self, Failure> {
         let config = common.config()?;
         let formats = config.formats()?;
-        let snapshot = open_newest(&config.data, &formats)?
+        let state = state::open(&config.data, &formats)?
             .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
         Ok(Self {
-            state: State::of_snapshot(Arc::new(snapshot)),
             config,
             formats,
+            state,
         })
     }
 

@@ -7,13 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
 use super::{Failure, log};
+use crate::base::time::Moment;
 use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::readiness::{Phase, Readiness};
 use crate::serve::wide::Wide;
+use crate::store::live::Live;
 use crate::store::lock::DataLock;
-use crate::store::state::Store;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
@@ -35,7 +36,14 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 /// Opens the register and listens.
 pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let formats = config.formats()?;
-    let store = Arc::new(Store::open(&config.data, &formats)?);
+    let live = Arc::new(Live::open(
+        &config.data,
+        &formats,
+        config.keeping(),
+        config.snapshots.keep,
+        Arc::new(Moment::now),
+    )?);
+    live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection.population_record;
     let metrics = Metrics::install();
     let app = Arc::new(App {
@@ -52,11 +60,11 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         body_bytes: config.limits.body_bytes,
         body_seconds: config.limits.body_seconds,
         descriptions: crate::serve::route::Descriptions::default(),
-        store,
+        store: Arc::clone(&live.store),
+        live,
     });
     let state = app.store.pin();
-    app.metrics
-        .serving(state.snapshot().len(), state.sequence());
+    app.metrics.serving(state.persons(), state.sequence());
     let running = start(&app, config.listening())?;
     if config.verify_on_start {
         app.readiness.verify(Arc::clone(state.snapshot()))?;

@@ -172,6 +172,13 @@ static BY_FIELD: LazyLock<[Option<Index>; 256]> = LazyLock::new(|| {
     by_field
 });
 
+/// The county in which a person is registered now.
+pub fn county(record: RecordRef<'_>) -> Result<Option<[u8; COUNTY]>, Damaged> {
+    let locality = locality(record)?;
+    let county = locality.first_chunk().copied();
+    Ok(county.filter(|county| *county != [0; COUNTY]))
+}
+
 /// What a listed flag's key is.
 pub const FLAG: &[u8] = b"1";
 

@@ -281,8 +281,10 @@ pub fn overlaid(source: &Source, overlay: &Overlay) -> Vec<u64> {
             .flat_map(|(from, to)| overlay.listed(keys.index, from, to.as_deref()))
             .collect(),
         Source::Identities(spans) => {
-            let within = |key: &&u64| spans.iter().any(|(from, to)| (from..=to).contains(key));
-            overlay.keys().iter().filter(within).copied().collect()
+            let spans = spans.iter();
+            spans
+                .flat_map(|&(from, to)| overlay.keys_within(from, to))
+                .collect()
         }
         Source::Any(sources) => {
             let each = sources.iter().map(|source| overlaid(source, overlay));

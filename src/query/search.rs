@@ -193,7 +193,7 @@ impl Simple {
             let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
             let count = positions.len() + overlay.len();
             explanation.step("read every record".to_owned(), count);
-            let keys = overlay.keys().iter().copied();
+            let keys = overlay.keys();
             let candidates = Candidates::new(state, positions, keys);
             verify(&self.matcher, candidates, count, grant, most)?
         };

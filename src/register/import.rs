@@ -14,8 +14,7 @@ use crate::person::record::{Damaged, EncodeError, RecordRef};
 use crate::person::value::Value;
 use crate::store::build::{BuildError, Builder};
 use crate::store::ledger::{AppliedFile, Ledger};
-use crate::store::snapshot::Snapshot;
-use crate::store::state::formats_to_bytes;
+use crate::store::state::{State, formats_to_bytes};
 use crate::store::write::About;
 
 use super::merge::{self, Outcome};
@@ -72,26 +71,32 @@ pub struct Import<'f> {
     /// Who came from a line with a version of its own: restored, not changed.
     restored: BTreeSet<u64>,
     applied: u64,
+    /// The number of the last change before the run.
+    before: u64,
 }
 
 impl<'f> Import<'f> {
-    /// Begins a run on top of `base`, or of nothing, in the data folder `folder`. Everything it
-    /// writes carries the moment `at`; `is_test` tells test identities.
+    /// Begins a run on top of the state `base`, or of nothing, in the data folder `folder`. Everything
+    /// it writes carries the moment `at`; `is_test` tells test identities.
     pub fn new(
         folder: &Path,
-        base: Option<Arc<Snapshot>>,
+        base: Option<&State>,
         formats: &'f Formats,
         at: Moment,
         is_test: impl Fn(Identity) -> bool + 'f,
     ) -> Result<Self, ImportError> {
-        let sources = base.as_ref().map_or(&[][..], |base| base.sources());
-        let ledger = Ledger::from_bytes(sources).map_err(ImportError::Ledger)?;
+        let ledger = base.map_or_else(Ledger::default, |base| base.ledger().clone());
+        let mut builder = Builder::new(folder, base.map(|base| Arc::clone(base.snapshot())))?;
+        for (_, record) in base.into_iter().flat_map(|base| base.overlay().records()) {
+            builder.put(record)?;
+        }
         let mut waiting: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for &(missing, waits) in &ledger.waiting {
             waiting.entry(missing).or_default().insert(waits);
         }
         Ok(Self {
-            builder: Builder::new(folder, base)?,
+            builder,
+            before: base.map_or(0, State::sequence),
             formats,
             at,
             is_test: Box::new(is_test),
@@ -153,7 +158,7 @@ impl<'f> Import<'f> {
     /// changed. `progress` hears how many records are written.
     pub fn finish(mut self, progress: impl FnMut(u64)) -> Result<Option<PathBuf>, ImportError> {
         self.settle_chains()?;
-        if self.builder.changed() == 0 && self.builder.base().is_some() {
+        if self.applied == 0 && self.builder.base().is_some() {
             return Ok(None);
         }
         self.ledger.waiting = self
@@ -161,10 +166,9 @@ impl<'f> Import<'f> {
             .iter()
             .flat_map(|(&missing, all)| all.iter().map(move |&waits| (missing, waits)))
             .collect();
-        let before = self.builder.base().map_or(0, |base| base.sequence());
         let about = About {
             schema_hash: schema_hash(),
-            sequence: before + self.applied.max(1),
+            sequence: self.before + self.applied.max(1),
             created: self.at.date_time,
         };
         let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;

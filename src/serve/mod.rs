@@ -15,6 +15,7 @@ pub mod wide;
 
 use std::sync::Arc;
 
+use crate::store::live::Live;
 use crate::store::state::Store;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
@@ -25,8 +26,10 @@ use wide::Wide;
 
 /// What every request needs.
 pub struct App {
-    /// The register.
+    /// The register, to be read.
     pub store: Arc<Store>,
+    /// The register, to be changed.
+    pub live: Arc<Live>,
     /// The contracts, compiled.
     pub soap: Soap,
     /// The REST interface.

@@ -116,44 +116,23 @@ impl Builder {
         about: About,
         formats: &[u8],
         ledger: &[u8],
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64),
     ) -> Result<PathBuf, BuildError> {
-        let name = folder::name_of(about.sequence);
-        let mut writer = SnapshotWriter::create(&self.folder, &name, about)?;
         let mut changed: Vec<(u64, Spot)> = self
             .changed
             .iter()
             .map(|(&key, &spot)| (key, spot))
             .collect();
         changed.sort_unstable_by_key(|&(key, _)| key);
-        let mut changed = changed.into_iter().peekable();
-        let mut written = 0;
-        let mut push = |key: u64, record: &[u8]| {
-            written += 1;
-            progress(written);
-            writer.push(key, record)?;
-            let opened = RecordRef::open(record).map_err(|Damaged| self.damaged())?;
-            keys(opened, |index, key| writer.list(index, key)).map_err(|Damaged| self.damaged())
-        };
-        let read = |spot| self.spool.read(spot).map_err(|source| self.failed(source));
-        for record in self.base.iter().flat_map(|base| base.records()) {
-            let record = record?;
-            let key = RecordRef::open(record)
-                .map_err(|Damaged| self.damaged())?
-                .identity()
-                .key();
-            while let Some((newer, spot)) = changed.next_if(|&(newer, _)| newer < key) {
-                push(newer, &read(spot)?)?;
-            }
-            match changed.next_if(|&(newer, _)| newer == key) {
-                Some((_, spot)) => push(key, &read(spot)?)?,
-                None => push(key, record)?,
-            }
-        }
-        for (key, spot) in changed {
-            push(key, &read(spot)?)?;
-        }
-        Ok(writer.finish(formats, ledger)?)
+        let newer = changed.into_iter().map(|(key, spot)| {
+            let record = self
+                .spool
+                .read(spot)
+                .map_err(|source| self.failed(source))?;
+            Ok((key, record))
+        });
+        let base = self.base.as_ref();
+        write_merged(&self.folder, about, base, newer, formats, ledger, progress)
     }
 
     fn failed(&self, source: io::Error) -> BuildError {
@@ -164,12 +143,60 @@ impl Builder {
     }
 
     fn damaged(&self) -> BuildError {
-        let path = self
-            .base
-            .as_ref()
-            .map_or_else(PathBuf::new, |base| base.path().to_path_buf());
-        BuildError::Damaged { path }
+        damaged(self.base.as_ref())
     }
+}
+
+fn damaged(base: Option<&Arc<Snapshot>>) -> BuildError {
+    let path = base.map_or_else(PathBuf::new, |base| base.path().to_path_buf());
+    BuildError::Damaged { path }
+}
+
+/// Writes the snapshot of the records of `base` and those of `newer`, which take the place of records
+/// with the same key and come in the order of their keys.
+pub fn write_merged<R: AsRef<[u8]>>(
+    folder: &Path,
+    about: About,
+    base: Option<&Arc<Snapshot>>,
+    newer: impl Iterator<Item = Result<(u64, R), BuildError>>,
+    formats: &[u8],
+    ledger: &[u8],
+    mut progress: impl FnMut(u64),
+) -> Result<PathBuf, BuildError> {
+    let mut writer = SnapshotWriter::create(folder, &folder::name_of(about.sequence), about)?;
+    let mut written = 0;
+    let mut push = |key: u64, record: &[u8]| {
+        written += 1;
+        progress(written);
+        writer.push(key, record)?;
+        let opened = RecordRef::open(record).map_err(|Damaged| damaged(base))?;
+        keys(opened, |index, key| writer.list(index, key)).map_err(|Damaged| damaged(base))
+    };
+    let mut newer = newer.peekable();
+    // An error is taken out like a record that comes first.
+    let before = |next: &Result<(u64, R), BuildError>, key: u64| match next {
+        Ok((newer, _)) => *newer <= key,
+        Err(_) => true,
+    };
+    for record in base.into_iter().flat_map(|base| base.records()) {
+        let record = record?;
+        let opened = RecordRef::open(record).map_err(|Damaged| damaged(base))?;
+        let key = opened.identity().key();
+        let mut replaced = false;
+        while let Some(next) = newer.next_if(|next| before(next, key)) {
+            let (newer, record) = next?;
+            push(newer, record.as_ref())?;
+            replaced = newer == key;
+        }
+        if !replaced {
+            push(key, record)?;
+        }
+    }
+    for next in newer {
+        let (key, record) = next?;
+        push(key, record.as_ref())?;
+    }
+    Ok(writer.finish(formats, ledger)?)
 }
 
 /// The waiting file, its last part still in memory. It has no name: it goes with the process.

@@ -1,16 +1,22 @@
-//! What a register remembers of its sources, kept in the snapshot: the files that were applied, so
-//! that the same file twice changes nothing, and the records that point at identities which are not
-//! there yet.
+//! What a register remembers beside its records, kept in the snapshot and in every state: the files
+//! that were applied, so that the same file twice changes nothing; how far one is applied, so that it
+//! can go on after a stop; and the records that point at identities which are not there yet.
 
+use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
-/// The ledger of one register.
+use super::entry::Note;
+
+/// The ledger of one register. A copy shares everything with the original.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Files applied, oldest first.
-    pub applied: Vec<AppliedFile>,
+    pub applied: Vector<AppliedFile>,
     /// Pairs of keys: an identity that is not in the register, and one whose record points at it.
-    pub waiting: Vec<(u64, u64)>,
+    pub waiting: OrdSet<(u64, u64)>,
+    /// Entries applied of files that are not applied to their end, by content.
+    #[serde(default)]
+    pub progress: OrdMap<String, u64>,
 }
 
 /// One applied file.
@@ -47,11 +53,41 @@ impl Ledger {
         self.applied.iter().any(|file| file.content == content)
     }
 
+    /// The keys of the records that point at an identity which is not there.
+    pub fn waiting_for(&self, missing: u64) -> impl Iterator<Item = u64> + '_ {
+        let pairs = self.waiting.range((missing, 0)..=(missing, u64::MAX));
+        pairs.map(|&(_, waits)| waits)
+    }
+
     /// Notes an applied file; the oldest is forgotten when there are too many.
     pub fn note(&mut self, file: AppliedFile) {
         if self.applied.len() >= Self::MOST {
-            self.applied.remove(0);
+            self.applied.pop_front();
         }
-        self.applied.push(file);
+        self.progress.remove(&file.content);
+        self.applied.push_back(file);
+    }
+
+    /// Takes over a note from an entry of the log; `at` is the entry's time.
+    pub fn apply(&mut self, note: &Note, at: &str) {
+        match note {
+            Note::File { content, entries } => self.note(AppliedFile {
+                content: content.clone(),
+                at: at.to_owned(),
+                entries: *entries,
+            }),
+            Note::Progress { content, done } => {
+                self.progress.insert(content.clone(), *done);
+            }
+            Note::Waits { missing, waits } => {
+                self.waiting.insert((*missing, *waits));
+            }
+            Note::Arrived { key } => {
+                let waiting: Vec<u64> = self.waiting_for(*key).collect();
+                for waits in waiting {
+                    self.waiting.remove(&(*key, waits));
+                }
+            }
+        }
     }
 }

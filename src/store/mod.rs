@@ -5,15 +5,24 @@
 //!
 //! A snapshot is one file, found by identity in two trips to memory ([`layout`] draws it). What
 //! changed since is the [overlay](overlay::Overlay). A request pins both as one state.
+//!
+//! A change goes to the one [committer](commit::Committer): it makes an entry of it, writes the entry
+//! to the [log](log::Log), flushes, publishes the next state, and only then tells whoever asked. From
+//! time to time the overlay becomes a new snapshot ([`compact`]).
 
 pub mod build;
+pub mod commit;
+pub mod compact;
 pub mod ends;
+pub mod entry;
 pub mod error;
 pub mod folder;
 pub mod index;
 pub mod layout;
 pub mod ledger;
+pub mod live;
 pub mod lock;
+pub mod log;
 pub mod map;
 pub mod overlay;
 #[cfg(test)]

@@ -1,74 +1,178 @@
 //! The overlay: what changed since the snapshot. Immutable once published, looked into before the
-//! snapshot. The delta log fills it; without one it is empty, and costs one comparison.
+//! snapshot. Every state shares with the one before it all that did not change.
+//!
+//! It has two layers. Changes go to the fresh one; when a new snapshot is begun the fresh layer is
+//! frozen, becomes that snapshot's contents, and is dropped whole when the snapshot takes its place.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+pub mod filter;
+pub mod run;
 
-use crate::person::keys::{COUNTY, INDEXES, Index, Shape, keys};
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use self::filter::Filter;
+use self::run::{Gathered, Run};
+use crate::person::keys::{COUNTY, INDEXES, Index, Shape};
 use crate::person::record::{Damaged, RecordRef};
 
 /// Records by key that are newer than the snapshot's, and the keys they are searched by.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Overlay {
-    records: HashMap<u64, Box<[u8]>>,
-    order: Vec<u64>,
-    search: BTreeMap<(Index, Box<[u8]>), Vec<u64>>,
+    fresh: Layer,
+    frozen: Layer,
 }
+
+#[derive(Clone, Default)]
+struct Layer {
+    records: OrdMap<u64, Arc<[u8]>>,
+    /// Bytes of the records.
+    bytes: usize,
+    /// None while the layer is empty.
+    filter: Option<Arc<Filter>>,
+    /// From large to small. Holds keys of records that were replaced since, too: whoever reads them
+    /// looks at the record anyway.
+    runs: Vec<Arc<Run>>,
+}
+
+/// Runs are merged until each is so many times larger than the next.
+const STEEPNESS: usize = 4;
 
 impl Overlay {
     /// An overlay of these records, by the keys of their identities.
     pub fn of(records: impl IntoIterator<Item = Box<[u8]>>) -> Result<Self, Damaged> {
         let mut overlay = Self::default();
+        let mut gathered = Gathered::default();
         for bytes in records {
-            let key = RecordRef::open(&bytes)?.identity().key();
-            overlay.records.insert(key, bytes);
+            gathered.add(RecordRef::open(&bytes)?)?;
+            overlay.put(Arc::from(bytes))?;
         }
-        overlay.order = overlay.records.keys().copied().collect();
-        overlay.order.sort_unstable();
-        for &key in &overlay.order {
-            let Some(bytes) = overlay.records.get(&key) else {
-                continue;
-            };
-            let search = &mut overlay.search;
-            keys(RecordRef::open(bytes)?, |index, found| {
-                let listed: &mut Vec<u64> = search.entry((index, found.into())).or_default();
-                if listed.last() != Some(&key) {
-                    listed.push(key);
-                }
-            })?;
-        }
+        overlay.list(gathered);
         Ok(overlay)
+    }
+
+    /// Puts a record in place of the one with the same identity. Its search keys are told apart,
+    /// by [`Overlay::list`].
+    pub(super) fn put(&mut self, record: Arc<[u8]>) -> Result<(), Damaged> {
+        let key = RecordRef::open(&record)?.identity().key();
+        let layer = &mut self.fresh;
+        layer
+            .filter
+            .get_or_insert_with(|| Arc::new(Filter::default()))
+            .add(key);
+        layer.bytes += record.len();
+        if let Some(older) = layer.records.insert(key, record) {
+            layer.bytes -= older.len();
+        }
+        Ok(())
+    }
+
+    /// Adds the search keys of records that were put.
+    pub(super) fn list(&mut self, gathered: Gathered) {
+        if gathered.count() == 0 {
+            return;
+        }
+        let runs = &mut self.fresh.runs;
+        let mut run = gathered.sorted();
+        while let Some(last) = runs.pop_if(|last| last.count() < STEEPNESS * run.count()) {
+            run = last.merge(&run);
+        }
+        runs.push(Arc::new(run));
+    }
+
+    /// Freezes what has changed so far. Nothing may be frozen already.
+    pub(super) fn freeze(&mut self) {
+        debug_assert!(
+            self.frozen.records.is_empty(),
+            "one layer is frozen at a time"
+        );
+        self.frozen = std::mem::take(&mut self.fresh);
+    }
+
+    /// Drops the frozen layer.
+    pub(super) fn drop_frozen(&mut self) {
+        self.frozen = Layer::default();
+    }
+
+    /// The frozen records by key, ascending.
+    pub fn frozen(&self) -> impl ExactSizeIterator<Item = (u64, &Arc<[u8]>)> {
+        self.frozen
+            .records
+            .iter()
+            .map(|(&key, record)| (key, record))
+    }
+
+    /// Every newer record by key, ascending.
+    pub fn records(&self) -> impl Iterator<Item = (u64, &Arc<[u8]>)> {
+        self.keys_within(0, u64::MAX)
+            .filter_map(|key| Some((key, self.newer(key)?)))
     }
 
     /// The newer record under `key`.
     #[inline]
     pub fn get(&self, key: u64) -> Option<&[u8]> {
-        if self.records.is_empty() {
-            return None;
-        }
-        self.records.get(&key).map(|record| &**record)
+        self.newer(key).map(|record| &**record)
     }
 
-    /// How many records are newer.
+    #[inline]
+    fn newer(&self, key: u64) -> Option<&Arc<[u8]>> {
+        self.fresh.get(key).or_else(|| self.frozen.get(key))
+    }
+
+    /// How many records are newer, those that changed again after freezing counted twice.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.fresh.records.len() + self.frozen.records.len()
     }
 
     /// Whether nothing is newer.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
+    }
+
+    /// Records that changed since freezing, or ever when nothing is frozen.
+    pub fn fresh_len(&self) -> usize {
+        self.fresh.records.len()
+    }
+
+    /// Whether a layer is frozen.
+    pub fn has_frozen(&self) -> bool {
+        !self.frozen.records.is_empty()
+    }
+
+    /// Bytes of records and of search keys in memory, the maps' own not counted.
+    pub fn bytes(&self) -> (usize, usize) {
+        let layers = [&self.fresh, &self.frozen];
+        let records = layers.iter().map(|layer| layer.bytes).sum();
+        let runs = layers.iter().flat_map(|layer| &layer.runs);
+        (records, runs.map(|run| run.bytes()).sum())
     }
 
     /// The keys of all newer records, ascending.
-    pub fn keys(&self) -> &[u64] {
-        &self.order
+    pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.keys_within(0, u64::MAX)
+    }
+
+    /// The keys of newer records from `from` to `to`, both included, ascending.
+    pub fn keys_within(&self, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
+        let mut fresh = self.fresh.keys_within(from, to).peekable();
+        let mut frozen = self.frozen.keys_within(from, to).peekable();
+        std::iter::from_fn(move || match (fresh.peek(), frozen.peek()) {
+            (Some(one), Some(other)) if one == other => {
+                frozen.next();
+                fresh.next()
+            }
+            (Some(one), Some(other)) if one > other => frozen.next(),
+            (Some(_), _) => fresh.next(),
+            (None, _) => frozen.next(),
+        })
     }
 
     /// The first key of one index that is not before `from`.
     pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        let from = (index, Box::from(from));
-        let ((found, key), _) = self.search.range(from..).next()?;
-        (*found == index).then(|| key.to_vec())
+        self.runs()
+            .filter_map(|run| run.first(index, from))
+            .min()
+            .map(<[u8]>::to_vec)
     }
 
     /// The records that have a name, city or street which `fits`, ascending.
@@ -80,13 +184,13 @@ impl Overlay {
                 (_, Index::City | Index::Street) => 0,
                 _ => continue,
             };
-            let from = (row.index, Box::default());
-            let of_index = self.search.range(from..);
-            for ((_, key), listed) in of_index.take_while(|((index, _), _)| *index == row.index) {
-                let text = key.get(behind..).map(std::str::from_utf8);
-                if matches!(text, Some(Ok(text)) if fits(text)) {
-                    out.extend_from_slice(listed);
-                }
+            for run in self.runs() {
+                run.each_key(row.index, |key, listed| {
+                    let text = key.get(behind..).map(std::str::from_utf8);
+                    if matches!(text, Some(Ok(text)) if fits(text)) {
+                        out.extend(listed);
+                    }
+                });
             }
         }
         out.sort_unstable();
@@ -94,25 +198,37 @@ impl Overlay {
         out
     }
 
-    /// The records listed in one index from `from` up to and without `to` (`None`: to its end), a
-    /// record once for each key it has there.
-    pub fn listed(
-        &self,
+    /// The records listed in one index from `from` up to and without `to` (`None`: to its end), in
+    /// no order, a record once or more for each key it has there.
+    pub fn listed<'o>(
+        &'o self,
         index: Index,
-        from: &[u8],
-        to: Option<&[u8]>,
-    ) -> impl Iterator<Item = u64> + '_ {
-        let from = (index, Box::from(from));
-        let to = to.map(|to| (index, Box::from(to)));
-        let nothing = to.as_ref().is_some_and(|to| *to < from);
-        let range = match to {
-            _ if nothing => (Bound::Excluded(from.clone()), Bound::Included(from)),
-            Some(to) => (Bound::Included(from), Bound::Excluded(to)),
-            None => (Bound::Included(from), Bound::Unbounded),
-        };
-        self.search
-            .range(range)
-            .take_while(move |((found, _), _)| *found == index)
-            .flat_map(|(_, listed)| listed.iter().copied())
+        from: &'o [u8],
+        to: Option<&'o [u8]>,
+    ) -> impl Iterator<Item = u64> + 'o {
+        self.runs().flat_map(move |run| run.listed(index, from, to))
+    }
+
+    fn runs(&self) -> impl Iterator<Item = &Run> {
+        let layers = [&self.fresh, &self.frozen];
+        layers
+            .into_iter()
+            .flat_map(|layer| &layer.runs)
+            .map(|run| &**run)
+    }
+}
+
+impl Layer {
+    #[inline]
+    fn get(&self, key: u64) -> Option<&Arc<[u8]>> {
+        let filter = self.filter.as_ref()?;
+        filter
+            .may_hold(key)
+            .then(|| self.records.get(&key))
+            .flatten()
+    }
+
+    fn keys_within(&self, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
+        self.records.range(from..=to).map(|(&key, _)| key)
     }
 }

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 
+use super::entry::Entry;
 use super::error::OpenError;
 use super::folder;
+use super::ledger::Ledger;
+use super::log::{Log, ReadError, segments};
 use super::overlay::Overlay;
+use super::overlay::run::Gathered;
 use super::snapshot::Snapshot;
+use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
 use crate::person::format::FormatRow;
 use crate::person::identity::{Formats, Identity};
@@ -47,24 +51,51 @@ pub enum RegisterError {
     /// The snapshot's list of identity formats cannot be read.
     #[error("{0}: the list of identity formats cannot be read")]
     Formats(PathBuf),
+    /// The snapshot's ledger cannot be read.
+    #[error("{0}: the list of applied files cannot be read")]
+    Ledger(PathBuf),
+    /// The log cannot be read.
+    #[error("the log: {0}")]
+    Log(#[from] ReadError),
+    /// An entry of the log holds a record that is none.
+    #[error("the log: entry {0} holds a damaged record")]
+    Entry(u64),
 }
 
-/// One point in time: a snapshot and what changed since.
+/// The folder of the log within a data folder.
+pub fn log_folder(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+/// One point in time: a snapshot and what changed since. A copy shares everything with the original.
+#[derive(Clone)]
 pub struct State {
     snapshot: Arc<Snapshot>,
     overlay: Overlay,
+    ledger: Ledger,
     sequence: u64,
+    frozen: Option<Frozen>,
+}
+
+/// The point in time at which the overlay was frozen: that of the snapshot being made.
+#[derive(Clone)]
+pub struct Frozen {
+    /// The number of the last change that is frozen.
+    pub sequence: u64,
+    /// The ledger then.
+    pub ledger: Ledger,
 }
 
 impl State {
     /// The state a snapshot holds by itself.
-    pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Self {
+    pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Result<Self, RegisterError> {
+        let ledger = Ledger::from_bytes(snapshot.sources())
+            .map_err(|_| RegisterError::Ledger(snapshot.path().to_path_buf()))?;
         let sequence = snapshot.sequence();
-        Self {
-            snapshot,
-            overlay: Overlay::default(),
-            sequence,
-        }
+        Ok(Self {
+            ledger,
+            ..Self::with_overlay(snapshot, Overlay::default(), sequence)
+        })
     }
 
     /// The state after changes on top of a snapshot.
@@ -72,8 +103,62 @@ impl State {
         Self {
             snapshot,
             overlay,
+            ledger: Ledger::default(),
             sequence,
+            frozen: None,
         }
+    }
+
+    /// What the register remembers beside its records.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The point in time of the snapshot being made.
+    pub const fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.as_ref()
+    }
+
+    /// Takes over an entry of the log. Its search keys are gathered, and listed before the state is
+    /// published.
+    pub(super) fn apply(&mut self, entry: &Entry, gathered: &mut Gathered) -> Result<(), Damaged> {
+        for changed in &entry.changes {
+            gathered.add(RecordRef::open(&changed.record)?)?;
+            self.overlay.put(Arc::from(&*changed.record))?;
+        }
+        if !entry.notes.is_empty() {
+            let at = entry.at().map_or([b'0'; 29], DateTime::written);
+            let at = String::from_utf8_lossy(&at);
+            entry
+                .notes
+                .iter()
+                .for_each(|note| self.ledger.apply(note, &at));
+        }
+        self.sequence = entry.sequence;
+        Ok(())
+    }
+
+    /// Lists the search keys of entries that were applied.
+    pub(super) fn list(&mut self, gathered: Gathered) {
+        self.overlay.list(gathered);
+    }
+
+    /// Freezes the overlay, to make a snapshot of this point in time.
+    pub(super) fn freeze(&mut self) {
+        if self.frozen.is_none() {
+            self.overlay.freeze();
+            self.frozen = Some(Frozen {
+                sequence: self.sequence,
+                ledger: self.ledger.clone(),
+            });
+        }
+    }
+
+    /// Puts the snapshot that was made of the frozen point in time in place of the older one.
+    pub(super) fn replace_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = snapshot;
+        self.overlay.drop_frozen();
+        self.frozen = None;
     }
 
     /// The number of the last change it holds.
@@ -113,26 +198,57 @@ impl State {
     }
 }
 
+impl State {
+    /// How many persons there are.
+    pub fn persons(&self) -> u64 {
+        let is_new = |key: &u64| {
+            let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity().key() == *key);
+            self.snapshot.find(*key, is_it).is_none()
+        };
+        self.snapshot.len() + self.overlay.keys().filter(is_new).count() as u64
+    }
+
+    /// Every record, by key.
+    pub fn records(&self) -> impl Iterator<Item = Result<RecordRef<'_>, Damaged>> {
+        let older = self.snapshot.records().map(|record| {
+            let record = RecordRef::open(record.map_err(|_| Damaged)?)?;
+            Ok((record.identity().key(), record))
+        });
+        let mut older = older.peekable();
+        let mut newer = self.overlay.records().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let (here, there) = match (older.peek(), newer.peek()) {
+                    (Some(Err(_)), _) | (Some(_), None) => {
+                        return older.next().map(|it| it.map(|(_, it)| it));
+                    }
+                    (None, None) => return None,
+                    (Some(Ok((key, _))), Some((newer, _))) => (*key, *newer),
+                    (None, Some((newer, _))) => (u64::MAX, *newer),
+                };
+                if here < there {
+                    return older.next().map(|it| it.map(|(_, it)| it));
+                }
+                if here == there {
+                    older.next();
+                    continue;
+                }
+                return newer.next().map(|(_, record)| RecordRef::open(record));
+            }
+        })
+    }
+}
+
 /// The register that is served: the newest state, swapped in whole.
 pub struct Store {
     state: ArcSwap<State>,
-    /// Held while a new state is made and published, so that two makers cannot lose each other's.
-    publishing: Mutex<()>,
 }
 
 impl Store {
-    /// Opens the newest snapshot in a data folder.
-    pub fn open(data: &Path, formats: &Formats) -> Result<Self, RegisterError> {
-        let snapshot = open_newest(data, formats)?
-            .ok_or_else(|| RegisterError::NoSnapshot(data.to_path_buf()))?;
-        Ok(Self::new(State::of_snapshot(Arc::new(snapshot))))
-    }
-
     /// A store that begins with `state`.
     pub fn new(state: State) -> Self {
         Self {
             state: ArcSwap::from_pointee(state),
-            publishing: Mutex::new(()),
         }
     }
 
@@ -147,13 +263,59 @@ impl Store {
         self.state.load_full()
     }
 
-    /// Publishes what `make` makes of the newest state. Readers that pinned an older one keep it.
-    pub fn publish<E>(&self, make: impl FnOnce(&State) -> Result<State, E>) -> Result<(), E> {
-        let _publishing = self.publishing.lock();
-        let next = make(&self.state.load())?;
-        self.state.store(Arc::new(next));
-        Ok(())
+    /// Publishes a state. Readers that pinned an older one keep it. Only the committer does this.
+    pub(super) fn publish(&self, state: Arc<State>) {
+        self.state.store(state);
     }
+}
+
+/// The state of the register in a data folder: its newest snapshot and the log after it; `None` when
+/// there is none. For who only reads: whoever owns the folder may go on writing.
+pub fn open(data: &Path, formats: &Formats) -> Result<Option<State>, RegisterError> {
+    let Some(snapshot) = open_newest(data, formats)? else {
+        return Ok(None);
+    };
+    let mut state = State::of_snapshot(Arc::new(snapshot))?;
+    let entries = segments::read_only(&log_folder(data), schema_hash(), state.sequence())?;
+    replay(&mut state, entries.into_iter().map(Ok))?;
+    Ok(Some(state))
+}
+
+/// The same for who owns the folder, and the log to go on with.
+pub fn open_to_write(
+    data: &Path,
+    formats: &Formats,
+    keeping: segments::Keeping,
+) -> Result<(State, segments::Segments), RegisterError> {
+    let snapshot =
+        open_newest(data, formats)?.ok_or_else(|| RegisterError::NoSnapshot(data.to_path_buf()))?;
+    let mut state = State::of_snapshot(Arc::new(snapshot))?;
+    let after = state.sequence();
+    let log = segments::Segments::open(&log_folder(data), schema_hash(), after, keeping)?;
+    if log.last() > after {
+        replay(&mut state, log.read_from(after + 1)?)?;
+    }
+    Ok((state, log))
+}
+
+/// Takes over entries of the log that follow on a state.
+pub fn replay(
+    state: &mut State,
+    entries: impl Iterator<Item = Result<Entry, ReadError>>,
+) -> Result<(), RegisterError> {
+    /// Entries whose search keys are listed at once.
+    const AT_ONCE: usize = 1 << 18;
+    let mut gathered = Gathered::default();
+    for entry in entries {
+        let entry = entry?;
+        let applied = state.apply(&entry, &mut gathered);
+        applied.map_err(|Damaged| RegisterError::Entry(entry.sequence))?;
+        if gathered.count() > AT_ONCE {
+            state.list(std::mem::take(&mut gathered));
+        }
+    }
+    state.list(gathered);
+    Ok(())
 }
 
 /// The newest snapshot in a data folder, checked against the identity formats in use; `None` when
@@ -225,7 +387,7 @@ mod tests {
             .finish(&formats_to_bytes(&Formats::standard()), b"")
             .unwrap();
         let snapshot = open_newest(folder, &Formats::standard()).unwrap().unwrap();
-        State::of_snapshot(Arc::new(snapshot))
+        State::of_snapshot(Arc::new(snapshot)).unwrap()
     }
 
     fn surname(state: &State) -> String {
@@ -242,13 +404,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(state(folder.path()));
         let pinned = store.pin();
-        store
-            .publish(|state| {
-                let overlay = Overlay::of([named("Nysson").into_boxed_slice()])?;
-                let (snapshot, next) = (Arc::clone(state.snapshot()), state.sequence() + 1);
-                Ok::<_, Damaged>(State::with_overlay(snapshot, overlay, next))
-            })
-            .unwrap();
+        let overlay = Overlay::of([named("Nysson").into_boxed_slice()]).unwrap();
+        let snapshot = Arc::clone(pinned.snapshot());
+        store.publish(Arc::new(State::with_overlay(snapshot, overlay, 2)));
         assert_eq!(
             (surname(&pinned).as_str(), pinned.sequence()),
             ("Testsson", 1)
@@ -259,14 +417,6 @@ mod tests {
             ("Nysson", 2)
         );
         assert_eq!(newest.overlay().len(), 1);
-    }
-
-    #[test]
-    fn a_failed_change_publishes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(state(folder.path()));
-        assert_eq!(store.publish(|_| Err(Damaged)), Err(Damaged));
-        assert_eq!(store.pin().sequence(), 1);
     }
 
     #[test]
@@ -301,9 +451,12 @@ mod tests {
     #[test]
     fn an_empty_folder_is_no_register() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Store::open(folder.path(), &Formats::standard())
-            .err()
-            .unwrap();
-        assert!(matches!(error, RegisterError::NoSnapshot(_)));
+        assert!(open(folder.path(), &Formats::standard()).unwrap().is_none());
+        let keeping = segments::Keeping::default();
+        let opened = open_to_write(folder.path(), &Formats::standard(), keeping);
+        assert!(matches!(
+            opened.err().unwrap(),
+            RegisterError::NoSnapshot(_)
+        ));
     }
 }

@@ -86,13 +86,7 @@ static EVERYBODY: LazyLock<Vec<RecordRef<'static>>> = LazyLock::new(|| {
         .records()
         .map(|record| RecordRef::open(record.unwrap()).unwrap().identity())
         .collect();
-    all.extend(
-        state
-            .overlay()
-            .keys()
-            .iter()
-            .map(|&key| Identity::from_key(key)),
-    );
+    all.extend(state.overlay().keys().map(Identity::from_key));
     all.sort();
     all.dedup();
     all.into_iter()

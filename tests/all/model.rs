@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use pu::base::time::Moment;
@@ -17,7 +16,7 @@ use pu::person::value::Value;
 use pu::person::view::{Grant, Shield, restrict};
 use pu::register::import::{Applied, Import};
 use pu::register::post::{Edit, Post};
-use pu::store::state::open_newest;
+use pu::store::state::{self, open_newest};
 
 use crate::support::WRITTEN;
 
@@ -296,8 +295,8 @@ fn register(wishes: &[Wish], cuts: &[bool]) -> tempfile::TempDir {
     let formats = Formats::standard();
     let at = Moment::parse(WRITTEN).unwrap();
     let begin = || {
-        let base = open_newest(folder.path(), &formats).unwrap().map(Arc::new);
-        Import::new(folder.path(), base, &formats, at, |_| false).unwrap()
+        let base = state::open(folder.path(), &formats).unwrap();
+        Import::new(folder.path(), base.as_ref(), &formats, at, |_| false).unwrap()
     };
     let mut run = begin();
     for (number, wish) in wishes.iter().enumerate() {

@@ -35,14 +35,14 @@ pub fn open(data: &Path, persons: usize) -> Result<State, Failure> {
     let folder = folder(data, persons);
     let formats = Formats::standard();
     match open_newest(&folder, &formats) {
-        Ok(Some(snapshot)) => return Ok(State::of_snapshot(Arc::new(snapshot))),
+        Ok(Some(snapshot)) => return Ok(State::of_snapshot(Arc::new(snapshot))?),
         Ok(None) => {}
         Err(error) if folder.is_dir() => eprintln!("{error}: made anew"),
         Err(_) => {}
     }
     build(&folder, persons)?;
     let snapshot = open_newest(&folder, &formats)?.ok_or("no register was made")?;
-    Ok(State::of_snapshot(Arc::new(snapshot)))
+    Ok(State::of_snapshot(Arc::new(snapshot))?)
 }
 
 /// Makes the register: one thread invents villages, this one takes them in.

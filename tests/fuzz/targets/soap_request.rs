@@ -25,7 +25,7 @@ static SOAP: LazyLock<Soap> = LazyLock::new(|| {
     Soap::compile(&FORMATS, LOGICAL_ADDRESS_NATIONAL, rule)
 });
 
-static STATE: LazyLock<State> = LazyLock::new(|| State::of_snapshot(Arc::new(shared::snapshot())));
+static STATE: LazyLock<State> = LazyLock::new(|| State::of_snapshot(Arc::new(shared::snapshot())).unwrap());
 
 thread_local! {
     static REMEMBERING: RefCell<Scratch> = RefCell::default();

@@ -1,0 +1,168 @@
+//! Compaction: the overlay becomes a part of a new snapshot, while everybody goes on reading and
+//! writing. The overlay is frozen; the snapshot and the frozen layer are merged into a new file, which
+//! is checked and put in place in one step; then the log before the oldest kept snapshot may go.
+//!
+//! Nothing depends on how far it comes: until the new file has its name the old one and the log hold
+//! everything, and after that both hold it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::build::{BuildError, write_merged};
+use super::commit::{CommitError, Committer};
+use super::error::{OpenError, VerifyError};
+use super::folder;
+use super::snapshot::Snapshot;
+use super::state::{State, formats_to_bytes};
+use super::write::About;
+use crate::base::time::Moment;
+use crate::person::field::schema_hash;
+use crate::person::identity::Formats;
+
+/// Why there is no new snapshot. The old one and the log go on holding everything.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactError {
+    /// It could not be written.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It is not what was written.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The ledger cannot be written.
+    #[error("the list of applied files cannot be written")]
+    Ledger(#[source] serde_json::Error),
+    /// The committer did not take it.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Old files could not be removed.
+    #[error("an old file in {path} cannot be removed")]
+    Remove {
+        /// The data folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What compaction needs.
+pub struct Compactor {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The identity formats in use.
+    pub formats: Formats,
+    /// Snapshots kept.
+    pub snapshots_kept: usize,
+}
+
+impl Compactor {
+    /// Makes a snapshot of the newest state and puts it in place. Gives its path; `progress` hears how
+    /// many records are written.
+    pub fn compact(
+        &self,
+        committer: &Committer,
+        progress: impl FnMut(u64),
+    ) -> Result<PathBuf, CompactError> {
+        let ((), old) = committer.wait(super::commit::Draft::freeze)?;
+        let snapshot = Arc::new(self.write(&old, progress)?);
+        let path = snapshot.path().to_path_buf();
+        committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
+        outlive(old);
+        self.remove_old(committer)?;
+        Ok(path)
+    }
+
+    /// Writes the snapshot of a state's frozen point in time, and checks it.
+    fn write(&self, state: &State, progress: impl FnMut(u64)) -> Result<Snapshot, CompactError> {
+        let (sequence, ledger) = match state.frozen() {
+            Some(frozen) => (frozen.sequence, &frozen.ledger),
+            None => (state.sequence(), state.ledger()),
+        };
+        let about = About {
+            schema_hash: schema_hash(),
+            sequence,
+            created: Moment::now().date_time,
+        };
+        let newer = state
+            .overlay()
+            .frozen()
+            .map(|(key, record)| Ok((key, &**record)));
+        let path = write_merged(
+            &self.data,
+            about,
+            Some(state.snapshot()),
+            newer,
+            &formats_to_bytes(&self.formats),
+            &ledger.to_bytes().map_err(CompactError::Ledger)?,
+            progress,
+        )?;
+        let checked = Snapshot::open(&path, schema_hash()).map_err(CompactError::from);
+        let checked = checked.and_then(|snapshot| {
+            snapshot.verify(|_, _| ())?;
+            Ok(snapshot)
+        });
+        if checked.is_err() {
+            // A file that is not what was written must not be the newest at the next start.
+            let _ = std::fs::remove_file(&path);
+        }
+        checked
+    }
+
+    /// Removes snapshots that are too many, and lets the log go that is older than those kept.
+    fn remove_old(&self, committer: &Committer) -> Result<(), CompactError> {
+        let removed = || {
+            folder::remove_old(&self.data, self.snapshots_kept)?;
+            let kept = folder::snapshots(&self.data)?;
+            let oldest = kept.first().map_or(0, |file| file.sequence);
+            committer.log().trim(oldest)
+        };
+        removed().map_err(|source| CompactError::Remove {
+            path: self.data.clone(),
+            source,
+        })
+    }
+}
+
+/// Keeps a state until nobody else has it, so that what it holds is freed here and not on a thread
+/// that answers somebody. Readers pin a state for moments, orders for minutes.
+fn outlive(state: Arc<State>) {
+    let mut state = state;
+    for _ in 0..6_000 {
+        match Arc::try_unwrap(state) {
+            Ok(last) => return drop(last),
+            Err(still) => state = still,
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Writes the state of a register that stands still as a snapshot of its own.
+pub fn write_whole(
+    data: &Path,
+    formats: &Formats,
+    state: &State,
+    progress: impl FnMut(u64),
+) -> Result<PathBuf, CompactError> {
+    let about = About {
+        schema_hash: schema_hash(),
+        sequence: state.sequence(),
+        created: Moment::now().date_time,
+    };
+    let newer = state
+        .overlay()
+        .records()
+        .map(|(key, record)| Ok((key, &**record)));
+    let ledger = state.ledger().to_bytes().map_err(CompactError::Ledger)?;
+    Ok(write_merged(
+        data,
+        about,
+        Some(state.snapshot()),
+        newer,
+        &formats_to_bytes(formats),
+        &ledger,
+        progress,
+    )?)
+}

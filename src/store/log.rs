@@ -1,0 +1,142 @@
+//! The log: every change, in order, flushed before anybody is told that it was made.
+//!
+//! [`Log`] is the seam. One node keeps the log in files of its own ([`segments::Segments`]); several
+//! nodes will share one. Whoever appends says which entry it believes to be the last, so that one
+//! who has missed something cannot overwrite it.
+
+pub mod block;
+pub mod medium;
+pub mod recover;
+pub mod segments;
+
+use std::io;
+use std::path::PathBuf;
+
+use super::entry::Entry;
+
+/// The committed changes of one register.
+pub trait Log: Send + Sync {
+    /// Appends entries, the archives of [`Entry`], whose numbers follow on `expected`, and flushes them.
+    /// Either all of them are committed or none.
+    fn append(&self, entries: &[Vec<u8>], expected: u64) -> Result<u64, AppendError>;
+
+    /// The committed entries from `sequence` on.
+    fn read_from(&self, sequence: u64) -> Result<Entries<'_>, ReadError>;
+
+    /// The first entry from which on there is no gap; one after the last when there is none.
+    fn first(&self) -> u64;
+
+    /// The number of the last entry.
+    fn last(&self) -> u64;
+
+    /// Lets go of what is older than `sequence`, as far as the log does not want to keep it.
+    fn trim(&self, sequence: u64) -> io::Result<()>;
+
+    /// Bytes it takes.
+    fn bytes(&self) -> u64;
+}
+
+/// Entries in order.
+pub type Entries<'l> = Box<dyn Iterator<Item = Result<Entry, ReadError>> + 'l>;
+
+/// Why entries are not appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else has appended since.
+    #[error("the log is at entry {last}, not at {expected}")]
+    Conflict {
+        /// The entry it was believed to end with.
+        expected: u64,
+        /// The entry it ends with.
+        last: u64,
+    },
+    /// There is no room for more. Nothing was written, and it can be tried again.
+    #[error("no room for the log: {0}")]
+    NoRoom(String),
+    /// Writing failed, now or before. What is on disk is not known, so nothing more is written until
+    /// the register is opened anew.
+    #[error("the log failed and takes no more changes: {0}")]
+    Failed(String),
+    /// More bytes than one block may hold.
+    #[error("{0} bytes are more than can be appended at once")]
+    TooLarge(usize),
+}
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system failed.
+    #[error("{path} cannot be read or written")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that are not what was written.
+    #[error("{path}: damaged at byte {at}: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+        /// What is wrong.
+        what: Wrong,
+    },
+    /// A file of another kind, format or field table.
+    #[error("{path}: {what}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// In what.
+        what: Foreign,
+    },
+    /// Entries that are no longer, or not all, there.
+    #[error("the log begins with entry {first}, not with {wanted}")]
+    Trimmed {
+        /// What was asked for.
+        wanted: u64,
+        /// What there is.
+        first: u64,
+    },
+}
+
+/// What is wrong with bytes of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// The header of a block.
+    #[error("the head of a block is not what was written")]
+    Head,
+    /// The checksum over the entries.
+    #[error("the entries are not what was written")]
+    Checksum,
+    /// An entry cannot be read.
+    #[error("an entry cannot be read")]
+    Entry,
+    /// The numbers of entries do not follow on each other.
+    #[error("the numbers of entries do not follow on each other")]
+    Sequence,
+    /// Bytes behind the last entry.
+    #[error("there are entries behind a hole")]
+    Hole,
+    /// The file ends before the next one begins.
+    #[error("entries are missing before the next file")]
+    Short,
+}
+
+/// How a file is not one of this register's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    /// Its first bytes.
+    #[error("not a file of the log")]
+    Magic,
+    /// Another format.
+    #[error("written in another format of the log")]
+    Format,
+    /// Another field table.
+    #[error("written with another field table: export with the version that wrote it")]
+    Schema,
+    /// Its head is damaged.
+    #[error("the head of the file is damaged")]
+    Head,
+}

@@ -1,0 +1,82 @@
+//! What the log does to its files, so that a test can let a disk fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// A disk.
+pub trait Medium: Send + Sync {
+    /// Makes a file of zeros, every block of it in place, so that writing into it later changes
+    /// nothing but the bytes. On trouble there is no file.
+    fn prepare(&self, path: &Path, bytes: u64) -> io::Result<()>;
+    /// Gives a prepared file its head and its name.
+    fn begin(&self, prepared: &Path, head: &[u8], path: &Path) -> io::Result<()>;
+    /// Opens a file to be written in.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>>;
+}
+
+/// A file that is written in.
+pub trait Writable: Send + Sync {
+    /// Writes all bytes at a place within the file.
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Returns when all that was written is on the disk.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The disk.
+pub struct Disk;
+
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+impl Medium for Disk {
+    fn prepare(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let made = write_zeros(path, bytes);
+        if made.is_err() {
+            // What cannot be removed now is removed when the register is opened.
+            let _ = fs::remove_file(path);
+        }
+        made
+    }
+
+    fn begin(&self, prepared: &Path, head: &[u8], path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(prepared)?;
+        FileExt::write_all_at(&file, head, 0)?;
+        file.sync_all()?;
+        fs::rename(prepared, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>> {
+        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+    }
+}
+
+impl Writable for File {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+fn write_zeros(path: &Path, bytes: u64) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    let mut at = 0;
+    while at < bytes {
+        let zeros = &ZEROS[..ZEROS
+            .len()
+            .min(usize::try_from(bytes - at).unwrap_or(usize::MAX))];
+        FileExt::write_all_at(&file, zeros, at)?;
+        at += zeros.len() as u64;
+    }
+    file.sync_all()
+}
