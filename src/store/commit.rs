@@ -330,3 +330,6 @@ fn commit(
     store.publish(Arc::clone(&state));
     Ok(state)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ pub mod block;
 pub mod medium;
 pub mod recover;
 pub mod segments;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;
@@ -119,8 +121,8 @@ pub enum Wrong {
     /// Bytes behind the last entry.
     #[error("there are entries behind a hole")]
     Hole,
-    /// The file ends before the next one begins.
-    #[error("entries are missing before the next file")]
+    /// The file before it ends too early, or is gone.
+    #[error("entries before this file are missing")]
     Short,
 }
 

@@ -361,13 +361,14 @@ impl Reading {
                 let Some(kept) = self.files.next() else {
                     return Ok(None);
                 };
-                self.blocks = Some(kept.blocks(self.from)?);
+                let blocks = kept.blocks(self.from)?;
+                if blocks.next() > self.from {
+                    return Err(blocks.damaged(0, Wrong::Short));
+                }
+                self.blocks = Some(blocks);
                 continue;
             };
             let Some(head) = blocks.head()? else {
-                if blocks.next() < self.from {
-                    return Err(blocks.damaged(blocks.at(), Wrong::Short));
-                }
                 self.blocks = None;
                 continue;
             };

@@ -1,0 +1,302 @@
+use std::path::Path;
+use std::sync::atomic::AtomicU64 as Counter;
+use std::time::Duration;
+
+use super::*;
+use crate::person::edit::Person;
+use crate::person::edit::tests::identity;
+use crate::person::field::{Field, schema_hash};
+use crate::person::identity::Formats;
+use crate::person::value::Value;
+use crate::store::folder;
+use crate::store::live::Live;
+use crate::store::log::segments::Keeping;
+use crate::store::log::{Entries, ReadError};
+use crate::store::state::{self, formats_to_bytes};
+use crate::store::write::{About, SnapshotWriter};
+
+const SURNAME: Field = Field::at("name/surname");
+const PEOPLE: [&str; 3] = ["191212121212", "22790814AA01", "22950606FH20"];
+
+fn named(who: &str, name: &str) -> Vec<u8> {
+    let mut person = Person::new(identity(who), &Formats::standard());
+    person.set(SURNAME, Value::from(name));
+    person.to_record().unwrap()
+}
+
+fn surname(state: &State, who: &str) -> Option<String> {
+    let record = state.record(identity(who)).unwrap()?;
+    let person = Person::from_record(record).unwrap();
+    Some(person.text(SURNAME).unwrap().to_owned())
+}
+
+fn clock() -> Clock {
+    Arc::new(|| Moment::parse("2025-01-07T06:00:00").unwrap())
+}
+
+fn empty_register(folder: &Path) {
+    let about = About {
+        schema_hash: schema_hash(),
+        sequence: 1,
+        created: clock()().date_time,
+    };
+    let writer = SnapshotWriter::create(folder, &folder::name_of(1), about).unwrap();
+    writer
+        .finish(&formats_to_bytes(&Formats::standard()), b"")
+        .unwrap();
+}
+
+fn open(folder: &Path) -> Live {
+    Live::open(folder, &Formats::standard(), Keeping::default(), 2, clock()).unwrap()
+}
+
+fn name(live: &Live, who: &'static str, name: &str) -> Result<Arc<State>, CommitError> {
+    let record = named(who, name);
+    let work = |draft: &mut Draft| draft.commit(Origin::default(), vec![record], Vec::new());
+    let (committed, state) = live.committer.wait(work)?;
+    committed.map(|_| state)
+}
+
+#[test]
+fn what_was_told_is_visible_and_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = open(folder.path());
+    let first = name(&live, PEOPLE[0], "Ett").unwrap();
+    let second = name(&live, PEOPLE[0], "Två").unwrap();
+    assert_eq!(
+        surname(&first, PEOPLE[0]).unwrap(),
+        "Ett",
+        "a pinned state stays"
+    );
+    assert_eq!(surname(&second, PEOPLE[0]).unwrap(), "Två");
+    assert_eq!(live.store.pin().sequence(), 3);
+    drop(live);
+    let live = open(folder.path());
+    let state = live.store.pin();
+    assert_eq!(
+        (surname(&state, PEOPLE[0]).unwrap(), state.sequence()),
+        ("Två".to_owned(), 3)
+    );
+    let reader = state::open(folder.path(), &Formats::standard())
+        .unwrap()
+        .unwrap();
+    assert_eq!(surname(&reader, PEOPLE[0]).unwrap(), "Två");
+}
+
+#[test]
+fn those_who_wait_share_a_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = open(folder.path());
+    let (go, wait) = bounded::<()>(0);
+    let busy = move |_: &mut Draft| wait.recv().is_ok();
+    live.committer.submit(busy, |_| ()).unwrap();
+    let told = Arc::new(Counter::new(0));
+    for count in 0..64 {
+        let record = named(PEOPLE[0], &format!("Nummer{count}"));
+        let told = Arc::clone(&told);
+        let work = |draft: &mut Draft| draft.commit(Origin::default(), vec![record], Vec::new());
+        let done = move |made: Result<_, CommitError>| {
+            assert!(made.is_ok());
+            told.fetch_add(1, Ordering::SeqCst);
+        };
+        live.committer.submit(work, done).unwrap();
+    }
+    go.send(()).unwrap();
+    live.committer.wait(|_| ()).unwrap();
+    assert_eq!(told.load(Ordering::SeqCst), 64);
+    let pulse = live.committer.pulse();
+    assert_eq!(pulse.entries.load(Ordering::SeqCst), 64);
+    assert!(pulse.commits.load(Ordering::SeqCst) <= 2);
+}
+
+#[test]
+fn too_many_waiting_changes_are_sent_away() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = open(folder.path());
+    let (go, wait) = bounded::<()>(0);
+    let (begun, begin) = bounded::<()>(0);
+    let busy = move |_: &mut Draft| {
+        begun.send(()).unwrap();
+        wait.recv().is_ok();
+    };
+    live.committer.submit(busy, |_| ()).unwrap();
+    begin.recv().unwrap();
+    for _ in 0..limits::WAITING_CHANGES {
+        live.committer.submit(|_| (), |_| ()).unwrap();
+    }
+    let sent_away = live.committer.submit(|_| (), |_| ());
+    assert!(matches!(sent_away, Err(CommitError::Busy)));
+    drop(go);
+    live.committer.wait(|_| ()).unwrap();
+    live.committer.submit(|_| (), |_| ()).unwrap();
+}
+
+#[test]
+fn a_work_that_fails_takes_nobody_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = open(folder.path());
+    let (go, wait) = bounded::<()>(0);
+    live.committer
+        .submit(move |_| wait.recv().is_ok(), |_| ())
+        .unwrap();
+    let commit = |who: &'static str, fails: bool| {
+        let record = named(who, "Namn");
+        let work = move |draft: &mut Draft| {
+            draft
+                .commit(Origin::default(), vec![record], Vec::new())
+                .unwrap();
+            assert!(!fails, "as it should");
+        };
+        live.committer.submit(work, |_| ()).unwrap();
+    };
+    commit(PEOPLE[0], false);
+    commit(PEOPLE[1], true);
+    commit(PEOPLE[2], false);
+    go.send(()).unwrap();
+    let (failed, state) = live.committer.wait(|_| ()).unwrap();
+    let there = PEOPLE.map(|who| surname(&state, who).is_some());
+    assert_eq!((failed, there), ((), [true, false, true]));
+    let alone = live
+        .committer
+        .wait(|_| assert!(std::hint::black_box(false)));
+    assert!(matches!(alone, Err(CommitError::Failed)));
+    drop(live);
+    let state = state::open(folder.path(), &Formats::standard())
+        .unwrap()
+        .unwrap();
+    assert_eq!(PEOPLE.map(|who| surname(&state, who).is_some()), there);
+    assert_eq!(state.sequence(), 3);
+}
+
+/// A log that fails when told.
+struct Failing(AtomicBool);
+
+impl Log for Failing {
+    fn append(&self, entries: &[Vec<u8>], expected: u64) -> Result<u64, AppendError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(AppendError::Failed("the disk failed".to_owned()));
+        }
+        Ok(expected + entries.len() as u64)
+    }
+    fn read_from(&self, _: u64) -> Result<Entries<'_>, ReadError> {
+        Ok(Box::new(std::iter::empty()))
+    }
+    fn first(&self) -> u64 {
+        1
+    }
+    fn last(&self) -> u64 {
+        1
+    }
+    fn trim(&self, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn what_the_log_does_not_take_is_not_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let state = state::open(folder.path(), &Formats::standard())
+        .unwrap()
+        .unwrap();
+    let (store, log) = (
+        Arc::new(Store::new(state)),
+        Arc::new(Failing(AtomicBool::new(false))),
+    );
+    let their: Arc<dyn Log> = log.clone();
+    let committer = Committer::start(Arc::clone(&store), their, clock()).unwrap();
+    let name = |who: &'static str| {
+        let record = named(who, "Namn");
+        committer.wait(|draft| draft.commit(Origin::default(), vec![record], Vec::new()))
+    };
+    name(PEOPLE[0]).unwrap().0.unwrap();
+    log.0.store(true, Ordering::SeqCst);
+    assert!(matches!(name(PEOPLE[1]), Err(CommitError::Log(_))));
+    assert!(committer.pulse().failed.load(Ordering::SeqCst));
+    let seen = PEOPLE.map(|who| surname(&store.pin(), who).is_some());
+    assert_eq!((seen, store.pin().sequence()), ([true, false, false], 2));
+}
+
+#[test]
+fn a_snapshot_takes_the_place_of_what_it_holds_while_changes_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = Arc::new(open(folder.path()));
+    for round in 0..6 {
+        name(&live, PEOPLE[round % 2], &format!("Före{round}")).unwrap();
+        let pinned = live.store.keep();
+        let before = PEOPLE.map(|who| surname(&pinned, who));
+        let writer = {
+            let live = Arc::clone(&live);
+            std::thread::spawn(move || {
+                for count in 0..20 {
+                    name(&live, PEOPLE[2], &format!("Under{count}")).unwrap();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            })
+        };
+        let reader = std::thread::spawn({
+            let (pinned, before) = (Arc::clone(&pinned), before.clone());
+            move || assert_eq!(PEOPLE.map(|who| surname(&pinned, who)), before)
+        });
+        reader.join().unwrap();
+        drop(pinned);
+        live.compact().unwrap();
+        writer.join().unwrap();
+        let state = live.store.keep();
+        assert_eq!(state.sequence(), 1 + 21 * (round as u64 + 1));
+        assert!(state.snapshot().sequence() > 1);
+        assert!(!state.overlay().has_frozen());
+        assert_eq!(
+            surname(&state, PEOPLE[round % 2]).unwrap(),
+            format!("Före{round}")
+        );
+        assert_eq!(surname(&state, PEOPLE[2]).unwrap(), "Under19");
+        let reader = state::open(folder.path(), &Formats::standard())
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            PEOPLE.map(|who| surname(&reader, who)),
+            PEOPLE.map(|who| surname(&state, who))
+        );
+    }
+    assert!(
+        folder::snapshots(folder.path()).unwrap().len() <= 2,
+        "old ones are removed"
+    );
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_changes_nothing_and_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = open(folder.path());
+    name(&live, PEOPLE[0], "Ett").unwrap();
+    // A folder stands where the snapshot's name would.
+    let taken = folder.path().join(folder::name_of(2));
+    std::fs::create_dir_all(taken.join("x")).unwrap();
+    live.compact().unwrap_err();
+    name(&live, PEOPLE[0], "Två").unwrap();
+    name(&live, PEOPLE[1], "Ny").unwrap();
+    let both = |state: &State| [PEOPLE[0], PEOPLE[1]].map(|who| surname(state, who).unwrap());
+    assert_eq!(both(&live.store.pin()), ["Två", "Ny"]);
+    std::fs::remove_dir_all(&taken).unwrap();
+    live.compact().unwrap();
+    assert_eq!(
+        live.store.pin().snapshot().sequence(),
+        2,
+        "what was frozen first"
+    );
+    assert_eq!(both(&live.store.pin()), ["Två", "Ny"]);
+    live.compact().unwrap();
+    assert_eq!(live.store.pin().snapshot().sequence(), 4);
+    assert_eq!(both(&live.store.pin()), ["Två", "Ny"]);
+    assert!(live.store.pin().overlay().is_empty());
+}
