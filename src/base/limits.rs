@@ -4,6 +4,9 @@
 /// Identities in one `GetPersonsForProfile` request (TKB 5.1, rule of the contract).
 pub const IDENTITIES_PER_REQUEST: usize = 500;
 
+/// Anonymous reserve identities issued at once, as in the national web interface.
+pub const RESERVE_IDENTITIES_PER_REQUEST: usize = 50;
+
 /// Wide searches that may wait for their turn; more are sent away.
 pub const WAITING_SEARCHES: usize = 64;
 

@@ -230,6 +230,31 @@ impl Group {
             })
     }
 
+    /// Every value at or below this group, in document order.
+    pub fn each_value<'g>(&'g self, visit: &mut dyn FnMut(Field, &'g Value)) {
+        for node in &self.nodes {
+            match node {
+                Node::Value(field, value) => visit(*field, value),
+                Node::Group(group) => group.each_value(visit),
+            }
+        }
+    }
+
+    /// Every group at `field` below this one, in every entry around it.
+    pub fn groups(&self, field: Field) -> Vec<&Self> {
+        let mut found = Vec::new();
+        for node in &self.nodes {
+            match node {
+                Node::Group(group) if group.field == field => found.push(group),
+                Node::Group(group) if group.field.contains(field) => {
+                    found.append(&mut group.groups(field));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Replaces all entries of a repeating group below this one.
     pub fn set_entries(&mut self, field: Field, entries: Vec<Self>) {
         self.clear(field);

@@ -7,6 +7,7 @@
 
 pub mod edit;
 pub mod field;
+pub mod form;
 pub mod format;
 pub mod identity;
 pub mod json;

@@ -26,7 +26,7 @@ const DEREGISTERED: Field = Field::at("deregistration/deregistrationReasonCode")
 const STATUS: Field = Field::at("personalIdentityStatus/identityStatus");
 
 /// A link by care stands on both ends: on the one linked away from, and on the one linked to.
-const TO: &str = "to";
+pub(super) const TO: &str = "to";
 const FROM: &str = "from";
 
 /// The identities that a person's record points at, by link or reference, ended ones included:

@@ -2,7 +2,7 @@
 //! record of its person, chains are settled once at the end, and a new snapshot is written. Either
 //! the whole run becomes the register's next state, or nothing changes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,9 @@ use crate::store::state::{State, formats_to_bytes};
 use crate::store::write::About;
 
 use super::merge::{self, Outcome};
+use super::persons::Persons;
 use super::post::Post;
+use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather};
 use super::{chain, supplement};
 
 /// Why a run fails as a whole.
@@ -50,9 +52,6 @@ pub enum Applied {
     /// The resulting record would not be valid.
     Rejected(EncodeError),
 }
-
-/// Identities in one chain: a guard against references that run wild.
-const MOST_MEMBERS: usize = 500;
 
 const VERSION: Field = Field::at("version");
 const TEST_INDICATOR: Field = Field::at("testIndicator");
@@ -178,16 +177,6 @@ impl<'f> Import<'f> {
         ))
     }
 
-    fn person(&self, identity: Identity) -> Result<Option<Person>, ImportError> {
-        let Some(bytes) = self.builder.get(identity)? else {
-            return Ok(None);
-        };
-        RecordRef::open(&bytes)
-            .and_then(Person::from_record)
-            .map(Some)
-            .map_err(|Damaged| ImportError::Damaged)
-    }
-
     fn keep(
         &mut self,
         before: Option<&Person>,
@@ -209,10 +198,8 @@ impl<'f> Import<'f> {
             self.touched.insert(identity.key());
         }
         // Those who pointed here before there was a record.
-        if before.is_none()
-            && let Some(waiting) = self.waiting.remove(&identity.key())
-        {
-            self.touched.extend(waiting);
+        if before.is_none() && self.waiting.contains_key(&identity.key()) {
+            self.touched.insert(identity.key());
         }
         Ok(Applied::Changed)
     }
@@ -223,8 +210,18 @@ impl<'f> Import<'f> {
             if settled.contains(&key) {
                 continue;
             }
-            let mut members = self.chain_around(Identity::from_key(key))?;
-            settled.extend(members.iter().map(|member| member.identity().key()));
+            let Gathered {
+                mut members,
+                missing,
+            } = gather(self, Identity::from_key(key))?;
+            for (missing, pointed_from) in missing {
+                let waiting = self.waiting.entry(missing.key()).or_default();
+                waiting.insert(pointed_from.key());
+            }
+            for member in &members {
+                settled.insert(member.identity().key());
+                self.waiting.remove(&member.identity().key());
+            }
             let before = members.clone();
             for place in chain::settle(&mut members) {
                 let member = &mut members[place];
@@ -243,36 +240,33 @@ impl<'f> Import<'f> {
         }
         Ok(())
     }
+}
 
-    /// The person and everyone reachable by links and references. Who is pointed at and not there
-    /// is noted as waited for.
-    fn chain_around(&mut self, identity: Identity) -> Result<Vec<Person>, ImportError> {
-        let mut members: Vec<Person> = Vec::new();
-        let mut queue = VecDeque::from([(identity, identity)]);
-        let mut seen = BTreeSet::from([identity]);
-        while let Some((identity, pointed_from)) = queue.pop_front() {
-            match self.person(identity)? {
-                Some(person) => {
-                    for neighbour in chain::neighbours(&person) {
-                        if seen.insert(neighbour) {
-                            queue.push_back((neighbour, identity));
-                        }
-                    }
-                    members.push(person);
-                }
-                None => {
-                    self.waiting
-                        .entry(identity.key())
-                        .or_default()
-                        .insert(pointed_from.key());
-                }
-            }
-            if members.len() > MOST_MEMBERS {
-                return Err(ImportError::EndlessChain);
-            }
+impl Persons for Import<'_> {
+    type Error = ImportError;
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, ImportError> {
+        let Some(bytes) = self.builder.get(identity)? else {
+            return Ok(None);
+        };
+        RecordRef::open(&bytes)
+            .and_then(Person::from_record)
+            .map(Some)
+            .map_err(|Damaged| ImportError::Damaged)
+    }
+
+    fn waiting(&self, identity: Identity) -> Vec<Identity> {
+        let waiting = self.waiting.get(&identity.key());
+        let waiting = waiting.into_iter().flatten();
+        waiting.map(|&key| Identity::from_key(key)).collect()
+    }
+}
+
+impl From<GatherError<Self>> for ImportError {
+    fn from(error: GatherError<Self>) -> Self {
+        match error {
+            GatherError::Unreadable(error) => error,
+            GatherError::Endless => Self::EndlessChain,
         }
-        // Whoever the search began with, the chain is listed in one order.
-        members.sort_by_key(Person::identity);
-        Ok(members)
     }
 }

@@ -1,11 +1,23 @@
 //! The rules that turn a wish into a change.
 //!
-//! In: wishes, such as a [post](post::Post) from Skatteverket, and the person as it is. Out: the
-//! person as it shall be, or why not. Rules are functions of these two alone: they read no file and
-//! no clock. [`import`] runs them over whole files.
+//! In: wishes, such as a [post](post::Post) from Skatteverket or a [wish](wish::Wish) of care, and
+//! the persons as they are. Out: the persons as they shall be, or why not. Rules are functions of
+//! these alone: they read no file and no clock. [`import`] runs them over whole files,
+//! [`wish::perform`] for one wish at a time.
 
 pub mod chain;
+pub mod change;
+pub mod codes;
+pub mod contact;
+pub mod country;
 pub mod import;
+pub mod link;
 pub mod merge;
+pub mod nrid;
+pub mod persons;
 pub mod post;
+pub mod refusal;
+pub mod reserve;
+pub mod settle;
 pub mod supplement;
+pub mod wish;

@@ -6,6 +6,7 @@ use super::name::{Name, Surname};
 use super::random::Random;
 use crate::base::time::PartialDate;
 use crate::person::identity::{Formats, Identity, IdentityType};
+use crate::register::country;
 
 /// The day of the base file: what is known on its morning.
 pub(super) const TODAY: Day = Day::new(2025, 1, 7);
@@ -204,7 +205,7 @@ impl Country {
         match self.code {
             "BA" if birth < Day::new(1992, 3, 1) => "JUGOSLAVIEN",
             "UA" | "EE" if birth < Day::new(1991, 8, 20) => "SOVJETUNIONEN",
-            code => super::source::SOURCE.country(code),
+            code => country::name(code),
         }
     }
 }

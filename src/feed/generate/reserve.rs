@@ -10,11 +10,11 @@ use super::life::{Country, Life, TODAY};
 use super::name::{Name, Surname};
 use super::random::Random;
 use super::say::{Say, address_fields};
-use super::source::SOURCE;
 use crate::person::edit::{Group, Person};
 use crate::person::field::Field;
 use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::value::Value;
+use crate::register::country;
 
 const NRID: &str = "1.2.752.74.9.1";
 const SLL: &str = "1.2.752.97.3.1.3";
@@ -285,7 +285,7 @@ fn addresses(person: &mut Person, random: &mut Random) {
         }
     }
     if random.chance(2_500) {
-        let country = SOURCE.country(Country::any(random).code);
+        let country = country::name(Country::any(random).code);
         let number = random.between(1, 99);
         let street = format!("{number} MAIN STREET");
         person.tell(

@@ -89,7 +89,6 @@ pub(super) struct Source {
     pub(super) districts: Vec<&'static str>,
     common_streets: Vec<&'static str>,
     local_streets: Vec<&'static str>,
-    countries: Vec<(&'static str, &'static str)>,
     ages: Weighted,
 }
 
@@ -139,7 +138,6 @@ impl Source {
             districts,
             common_streets: streets("common"),
             local_streets: streets("local"),
-            countries: source!("countries.tsv").lines().filter_map(pair).collect(),
             ages: Weighted::read(source!("ages.tsv")),
         }
     }
@@ -156,14 +154,6 @@ impl Source {
         }
         let at = municipality * 997 + random.below(STREETS_PER_MUNICIPALITY);
         self.local_streets[at % self.local_streets.len()]
-    }
-
-    /// The name of a country in capitals.
-    pub(super) fn country(&self, code: &str) -> &'static str {
-        self.countries
-            .iter()
-            .find(|(other, _)| *other == code)
-            .map_or("OKÄNT LAND", |(_, name)| name)
     }
 
     /// An age, as common as it is.
@@ -224,8 +214,7 @@ mod tests {
         };
         assert_eq!(source.postal.len(), rows(|it| it.postal.clone()));
         assert_eq!(source.districts.len(), rows(|it| it.districts.clone()));
-        assert_eq!(source.country("SE"), "SVERIGE");
-        assert!(source.countries.len() > 200 && source.local_streets.len() > 3_000);
+        assert!(source.local_streets.len() > 3_000);
     }
 
     #[test]

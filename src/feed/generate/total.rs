@@ -10,6 +10,7 @@ use crate::base::time::{DateTime, PartialDate};
 use crate::person::edit::Group;
 use crate::person::field::Field;
 use crate::person::value::Value;
+use crate::register::country;
 use crate::register::post::{Edit, Post};
 
 /// The number of a post within a year.
@@ -403,7 +404,7 @@ pub(super) fn abroad(say: &mut Vec<Edit>, day: Day, country: &str, random: &mut 
     }
     say.tell(
         Field::at("addressInformation/addressAbroad/countryCode"),
-        SOURCE.country(country),
+        country::name(country),
     );
     say.day(
         Field::at("addressInformation/addressAbroad/addressAbroadDate"),

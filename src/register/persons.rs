@@ -1,0 +1,182 @@
+//! What the rules read of a register: persons, and who waits for whom. A state is one; so is a state
+//! under changes that are on their way.
+
+use std::collections::BTreeMap;
+
+use crate::person::edit::Person;
+use crate::person::identity::Identity;
+use crate::person::record::Damaged;
+use crate::store::state::State;
+
+/// A register, as rules read it.
+pub trait Persons {
+    /// Why reading fails.
+    type Error;
+
+    /// The person of an identity, as they are.
+    fn person(&self, identity: Identity) -> Result<Option<Person>, Self::Error>;
+
+    /// Whether an identity is in the register.
+    fn has(&self, identity: Identity) -> Result<bool, Self::Error> {
+        Ok(self.person(identity)?.is_some())
+    }
+
+    /// Who points at an identity and has been waiting for it to come.
+    fn waiting(&self, identity: Identity) -> Vec<Identity>;
+}
+
+/// A state, with `waiting` telling who waits for an identity.
+pub struct Pinned<'s, W> {
+    state: &'s State,
+    waiting: W,
+}
+
+impl<'s, W: Fn(Identity) -> Vec<Identity>> Pinned<'s, W> {
+    /// The register at one point in time.
+    pub const fn new(state: &'s State, waiting: W) -> Self {
+        Self { state, waiting }
+    }
+}
+
+impl<W: Fn(Identity) -> Vec<Identity>> Persons for Pinned<'_, W> {
+    type Error = Damaged;
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
+        self.state
+            .record(identity)?
+            .map(Person::from_record)
+            .transpose()
+    }
+
+    fn has(&self, identity: Identity) -> Result<bool, Damaged> {
+        Ok(self.state.record(identity)?.is_some())
+    }
+
+    fn waiting(&self, identity: Identity) -> Vec<Identity> {
+        (self.waiting)(identity)
+    }
+}
+
+/// A register with some persons changed on top of it.
+pub struct Changed<'p, P> {
+    below: &'p P,
+    persons: BTreeMap<Identity, Person>,
+}
+
+impl<'p, P: Persons> Changed<'p, P> {
+    /// The register `below`, where `changed` are as they are here.
+    pub fn over(below: &'p P, changed: impl IntoIterator<Item = Person>) -> Self {
+        let persons = changed.into_iter().map(|it| (it.identity(), it)).collect();
+        Self { below, persons }
+    }
+
+    /// One more changed person, in place of an earlier change.
+    pub fn put(&mut self, person: Person) {
+        self.persons.insert(person.identity(), person);
+    }
+
+    /// Whose change it holds, in their order.
+    pub fn identities(&self) -> Vec<Identity> {
+        self.persons.keys().copied().collect()
+    }
+
+    /// Everybody changed, in the order of their identities.
+    pub fn into_persons(self) -> Vec<Person> {
+        self.persons.into_values().collect()
+    }
+}
+
+impl<P: Persons> Persons for Changed<'_, P> {
+    type Error = P::Error;
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, P::Error> {
+        match self.persons.get(&identity) {
+            Some(person) => Ok(Some(person.clone())),
+            None => self.below.person(identity),
+        }
+    }
+
+    fn has(&self, identity: Identity) -> Result<bool, P::Error> {
+        Ok(self.persons.contains_key(&identity) || self.below.has(identity)?)
+    }
+
+    fn waiting(&self, identity: Identity) -> Vec<Identity> {
+        self.below.waiting(identity)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A register in memory, for the tests of rules.
+    #[derive(Default)]
+    pub(crate) struct Few {
+        pub(crate) persons: BTreeMap<Identity, Person>,
+        pub(crate) waits: Vec<(Identity, Identity)>,
+    }
+
+    impl Few {
+        pub(crate) fn of(persons: impl IntoIterator<Item = Person>) -> Self {
+            let persons = persons.into_iter().map(|it| (it.identity(), it)).collect();
+            Self {
+                persons,
+                waits: Vec::new(),
+            }
+        }
+
+        /// The register after a change.
+        pub(crate) fn take(&mut self, change: &crate::register::change::Change) {
+            for person in &change.persons {
+                assert!(person.to_record().is_ok());
+                self.persons.insert(person.identity(), person.clone());
+            }
+            self.waits.extend(&change.waits);
+        }
+
+        pub(crate) fn get(&self, identity: Identity) -> &Person {
+            &self.persons[&identity]
+        }
+    }
+
+    impl Persons for Few {
+        type Error = Damaged;
+
+        fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
+            Ok(self.persons.get(&identity).cloned())
+        }
+
+        fn waiting(&self, identity: Identity) -> Vec<Identity> {
+            let waits = self
+                .waits
+                .iter()
+                .filter(|(missing, _)| *missing == identity);
+            waits.map(|(_, waits)| *waits).collect()
+        }
+    }
+
+    #[test]
+    fn a_change_on_its_way_hides_what_is_below() {
+        use crate::person::edit::tests::identity;
+        use crate::person::field::Field;
+        use crate::person::identity::Formats;
+        use crate::person::value::Value;
+
+        let surname = Field::at("name/surname");
+        let person = Person::new(identity("22790814AA01"), &Formats::standard());
+        let few = Few::of([person.clone()]);
+        let mut renamed = person.clone();
+        renamed.set(surname, Value::from("Ny"));
+        let mut changed = Changed::over(&few, [renamed]);
+        let here = person.identity();
+        assert_eq!(
+            changed.person(here).unwrap().unwrap().text(surname),
+            Some("Ny")
+        );
+        let other = identity("22950606FH20");
+        assert!(!changed.has(other).unwrap());
+        changed.put(Person::new(other, &Formats::standard()));
+        assert!(changed.has(other).unwrap());
+        assert_eq!(changed.into_persons().len(), 2);
+    }
+}

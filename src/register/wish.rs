@@ -1,0 +1,217 @@
+//! Wishes of care: what the updating contracts ask for, in the register's own terms, and the one
+//! door through which they become changes.
+
+use crate::base::time::{Moment, Timestamp};
+use crate::person::edit::{Group, Person};
+use crate::person::field::Field;
+use crate::person::form::Form;
+use crate::person::identity::{Formats, Identity};
+use crate::person::record::Damaged;
+use crate::person::value::Value;
+
+use super::change::Change;
+use super::nrid::Issuer;
+use super::persons::Persons;
+use super::refusal::Refusal;
+use super::{contact, link, nrid, reserve};
+
+/// One wish. Not `Debug`: it is personal data.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// UpdatePerson: a reserve identity is issued, registered or changed.
+    UpdatePerson {
+        /// Who wishes.
+        actor: Actor,
+        /// The reserve identity; `None`: a new national one is to be issued.
+        identity: Option<Identity>,
+        /// The version the wish was made from.
+        version: Option<Timestamp>,
+        /// The person as they shall be.
+        form: Form,
+    },
+    /// UpdatePersonContactInformation.
+    UpdateContact {
+        /// Who wishes.
+        actor: Actor,
+        /// Whose contact data.
+        identity: Identity,
+        /// The version the wish was made from.
+        version: Option<Timestamp>,
+        /// The contact data as it shall be.
+        form: Form,
+        /// Whether a protected person's may be changed too.
+        unrestricted: bool,
+    },
+    /// LinkPersonIdentity.
+    Link {
+        /// Who wishes.
+        actor: Actor,
+        /// Linked away from.
+        from: Identity,
+        /// Linked to: the main identity.
+        to: Identity,
+    },
+    /// UnlinkPersonIdentity.
+    Unlink {
+        /// Who wishes.
+        actor: Actor,
+        /// The main identity.
+        from: Identity,
+        /// Which shall no longer be linked to it.
+        identity: Identity,
+    },
+    /// Anonymous national reserve identities, for use where no computer is at hand.
+    IssueReserve {
+        /// Who wishes.
+        actor: Actor,
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Wish {
+    /// Who wishes.
+    pub const fn actor(&self) -> &Actor {
+        match self {
+            Self::UpdatePerson { actor, .. }
+            | Self::UpdateContact { actor, .. }
+            | Self::Link { actor, .. }
+            | Self::Unlink { actor, .. }
+            | Self::IssueReserve { actor, .. } => actor,
+        }
+    }
+}
+
+/// Who wishes. Not `Debug`: it names a person at work.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Actor {
+    /// The person or the system.
+    pub id: Name,
+    /// The organisation that answers for it.
+    pub organization: Option<Name>,
+    /// The time that the caller tells. The register keeps its own.
+    pub update_time: Option<Timestamp>,
+}
+
+/// The name of somebody who is in no person register, such as an HSA-id: `IIType`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Name {
+    /// What kind of name.
+    pub root: String,
+    /// The name.
+    pub extension: String,
+}
+
+impl Name {
+    /// Whether it names anybody.
+    pub fn is_complete(&self) -> bool {
+        !self.root.trim().is_empty() && !self.extension.trim().is_empty()
+    }
+}
+
+/// Where the record keeps who changed a reserve identity.
+pub(super) const PERSON_ACTOR: Field = Field::at("updatePersonActor");
+/// Where the record keeps who changed contact data.
+pub(super) const CONTACT_ACTOR: Field = Field::at("updatePersonContactInformationActor");
+const ID_ROOT: Field = Field::at("updatePersonActor/id/root");
+const ID_EXTENSION: Field = Field::at("updatePersonActor/id/extension");
+const ORGANIZATION_ROOT: Field = Field::at("updatePersonActor/professional/organizationId/root");
+const ORGANIZATION_EXTENSION: Field =
+    Field::at("updatePersonActor/professional/organizationId/extension");
+const UPDATE_TIME: Field = Field::at("updatePersonActor/updateTime");
+const VERSION: Field = Field::at("version");
+
+impl Actor {
+    /// Whether the actor is named, and its organisation when it is.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if !self.id.is_complete() {
+            return Err(Refusal::NoActor);
+        }
+        match &self.organization {
+            Some(organization) if !organization.is_complete() => Err(Refusal::NoOrganization),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the actor and its organisation are named.
+    pub(super) fn check_with_organization(&self) -> Result<(), Refusal> {
+        self.check()?;
+        self.organization
+            .as_ref()
+            .map(|_| ())
+            .ok_or(Refusal::NoOrganization)
+    }
+
+    /// Notes the actor in the record, as of its version.
+    pub(super) fn sign(&self, person: &mut Person, place: Field) {
+        let mut group = Group::new(PERSON_ACTOR);
+        let text = |text: &str| Value::Text(text.to_owned());
+        group.set(ID_ROOT, text(&self.id.root));
+        group.set(ID_EXTENSION, text(&self.id.extension));
+        if let Some(organization) = &self.organization {
+            group.set(ORGANIZATION_ROOT, text(&organization.root));
+            group.set(ORGANIZATION_EXTENSION, text(&organization.extension));
+        }
+        if let Some(version) = version_of(person) {
+            group.set(UPDATE_TIME, Value::Timestamp(version));
+        }
+        person.set_group(group.moved_to(place));
+    }
+}
+
+/// The version of a person's record.
+pub(super) fn version_of(person: &Person) -> Option<Timestamp> {
+    person.value(VERSION).and_then(Value::as_timestamp)
+}
+
+/// What `wish` makes of `persons` at the moment `at`, or why nothing. Reads no file and no clock;
+/// `issuer` only remembers where free numbers are.
+pub fn perform<P: Persons<Error = Damaged>>(
+    wish: &Wish,
+    persons: &P,
+    formats: &Formats,
+    issuer: &mut Issuer,
+    at: &Moment,
+) -> Result<Change, Refusal> {
+    match wish {
+        Wish::UpdatePerson {
+            actor,
+            identity,
+            version,
+            form,
+        } => {
+            let update = reserve::Update {
+                actor,
+                identity: *identity,
+                version: *version,
+                form: form.clone().group(),
+            };
+            reserve::update(update, persons, formats, issuer, at)
+        }
+        Wish::UpdateContact {
+            actor,
+            identity,
+            version,
+            form,
+            unrestricted,
+        } => {
+            let update = contact::Update {
+                actor,
+                identity: *identity,
+                version: *version,
+                form: form.clone().group(),
+                unrestricted: *unrestricted,
+            };
+            contact::update(&update, persons, at)
+        }
+        Wish::Link { actor, from, to } => link::link(actor, *from, *to, persons, at),
+        Wish::Unlink {
+            actor,
+            from,
+            identity,
+        } => link::unlink(actor, *from, *identity, persons, at),
+        Wish::IssueReserve { actor, count } => {
+            nrid::issue_many(actor, *count, persons, formats, issuer, at)
+        }
+    }
+}
