@@ -10,7 +10,7 @@ use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::{Field, schema_hash};
 use crate::person::identity::{Formats, Identity};
-use crate::person::record::{Damaged, EncodeError, RecordRef};
+use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
 use crate::store::build::{BuildError, Builder};
 use crate::store::ledger::{AppliedFile, Ledger};
@@ -20,6 +20,7 @@ use crate::store::write::About;
 use super::merge::{self, Outcome};
 use super::persons::Persons;
 use super::post::Post;
+use super::refusal::Refusal;
 use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather};
 use super::{chain, supplement};
 
@@ -50,7 +51,7 @@ pub enum Applied {
     /// Nothing to do: it says what is there already.
     Unchanged,
     /// The resulting record would not be valid.
-    Rejected(EncodeError),
+    Rejected(Refusal),
 }
 
 const VERSION: Field = Field::at("version");
@@ -188,7 +189,7 @@ impl<'f> Import<'f> {
         }
         let record = match person.to_record() {
             Ok(record) => record,
-            Err(invalid) => return Ok(Applied::Rejected(invalid)),
+            Err(invalid) => return Ok(Applied::Rejected(Refusal::Record(invalid))),
         };
         self.builder.put(&record)?;
         self.applied += 1;

@@ -25,35 +25,20 @@ pub trait Persons {
     fn waiting(&self, identity: Identity) -> Vec<Identity>;
 }
 
-/// A state, with `waiting` telling who waits for an identity.
-pub struct Pinned<'s, W> {
-    state: &'s State,
-    waiting: W,
-}
-
-impl<'s, W: Fn(Identity) -> Vec<Identity>> Pinned<'s, W> {
-    /// The register at one point in time.
-    pub const fn new(state: &'s State, waiting: W) -> Self {
-        Self { state, waiting }
-    }
-}
-
-impl<W: Fn(Identity) -> Vec<Identity>> Persons for Pinned<'_, W> {
+impl Persons for State {
     type Error = Damaged;
 
     fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
-        self.state
-            .record(identity)?
-            .map(Person::from_record)
-            .transpose()
+        self.record(identity)?.map(Person::from_record).transpose()
     }
 
     fn has(&self, identity: Identity) -> Result<bool, Damaged> {
-        Ok(self.state.record(identity)?.is_some())
+        Ok(self.record(identity)?.is_some())
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
-        (self.waiting)(identity)
+        let waiting = self.ledger().waiting_for(identity.key());
+        waiting.map(Identity::from_key).collect()
     }
 }
 

@@ -1,0 +1,119 @@
+//! The desk: wishes of care handed to the register at work. Each is judged on the newest state by the
+//! committer, one after another, and answered when its change is on the disk.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::change::Change;
+use super::nrid::Issuer;
+use super::refusal::Refusal;
+use super::wish::{Wish, perform};
+use crate::person::identity::{Formats, Identity};
+use crate::store::commit::{CommitError, Draft};
+use crate::store::entry::{Note, Origin};
+use crate::store::live::Live;
+use crate::store::state::State;
+
+/// Where wishes are handed in.
+pub struct Desk {
+    live: Arc<Live>,
+    formats: Arc<Formats>,
+    issuer: Arc<Mutex<Issuer>>,
+}
+
+/// A wish that was granted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The person it was about.
+    pub subject: Identity,
+    /// Identities that were issued, in their order.
+    pub issued: Vec<Identity>,
+}
+
+/// What became of a wish, and the state it was judged on; a granted one is visible in it.
+pub type Judged = (Result<Granted, Refusal>, Arc<State>);
+
+impl Desk {
+    /// The desk of a register.
+    pub fn new(live: Arc<Live>, formats: Formats) -> Self {
+        Self {
+            live,
+            formats: Arc::new(formats),
+            issuer: Arc::default(),
+        }
+    }
+
+    /// Hands in a wish. `done` hears what became of it.
+    pub fn submit(
+        &self,
+        wish: Wish,
+        origin: Origin,
+        done: impl FnOnce(Result<Judged, CommitError>) + Send + 'static,
+    ) -> Result<(), CommitError> {
+        let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
+        let work = move |draft: &mut Draft| grant(draft, &wish, origin, &formats, &issuer);
+        self.live.committer.submit(work, |made| {
+            done(made.and_then(|(granted, state)| Ok((granted?, state))));
+        })
+    }
+
+    /// Hands in a wish and waits.
+    pub fn wait(&self, wish: Wish, origin: Origin) -> Result<Judged, CommitError> {
+        let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
+        let work = move |draft: &mut Draft| grant(draft, &wish, origin, &formats, &issuer);
+        let (granted, state) = self.live.committer.wait(work)?;
+        Ok((granted?, state))
+    }
+}
+
+fn grant(
+    draft: &mut Draft,
+    wish: &Wish,
+    origin: Origin,
+    formats: &Formats,
+    issuer: &Mutex<Issuer>,
+) -> Result<Result<Granted, Refusal>, CommitError> {
+    let at = *draft.at();
+    let change = match perform(wish, draft.state(), formats, &mut issuer.lock(), &at) {
+        Ok(change) => change,
+        Err(Refusal::Damaged(damaged)) => return Err(damaged.into()),
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Err(refusal) = commit(draft, &change, origin)? {
+        return Ok(Err(refusal));
+    }
+    Ok(Ok(Granted {
+        subject: change.subject,
+        issued: change.issued,
+    }))
+}
+
+/// Commits a change to a draft, with what the register must remember of it.
+pub(super) fn commit(
+    draft: &mut Draft,
+    change: &Change,
+    origin: Origin,
+) -> Result<Result<(), Refusal>, CommitError> {
+    let mut records = Vec::with_capacity(change.persons.len());
+    let mut notes = Vec::new();
+    let ledger = draft.state().ledger();
+    for person in &change.persons {
+        match person.to_record() {
+            Ok(record) => records.push(record),
+            Err(invalid) => return Ok(Err(Refusal::Record(invalid))),
+        }
+        let key = person.identity().key();
+        if ledger.waiting_for(key).next().is_some() {
+            notes.push(Note::Arrived { key });
+        }
+    }
+    for &(missing, waits) in &change.waits {
+        let (missing, waits) = (missing.key(), waits.key());
+        if !ledger.waiting.contains(&(missing, waits)) {
+            notes.push(Note::Waits { missing, waits });
+        }
+    }
+    draft.commit(origin, records, notes)?;
+    Ok(Ok(()))
+}
