@@ -23,6 +23,8 @@ mod front_end;
 mod golden;
 // The index: it finds whom a look at every record finds; free text finds people as they are typed.
 mod index;
+// The register at work: every state, restart and compaction against the simplest register.
+mod live;
 // The log: nothing of anybody, whatever is asked.
 mod logs;
 // Lookup: order, unknown identities, links and main identities.

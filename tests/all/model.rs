@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use pu::base::time::Moment;
@@ -15,10 +16,20 @@ use pu::person::record::RecordRef;
 use pu::person::value::Value;
 use pu::person::view::{Grant, Shield, restrict};
 use pu::register::import::{Applied, Import};
+use pu::register::online::{Online, Wanted};
 use pu::register::post::{Edit, Post};
+use pu::store::commit::Clock;
+use pu::store::entry::Origin;
+use pu::store::live::Live;
+use pu::store::log::segments::Keeping;
 use pu::store::state::{self, open_newest};
 
 use crate::support::WRITTEN;
+
+const SMALL: Keeping = Keeping {
+    segment_bytes: 64 << 10,
+    keep_bytes: 0,
+};
 
 /// Whom posts are about, with gender and date of birth as the number tells them.
 const PERSONS: [(&str, &str, &str); 4] = [
@@ -311,18 +322,59 @@ fn register(wishes: &[Wish], cuts: &[bool]) -> tempfile::TempDir {
     folder
 }
 
+/// Applies wishes to a register at work, in batches that end where `cuts` says, with a restart or a
+/// new snapshot in between.
+fn register_at_work(wishes: &[Wish], cuts: &[bool]) -> tempfile::TempDir {
+    let folder = register(&[], &[]);
+    let formats = Formats::standard();
+    let clock: Clock = Arc::new(|| Moment::parse(WRITTEN).unwrap());
+    let open = || {
+        Live::open(
+            folder.path(),
+            &formats,
+            Keeping::default(),
+            2,
+            clock.clone(),
+        )
+        .unwrap()
+    };
+    let mut live = open();
+    let mut batch = Vec::new();
+    for (number, wish) in wishes.iter().enumerate() {
+        batch.push(Wanted::Post(wish.post(&formats)));
+        let last = number + 1 == wishes.len();
+        if !last && cuts.get(number) != Some(&true) {
+            continue;
+        }
+        let online = Online::new(&live, &formats, Arc::new(|_| false));
+        let done = number as u64 + 1;
+        let batch = std::mem::take(&mut batch);
+        for applied in online.apply(batch, Origin::default(), "x", done).unwrap() {
+            assert!(!matches!(applied, Applied::Rejected(_)), "{applied:?}");
+        }
+        assert_eq!(online.progress("x"), done);
+        if number % 3 == 0 {
+            drop(live);
+            live = open();
+        } else if number % 3 == 1 {
+            live.compact().unwrap();
+        }
+    }
+    drop(live);
+    folder
+}
+
 /// Everybody's JSON, by identity.
 fn people(folder: &Path) -> Vec<String> {
     let formats = Formats::standard();
-    let snapshot = open_newest(folder, &formats).unwrap().unwrap();
-    let shown = |bytes: &[u8]| {
-        let record = RecordRef::open(bytes).unwrap();
+    let state = state::open(folder, &formats).unwrap().unwrap();
+    let shown = |record: RecordRef<'_>| {
         let view = restrict(record, &Grant::backup(), Shield::NONE);
         let mut out = Vec::new();
         json::write(&view, &formats, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    snapshot.records().map(|it| shown(it.unwrap())).collect()
+    state.records().map(|it| shown(it.unwrap())).collect()
 }
 
 /// The same without versions.
@@ -472,5 +524,17 @@ proptest! {
         }
         run.finish(|_| {}).unwrap();
         prop_assert_eq!(people(other.path()), people(folder.path()));
+    }
+}
+
+proptest! {
+    // Fewer: every batch is flushed.
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_register_at_work_becomes_the_same(wishes in wishes(), cuts: [bool; 32]) {
+        let still = people(register(&wishes, &[]).path());
+        let at_work = people(register_at_work(&wishes, &cuts).path());
+        prop_assert_eq!(without_versions(&still), without_versions(&at_work));
     }
 }
