@@ -328,16 +328,7 @@ fn register_at_work(wishes: &[Wish], cuts: &[bool]) -> tempfile::TempDir {
     let folder = register(&[], &[]);
     let formats = Formats::standard();
     let clock: Clock = Arc::new(|| Moment::parse(WRITTEN).unwrap());
-    let open = || {
-        Live::open(
-            folder.path(),
-            &formats,
-            Keeping::default(),
-            2,
-            clock.clone(),
-        )
-        .unwrap()
-    };
+    let open = || Live::open(folder.path(), &formats, SMALL, 2, clock.clone()).unwrap();
     let mut live = open();
     let mut batch = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {
