@@ -381,16 +381,12 @@ impl Care {
             Task::Change(wish) => Some(self.perform(wish).map(|change| change.subject)),
             _ => None,
         };
-        let service = self.soap.find(&path).unwrap();
-        match outcome {
-            Some(outcome) => {
-                let (soap, state) = (&self.soap, &self.state);
-                soap.tell_change(service, state, &outcome, &mut scratch)?;
-            }
-            None => {
-                let (soap, state) = (&self.soap, &self.state);
-                soap.perform(service, state, &task, &mut scratch)?;
-            }
+        let (soap, state) = (&self.soap, &self.state);
+        let service = soap.find(&path).unwrap();
+        if let Some(outcome) = outcome {
+            soap.tell_change(service, state, &outcome, &mut scratch)?;
+        } else {
+            soap.perform(service, state, &task, &mut scratch)?;
         }
         Ok(String::from_utf8(scratch.answer().to_vec()).unwrap())
     }

@@ -3,8 +3,9 @@
 //! person's contact data must never give away.
 
 use pu::base::time::Moment;
+use pu::person::field::Field;
 use pu::person::schema::Core;
-use pu::register::refusal::Refusal;
+use pu::register::refusal::{Refusal, Wrong};
 use pu::register::wish::{Actor, Name, Wish};
 use pu::wire::contract::{core_namespace, find};
 use pu::wire::fault::Trouble;
@@ -415,8 +416,7 @@ fn contact_data_is_replaced_as_a_whole() {
 fn contact_data_that_breaks_a_rule_is_not_stored() {
     let mut care = Care::start();
     let before = contact(&mut care, FULL);
-    let value = |path| pu::person::field::Field::at(path);
-    use pu::register::refusal::Wrong;
+    let value = Field::at;
     for (rest, refusal) in [
         (NO_PAPER.to_owned(), Refusal::NoDigitalWay),
         (
