@@ -28,12 +28,13 @@ impl Form {
         self.open.push(Group::new(group));
     }
 
-    /// Closes the group opened last. One that holds nothing is kept all the same, so that a rule
-    /// can ask for its contents.
+    /// Closes the group opened last. One that holds nothing is kept, so that a rule can ask for its
+    /// contents, unless it is the wrapper of a value that was not told.
     pub fn close(&mut self) {
         if self.open.len() > 1
             && let Some(group) = self.open.pop()
             && let Some(around) = self.open.last_mut()
+            && !(group.is_empty() && group.field().info().wrap == Wrap::Wrapper)
         {
             around.push(group);
         }

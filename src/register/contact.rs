@@ -47,13 +47,28 @@ struct Way {
 }
 
 /// What each kind of way is written like. The others are free text.
-const SYNTAX: &[(&str, fn(&str) -> bool, Wrong)] = &[
-    ("phone", is_number, Wrong::NotANumber),
-    ("fax", is_number, Wrong::NotANumber),
-    ("sms", is_number, Wrong::NotANumber),
-    ("pager", is_number, Wrong::NotANumber),
-    ("email", is_email, Wrong::NotAnEmail),
+const SYNTAX: &[(&str, Syntax)] = &[
+    ("phone", NUMBER),
+    ("fax", NUMBER),
+    ("sms", NUMBER),
+    ("pager", NUMBER),
+    ("email", EMAIL),
 ];
+
+/// A way of writing values, and what is said of a value that is written otherwise.
+struct Syntax {
+    is_right: fn(&str) -> bool,
+    otherwise: Wrong,
+}
+
+const NUMBER: Syntax = Syntax {
+    is_right: is_number,
+    otherwise: Wrong::NotANumber,
+};
+const EMAIL: Syntax = Syntax {
+    is_right: is_email,
+    otherwise: Wrong::NotAnEmail,
+};
 
 /// The wish.
 pub(super) struct Update<'w> {
@@ -113,9 +128,9 @@ fn check_ways(news: &Group) -> Result<(), Refusal> {
             let Some(value) = entry.text(way.value) else {
                 return Err(Refusal::Value(way.value, Wrong::Missing));
             };
-            let syntax = SYNTAX.iter().find(|(of, ..)| Some(*of) == kind);
-            if let Some((_, _, wrong)) = syntax.filter(|(_, is_right, _)| !is_right(value)) {
-                return Err(Refusal::Value(way.value, *wrong));
+            let syntax = SYNTAX.iter().find(|(of, _)| Some(*of) == kind);
+            if let Some((_, syntax)) = syntax.filter(|(_, syntax)| !(syntax.is_right)(value)) {
+                return Err(Refusal::Value(way.value, syntax.otherwise));
             }
         }
     }

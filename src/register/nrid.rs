@@ -94,39 +94,33 @@ impl Series {
         let second = char::from(LETTERS[digit(LETTERS.len())]);
         let first = char::from(LETTERS[digit(LETTERS.len())]);
         let date = match self.birth {
-            Some(birth) => {
-                if rest >= SERIES_OF_DATE {
-                    return None;
-                }
-                let series = u64::from(birth.year() / 100) + 3 + 3 * rest;
-                // Two digits are all there is.
-                if series > 99 {
-                    return None;
-                }
-                let (year, month, day) = (birth.year() % 100, birth.month(), birth.day());
-                format!("{series:02}{year:02}{month:02}{day:02}")
-            }
-            None => {
-                let [third, fourth, fifth] = [
-                    rest / (PAIRS[1] * PAIRS[2]),
-                    rest / PAIRS[2] % PAIRS[1],
-                    rest % PAIRS[2],
-                ];
-                if third >= PAIRS[0] {
-                    return None;
-                }
-                format!(
-                    "00{:02}{:02}{:02}",
-                    FIRST_PAIRS[0] + third,
-                    FIRST_PAIRS[1] + fourth,
-                    FIRST_PAIRS[2] + fifth
-                )
-            }
-        };
+            Some(birth) => dated(birth, rest),
+            None => anonymous(rest),
+        }?;
         formats
             .with_check_digit(ROOT, &format!("{date}{first}{second}{sign}0"))
             .ok()
     }
+}
+
+/// The first eight characters of a date's series, from 0; `None` behind the last.
+fn dated(birth: PartialDate, series: u64) -> Option<String> {
+    let century = u64::from(birth.year() / 100) + 3 + 3 * series;
+    // Two digits are all there is.
+    let fits = series < SERIES_OF_DATE && century <= 99;
+    let (year, month, day) = (birth.year() % 100, birth.month(), birth.day());
+    fits.then(|| format!("{century:02}{year:02}{month:02}{day:02}"))
+}
+
+/// The first eight characters of an anonymous series, from 0; `None` behind the last.
+fn anonymous(series: u64) -> Option<String> {
+    let pairs = [
+        series / (PAIRS[1] * PAIRS[2]),
+        series / PAIRS[2] % PAIRS[1],
+        series % PAIRS[2],
+    ];
+    let [year, month, day] = [0, 1, 2].map(|it| FIRST_PAIRS[it] + pairs[it]);
+    (pairs[0] < PAIRS[0]).then(|| format!("00{year:02}{month:02}{day:02}"))
 }
 
 /// Where each series is to be gone on with. Only a hint, which may be thrown away: what is free is

@@ -44,7 +44,7 @@ pub(super) struct Update<'w> {
 }
 
 pub(super) fn update<P: Persons<Error = Damaged>>(
-    wish: Update<'_>,
+    wish: &Update<'_>,
     persons: &P,
     formats: &Formats,
     issuer: &mut Issuer,
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn somebody_answers_for_every_change() {
-        let mut wish_of = |actor: Actor| {
+        let wish_of = |actor: Actor| {
             let wish = Wish::UpdatePerson {
                 actor,
                 identity: None,

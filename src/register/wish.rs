@@ -186,7 +186,7 @@ pub fn perform<P: Persons<Error = Damaged>>(
                 version: *version,
                 form: form.clone().group(),
             };
-            reserve::update(update, persons, formats, issuer, at)
+            reserve::update(&update, persons, formats, issuer, at)
         }
         Wish::UpdateContact {
             actor,

@@ -466,7 +466,7 @@ fn expectation(expected: Expected) -> String {
     }
 }
 
-fn reason(why: ValueError) -> String {
+pub(super) fn reason(why: ValueError) -> String {
     match why {
         ValueError::TooLong(most) => format!("har fler än {most} tecken"),
         ValueError::TooShort(least) => format!("har färre än {least} tecken"),

@@ -15,6 +15,8 @@ pub mod recall;
 pub mod render;
 pub mod request;
 pub mod rest;
+pub mod result;
 pub mod search;
 pub mod soap;
 pub mod task;
+pub mod update;

@@ -115,6 +115,16 @@ impl Plan {
         }
     }
 
+    /// How many nodes there are.
+    pub const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: there is always a root.
+    pub const fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// The node at a place.
     pub fn node(&self, place: usize) -> &Node {
         &self.nodes[place]

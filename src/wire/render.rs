@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use super::message::CONTACT_INFORMATION_RECORD;
 use crate::base::time::PartialDate;
 use crate::person::field::{Field, FieldMask, Wrap};
 use crate::person::identity::{Formats, Identity};
@@ -150,7 +151,17 @@ struct Piece {
 pub struct RecordWriter {
     fields: FieldMask,
     pieces: Box<[Piece]>,
+    /// What a contact record is made of, in its own order.
+    contact: Vec<ContactPart>,
     identities: Identities,
+}
+
+/// An element of a contact record.
+enum ContactPart {
+    /// Whose record it is.
+    PersonId,
+    /// What the person record has under the same name.
+    Same(FieldMask),
 }
 
 /// The insides of an `IIType`, ready for each identity format.
@@ -179,9 +190,11 @@ impl RecordWriter {
             .rows()
             .map(|row| (row.number, root(&row.root).into_boxed_slice()))
             .collect();
+        let fields = FieldMask::of(|field| field.exists_in(core));
         Self {
-            fields: FieldMask::of(|field| field.exists_in(core)),
+            fields,
             pieces,
+            contact: contact_parts(core, &fields),
             identities: Identities {
                 roots,
                 formats: formats.clone(),
@@ -192,19 +205,43 @@ impl RecordWriter {
     /// Writes what `view` shows, without an element around it.
     #[inline]
     pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
-        let identities = &self.identities;
+        self.write_within(&self.fields, view, out)
+    }
+
+    #[inline]
+    fn write_within(
+        &self,
+        fields: &FieldMask,
+        view: &View<'_>,
+        out: &mut Buffer,
+    ) -> Result<(), Damaged> {
         let mut writing = Writing {
             pieces: &self.pieces,
-            identities,
+            identities: &self.identities,
             out,
             damaged: false,
         };
-        view.walk(&self.fields, &mut writing)?;
+        view.walk(fields, &mut writing)?;
         if writing.damaged {
             Err(Damaged)
         } else {
             Ok(())
         }
+    }
+
+    /// Writes a contact record of what `view` shows, without an element around it.
+    pub fn write_contact(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
+        for part in &self.contact {
+            match part {
+                ContactPart::PersonId => {
+                    out.push(b"<p:personId>");
+                    self.write_identity(view.identity(), out)?;
+                    out.push(b"</p:personId>");
+                }
+                ContactPart::Same(fields) => self.write_within(fields, view, out)?,
+            }
+        }
+        Ok(())
     }
 
     /// Writes root and extension of an identity, without an element around them.
@@ -230,6 +267,21 @@ impl Identities {
         out.put(IDENTITY_END);
         Ok(())
     }
+}
+
+/// The contact record's elements in a version, found in the person record by their names.
+fn contact_parts(core: Core, fields: &FieldMask) -> Vec<ContactPart> {
+    let rows = CONTACT_INFORMATION_RECORD.rows.iter();
+    rows.filter(|row| row.versions.has(core))
+        .map(|row| {
+            let same = Field::RECORD
+                .children()
+                .find(|field| field.info().name == row.name);
+            same.map_or(ContactPart::PersonId, |same| {
+                ContactPart::Same(FieldMask::of(|field| same.contains(field)).and(fields))
+            })
+        })
+        .collect()
 }
 
 /// The tags of a field in a version. The record itself, fields that the version lacks, and the

@@ -111,6 +111,10 @@ pub struct Names<'t> {
 
 /// Receives the values of a message in document order.
 pub trait Sink<'x> {
+    /// The element with children at `place` begins.
+    fn open(&mut self, place: usize) {
+        let _ = place;
+    }
     /// The value of the node at `place`, checked against its type.
     fn value(&mut self, place: usize, text: Cow<'x, str>);
     /// The element with children at `place` ends.
@@ -325,6 +329,7 @@ impl<'x> Parser<'x, '_> {
         sink: &mut impl Sink<'x>,
     ) -> Result<(), RequestError> {
         let group = plan.node(place);
+        sink.open(place);
         let unexpected = |expected| RequestError::Unexpected {
             inside: group.name,
             expected,

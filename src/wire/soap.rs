@@ -15,11 +15,14 @@ use super::render::{Buffer, RecordWriter, extension_prefix};
 use super::request::{self, Ignore, Names, RequestError, Sink};
 use super::search::Search;
 use super::task::{GetPersons, PersonsPlaces, SearchPersons, SearchPlaces, Task};
-use crate::person::identity::Formats;
+use super::{result, update};
+use crate::person::identity::{Formats, Identity};
 use crate::person::record::Damaged;
 use crate::person::schema::{Core, Extension};
+use crate::person::value::escape_into;
 use crate::person::view::{Grant, PopulationRecordRule, Profile};
-use crate::query::lookup::lookup;
+use crate::query::lookup::{Follow, lookup};
+use crate::register::refusal;
 use crate::store::state::State;
 
 /// The contracts, compiled.
@@ -51,6 +54,8 @@ pub struct Service {
 enum Reading {
     Persons(PersonsPlaces),
     Search(SearchPlaces),
+    Contact(update::Places),
+    Change(update::Places),
     /// Checked, and then not served.
     Checked,
 }
@@ -150,13 +155,31 @@ impl Soap {
         {
             return Err(RequestError::WrongOperation.into());
         }
-        match service.reading {
+        match &service.reading {
             Reading::Persons(places) => self
-                .wish(service, places, call, &mut scratch.recall)
+                .wish(service, *places, call, &mut scratch.recall)
                 .map(Task::Persons),
+            Reading::Contact(places) => {
+                let text = request::decode(call.body, call.charset)?;
+                let mut reading = update::Reading::new(places, &self.formats);
+                self.check(service, &text, &mut reading)?;
+                let identity = reading.identity();
+                let refused = |error| Trouble::from(Refusal::of_identity(1, error));
+                identity.map(Task::Contact).map_err(refused)
+            }
+            Reading::Change(places) => {
+                let text = request::decode(call.body, call.charset)?;
+                let mut reading = update::Reading::new(places, &self.formats);
+                self.check(service, &text, &mut reading)?;
+                match reading.wish(service.endpoint) {
+                    Some(Ok(wish)) => Ok(Task::Change(Box::new(wish))),
+                    Some(Err(refusal)) => Ok(Task::Refused(refusal)),
+                    None => Err(Refusal::NotServed.into()),
+                }
+            }
             Reading::Search(places) => {
                 let text = request::decode(call.body, call.charset)?;
-                let mut reading = SearchPersons::new(places);
+                let mut reading = SearchPersons::new(*places);
                 self.check(service, &text, &mut reading)?;
                 Ok(Task::Search(reading.search(&self.formats)?))
             }
@@ -183,11 +206,35 @@ impl Soap {
                 .get_persons(service, state, wish, out)
                 .map_err(Trouble::from),
             Task::Search(search) => self.search_persons(service, state, search, out),
+            Task::Contact(identity) => self
+                .get_contact(service, state, *identity, out)
+                .map_err(Trouble::from),
+            Task::Refused(refusal) => self.result(service, state, &Err(*refusal), out),
+            // A state does not change; whoever makes the next one calls `tell_change`.
+            Task::Change(_) => Err(Refusal::NotServed.into()),
         };
         if performed.is_err() {
             out.clear();
         }
         performed
+    }
+
+    /// The answer to a change that was made, or refused: `state` holds it, and `outcome` tells whom
+    /// it was about. On trouble, `scratch` holds no answer.
+    pub fn tell_change(
+        &self,
+        service: &Service,
+        state: &State,
+        outcome: &Result<Identity, refusal::Refusal>,
+        scratch: &mut Scratch,
+    ) -> Result<Answered, Trouble> {
+        let out = &mut scratch.out;
+        out.clear();
+        let told = self.result(service, state, outcome, out);
+        if told.is_err() {
+            out.clear();
+        }
+        told
     }
 
     /// Reads a call and performs it at once.
@@ -295,6 +342,99 @@ impl Soap {
         })
     }
 
+    fn get_contact(
+        &self,
+        service: &Service,
+        state: &State,
+        identity: Identity,
+        out: &mut Buffer,
+    ) -> Result<Answered, Damaged> {
+        let grant = self.grant(service, Profile::P3);
+        out.push(&service.head);
+        let view = lookup(state, identity, &grant, Follow::Nothing)?;
+        if let Some(view) = &view {
+            out.push(b"<r:contactInformationRecord>");
+            self.writer(service).write_contact(view, out)?;
+            out.push(b"</r:contactInformationRecord>");
+        }
+        out.push(&service.foot);
+        Ok(Answered {
+            asked: 1,
+            found: usize::from(view.is_some()),
+        })
+    }
+
+    /// A result, with the record it was about when there is one to show.
+    fn result(
+        &self,
+        service: &Service,
+        state: &State,
+        outcome: &Result<Identity, refusal::Refusal>,
+        out: &mut Buffer,
+    ) -> Result<Answered, Trouble> {
+        if let Err(refusal::Refusal::Damaged(damaged)) = outcome {
+            return Err((*damaged).into());
+        }
+        let operation = service.endpoint.operation;
+        let bare = matches!(operation, Operation::Link | Operation::Unlink);
+        let element = service.endpoint.response.rows[0].name.as_bytes();
+        out.push(&service.head);
+        for piece in [b"<r:", element, b">"] {
+            out.push(piece);
+        }
+        if !bare {
+            out.push(b"<p:result>");
+        }
+        match outcome {
+            Ok(_) => out.push(b"<p:resultCode>OK</p:resultCode>"),
+            Err(refusal) => {
+                let mut text = Vec::new();
+                escape_into(&mut text, &result::text(*refusal));
+                out.push(b"<p:resultCode>ERROR</p:resultCode><p:resultText>");
+                out.push(&text);
+                out.push(b"</p:resultText>");
+            }
+        }
+        if !bare {
+            out.push(b"</p:result>");
+        }
+        let mut found = 0;
+        if let (Ok(subject), false) = (outcome, bare) {
+            found = self.changed_record(service, state, *subject, out)?;
+        }
+        for piece in [b"</r:", element, b">"] {
+            out.push(piece);
+        }
+        out.push(&service.foot);
+        Ok(Answered { asked: 1, found })
+    }
+
+    /// The record that a change was about, as its contract shows it; how many there were.
+    fn changed_record(
+        &self,
+        service: &Service,
+        state: &State,
+        subject: Identity,
+        out: &mut Buffer,
+    ) -> Result<usize, Damaged> {
+        let of_contact = service.endpoint.operation == Operation::UpdateContactInformation;
+        let profile = if of_contact { Profile::P3 } else { Profile::P5 };
+        let grant = self.grant(service, profile);
+        let Some(view) = lookup(state, subject, &grant, Follow::Nothing)? else {
+            return Ok(0);
+        };
+        if of_contact {
+            out.push(b"<p:contactInformationRecord>");
+            self.writer(service).write_contact(&view, out)?;
+            out.push(b"</p:contactInformationRecord>");
+        } else {
+            out.push(b"<p:personRecord>");
+            self.writer(service).write(&view, out)?;
+            out.push(b"</p:personRecord>");
+        }
+        Ok(1)
+    }
+
     #[inline]
     const fn grant(&self, service: &Service, profile: Profile) -> Grant {
         if service.endpoint.unrestricted {
@@ -332,7 +472,14 @@ impl Service {
             reading: match endpoint.operation {
                 Operation::GetPersons => Reading::Persons(PersonsPlaces::find(&request)),
                 Operation::SearchPersons => Reading::Search(SearchPlaces::find(&request)),
-                _ => Reading::Checked,
+                Operation::GetContactInformation => {
+                    Reading::Contact(update::Places::find(&request))
+                }
+                Operation::UpdatePerson
+                | Operation::UpdateContactInformation
+                | Operation::Link
+                | Operation::Unlink => Reading::Change(update::Places::find(&request)),
+                Operation::SearchPersonsByOrder | Operation::GetFiles => Reading::Checked,
             },
             request,
             head: format!(

@@ -13,6 +13,7 @@ use crate::base::limits;
 use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::view::Profile;
 use crate::query::lookup::Follow;
+use crate::register::{refusal, wish};
 use crate::store::state::State;
 
 /// A request that was read, to be performed on one state.
@@ -21,22 +22,28 @@ pub enum Task {
     Persons(Wish),
     /// Persons by a query.
     Search(Search),
+    /// How to reach a person.
+    Contact(Identity),
+    /// A change: not for a state to perform, but for whoever makes the next one.
+    Change(Box<wish::Wish>),
+    /// A change that is refused whatever the register holds.
+    Refused(refusal::Refusal),
 }
 
 impl Task {
     /// Whether performing it may take longer than a moment.
     pub fn is_wide(&self, state: &State) -> bool {
         match self {
-            Self::Persons(_) => false,
             Self::Search(search) => search.is_wide(state),
+            _ => false,
         }
     }
 
     /// The language searched in, when it is a search.
     pub const fn language(&self) -> Option<Language> {
         match self {
-            Self::Persons(_) => None,
             Self::Search(search) => Some(search.language),
+            _ => None,
         }
     }
 }

@@ -31,7 +31,7 @@ fn lines(xml: &str) -> String {
     xml.replace("><", ">\n<") + "\n"
 }
 
-fn check(name: &str, answer: &str) {
+pub fn check(name: &str, answer: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);

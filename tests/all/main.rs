@@ -41,3 +41,5 @@ mod round_trip;
 mod search;
 // The search language: every node and operator against an evaluator over the JSON of a person.
 mod search_language;
+// Updates: the contracts that change the register, in every version, and the reading of contact data.
+mod updates;

@@ -29,7 +29,7 @@ const SECRETS: &[&str] = &[
     "BORÅS",
 ];
 
-fn secrets_in(text: &str) -> Vec<&'static str> {
+pub fn secrets_in(text: &str) -> Vec<&'static str> {
     SECRETS
         .iter()
         .copied()

@@ -1,5 +1,6 @@
 //! A register of a few persons, served in this process, and a client that sends bytes as told.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -8,12 +9,24 @@ use std::time::Duration;
 use pu::base::time::Moment;
 use pu::cli::config::Config;
 use pu::cli::serve::begin;
-use pu::person::identity::Formats;
+use pu::person::identity::{Formats, Identity};
 use pu::person::json;
+use pu::person::view::PopulationRecordRule;
+use pu::register::change::Change;
 use pu::register::import::{Applied, Import};
+use pu::register::nrid::Issuer;
+use pu::register::persons::Pinned;
+use pu::register::refusal::Refusal;
+use pu::register::wish::{Wish, perform};
 use pu::serve::App;
 use pu::serve::listen::Running;
 use pu::serve::readiness::Phase;
+use pu::store::overlay::Overlay;
+use pu::store::state::{State, open_newest};
+use pu::wire::contract::LOGICAL_ADDRESS_NATIONAL;
+use pu::wire::fault::Trouble;
+use pu::wire::soap::{Call, Scratch, Soap};
+use pu::wire::task::Task;
 use tempfile::TempDir;
 
 /// When everything in a test register was written.
@@ -293,4 +306,88 @@ pub fn envelope(message: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:itr=\"urn:riv:itintegration:registry:1\"><soapenv:Header><itr:LogicalAddress>SE165565594230-1000</itr:LogicalAddress></soapenv:Header><soapenv:Body>{message}</soapenv:Body></soapenv:Envelope>"
     )
+}
+
+/// A register that is changed in this process, one wish at a time, without a service around it.
+pub struct Care {
+    pub formats: Formats,
+    pub issuer: Issuer,
+    pub at: Moment,
+    pub state: State,
+    soap: Soap,
+    records: BTreeMap<Identity, Box<[u8]>>,
+    waits: Vec<(Identity, Identity)>,
+    _folder: TempDir,
+}
+
+impl Care {
+    /// Over the persons that use every field.
+    pub fn start() -> Self {
+        let folder = register(persons());
+        let formats = Formats::standard();
+        let snapshot = open_newest(folder.path(), &formats).unwrap().unwrap();
+        let rule = PopulationRecordRule::default();
+        Self {
+            issuer: Issuer::default(),
+            at: Moment::parse("2025-02-03T04:05:06").unwrap(),
+            state: State::of_snapshot(Arc::new(snapshot)),
+            soap: Soap::compile(&formats, LOGICAL_ADDRESS_NATIONAL, rule),
+            formats,
+            records: BTreeMap::new(),
+            waits: Vec::new(),
+            _folder: folder,
+        }
+    }
+
+    /// Performs a wish; a state with its change takes the old one's place.
+    pub fn perform(&mut self, wish: &Wish) -> Result<Change, Refusal> {
+        let waits = &self.waits;
+        let waiting = |identity: Identity| {
+            let waits = waits.iter().filter(|(missing, _)| *missing == identity);
+            waits.map(|(_, waits)| *waits).collect()
+        };
+        let persons = Pinned::new(&self.state, waiting);
+        let change = perform(wish, &persons, &self.formats, &mut self.issuer, &self.at)?;
+        for person in &change.persons {
+            let record = person.to_record().unwrap().into_boxed_slice();
+            self.records.insert(person.identity(), record);
+        }
+        self.waits.extend(&change.waits);
+        let overlay = Overlay::of(self.records.values().cloned()).unwrap();
+        let (snapshot, next) = (Arc::clone(self.state.snapshot()), self.state.sequence() + 1);
+        self.state = State::with_overlay(snapshot, overlay, next);
+        Ok(change)
+    }
+
+    /// The answer to a request's bytes, or why there is none.
+    pub fn send(
+        &mut self,
+        contract: &str,
+        major: u8,
+        body: &[u8],
+        charset: Option<&str>,
+    ) -> Result<String, Trouble> {
+        let call = Call {
+            body,
+            charset,
+            soap_action: None,
+        };
+        let mut scratch = Scratch::default();
+        let path = path(contract, major);
+        let task = self
+            .soap
+            .read(self.soap.find(&path).unwrap(), call, &mut scratch)?;
+        let outcome = match &task {
+            Task::Change(wish) => Some(self.perform(wish).map(|change| change.subject)),
+            _ => None,
+        };
+        let (soap, state) = (&self.soap, &self.state);
+        let service = soap.find(&path).unwrap();
+        if let Some(outcome) = outcome {
+            soap.tell_change(service, state, &outcome, &mut scratch)?;
+        } else {
+            soap.perform(service, state, &task, &mut scratch)?;
+        }
+        Ok(String::from_utf8(scratch.answer().to_vec()).unwrap())
+    }
 }
