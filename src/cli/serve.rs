@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::config::Config;
 use super::{Failure, log};
 use crate::base::time::Moment;
+use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
@@ -61,10 +62,10 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         body_seconds: config.limits.body_seconds,
         descriptions: crate::serve::route::Descriptions::default(),
         store: Arc::clone(&live.store),
+        desk: Desk::new(Arc::clone(&live), formats),
         live,
     });
     let state = app.store.pin();
-    app.metrics.serving(state.persons(), state.sequence());
     let running = start(&app, config.listening())?;
     if config.verify_on_start {
         app.readiness.verify(Arc::clone(state.snapshot()))?;

@@ -8,6 +8,7 @@ use crate::person::form::Form;
 use crate::person::identity::{Formats, Identity};
 use crate::person::record::Damaged;
 use crate::person::value::Value;
+use crate::store::entry::Origin;
 
 use super::change::Change;
 use super::nrid::Issuer;
@@ -122,6 +123,18 @@ const UPDATE_TIME: Field = Field::at("updatePersonActor/updateTime");
 const VERSION: Field = Field::at("version");
 
 impl Actor {
+    /// The actor as the log keeps it, for a change that came `by` this way.
+    pub fn origin(&self, by: String, correlation: Option<String>) -> Origin {
+        let named = |name: &Name| (name.root.clone(), name.extension.clone());
+        Origin {
+            by,
+            actor: Some(named(&self.id)),
+            organization: self.organization.as_ref().map(named),
+            consumer: None,
+            correlation,
+        }
+    }
+
     /// Whether the actor is named, and its organisation when it is.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if !self.id.is_complete() {

@@ -1,9 +1,13 @@
 //! Counters for Prometheus. Handles are made once; labels are contracts and outcomes, never a
 //! person.
 
+use std::sync::atomic::Ordering;
+
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::store::live::Live;
+use crate::store::state::State;
 use crate::wire::contract::ENDPOINTS;
 use crate::wire::search::Language;
 use crate::wire::soap::Answered;
@@ -86,8 +90,7 @@ pub struct Metrics {
     /// Answers by plain HTTP status, for what is not SOAP.
     http_refusals: Counter,
     connections: Gauge,
-    persons: Gauge,
-    sequence: Gauge,
+    changes: Changes,
     handle: PrometheusHandle,
 }
 
@@ -125,8 +128,7 @@ impl Metrics {
         metrics::describe_counter!("pu_records_total", "Records in answers");
         metrics::describe_counter!("pu_http_refusals_total", "Requests that were not SOAP");
         metrics::describe_gauge!("pu_connections", "Open connections");
-        metrics::describe_gauge!("pu_persons", "Records in the snapshot");
-        metrics::describe_gauge!("pu_sequence", "Number of the last change served");
+        Changes::describe();
         let labels = |endpoint: &crate::wire::contract::Endpoint| {
             [
                 ("contract", endpoint.contract.to_owned()),
@@ -170,8 +172,7 @@ impl Metrics {
             records: counter!("pu_records_total"),
             http_refusals: counter!("pu_http_refusals_total"),
             connections: gauge!("pu_connections"),
-            persons: gauge!("pu_persons"),
-            sequence: gauge!("pu_sequence"),
+            changes: Changes::made(),
             handle,
         }
     }
@@ -218,14 +219,9 @@ impl Metrics {
         }
     }
 
-    /// What the state being served holds.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "gauges are floats; counts stay below 2^53"
-    )]
-    pub fn serving(&self, persons: u64, sequence: u64) {
-        self.persons.set(persons as f64);
-        self.sequence.set(sequence as f64);
+    /// Looks at the register at work, before its metrics are read.
+    pub fn observe(&self, live: &Live) {
+        self.changes.observe(live);
     }
 
     /// The text for Prometheus.
@@ -236,5 +232,125 @@ impl Metrics {
     /// Gathers what histograms have collected; to be called now and then, so that they stay small.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+/// How the register is changing.
+struct Changes {
+    gauges: [(Gauge, fn(&Live, &State) -> f64); 9],
+    counters: [(Counter, fn(&Live) -> u64); 5],
+}
+
+/// Name, what it says, and where it is read.
+type Row<R> = (&'static str, &'static str, R);
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; what is counted here stays far below 2^53"
+)]
+static GAUGES: [Row<fn(&Live, &State) -> f64>; 9] = [
+    ("pu_persons", "Records in the snapshot", |_, state| {
+        state.snapshot().len() as f64
+    }),
+    (
+        "pu_sequence",
+        "Number of the last change served",
+        |_, state| state.sequence() as f64,
+    ),
+    (
+        "pu_snapshot_sequence",
+        "Number of the last change in the snapshot",
+        |_, state| state.snapshot().sequence() as f64,
+    ),
+    (
+        "pu_overlay_persons",
+        "Records newer than the snapshot",
+        |_, state| state.overlay().len() as f64,
+    ),
+    (
+        "pu_overlay_bytes",
+        "Their bytes and those of their search keys",
+        |_, state| {
+            let (records, keys) = state.overlay().bytes();
+            (records + keys) as f64
+        },
+    ),
+    (
+        "pu_changes_waiting",
+        "Changes that wait for the committer",
+        |live, _| live.committer.waiting() as f64,
+    ),
+    (
+        "pu_log_file_bytes",
+        "Bytes of the log on the disk",
+        |live, _| live.committer.log().bytes() as f64,
+    ),
+    (
+        "pu_log_failed",
+        "1 when the log has failed and no more changes are taken",
+        |live, _| {
+            f64::from(u8::from(
+                live.committer.pulse().failed.load(Ordering::Relaxed),
+            ))
+        },
+    ),
+    (
+        "pu_compaction_seconds",
+        "How long the last new snapshot took",
+        |live, _| live.compaction_millis.load(Ordering::Relaxed) as f64 / 1_000.0,
+    ),
+];
+
+static COUNTERS: [Row<fn(&Live) -> u64>; 5] = [
+    ("pu_log_flushes_total", "Flushes of the log", |live| {
+        live.committer.pulse().commits.load(Ordering::Relaxed)
+    }),
+    (
+        "pu_log_entries_total",
+        "Entries appended to the log",
+        |live| live.committer.pulse().entries.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_log_bytes_total",
+        "Bytes of entries appended to the log",
+        |live| live.committer.pulse().bytes.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_log_flush_microseconds_total",
+        "Time spent writing and flushing",
+        |live| live.committer.pulse().flush_micros.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_compactions_total",
+        "New snapshots put in place",
+        |live| live.compactions.load(Ordering::Relaxed),
+    ),
+];
+
+impl Changes {
+    fn describe() {
+        for (name, says, _) in GAUGES {
+            metrics::describe_gauge!(name, says);
+        }
+        for (name, says, _) in COUNTERS {
+            metrics::describe_counter!(name, says);
+        }
+    }
+
+    fn made() -> Self {
+        Self {
+            gauges: GAUGES.map(|(name, _, read)| (gauge!(name), read)),
+            counters: COUNTERS.map(|(name, _, read)| (counter!(name), read)),
+        }
+    }
+
+    fn observe(&self, live: &Live) {
+        let state = live.store.pin();
+        for (gauge, read) in &self.gauges {
+            gauge.set(read(live, &state));
+        }
+        for (counter, read) in &self.counters {
+            counter.absolute(read(live));
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod wide;
 
 use std::sync::Arc;
 
+use crate::register::desk::Desk;
 use crate::store::live::Live;
 use crate::store::state::Store;
 use crate::wire::rest::Rest;
@@ -28,8 +29,10 @@ use wide::Wide;
 pub struct App {
     /// The register, to be read.
     pub store: Arc<Store>,
-    /// The register, to be changed.
+    /// The register at work.
     pub live: Arc<Live>,
+    /// Where changes are handed in.
+    pub desk: Desk,
     /// The contracts, compiled.
     pub soap: Soap,
     /// The REST interface.

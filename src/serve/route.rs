@@ -8,8 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderMap};
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
@@ -17,6 +18,7 @@ use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::readiness::Phase;
 use super::rest;
+use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -46,6 +48,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer,
         "/healthz" => get(&app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
         "/readyz" => get(&app, &request, || ready(&app)),
         "/metrics" => get(&app, &request, || {
+            app.metrics.observe(&app.live);
             page(StatusCode::OK, TEXT, app.metrics.render())
         }),
         _ => match app.soap.find(path) {
@@ -159,6 +162,7 @@ async fn post(app: &Arc<App>, service: &Service, request: Request<Incoming>) -> 
     let (language, performed) = match at_once(app, service, call, soap_12(content.media)) {
         Reached::Answer(language, performed) => (language, performed),
         Reached::Wide(task) => (task.language(), wide(app, service, task).await),
+        Reached::Change(wish) => (None, change(app, service, *wish, &head.headers).await),
     };
     let (outcome, answer) = match performed {
         Ok((answered, bytes)) => {
@@ -184,6 +188,8 @@ enum Reached {
     Answer(Option<Language>, Performed),
     /// To a search that goes on elsewhere.
     Wide(Task),
+    /// To a change, which the committer makes.
+    Change(Box<Wish>),
 }
 
 /// Reads a call and performs it out of the newest state, unless that may take long.
@@ -197,6 +203,9 @@ fn at_once(app: &App, service: &Service, call: Call<'_>, soap_12: bool) -> Reach
             Ok(task) => task,
             Err(trouble) => return Reached::Answer(None, Err(trouble)),
         };
+        if let Task::Change(wish) = task {
+            return Reached::Change(wish);
+        }
         if task.is_wide(&state) {
             return Reached::Wide(task);
         }
@@ -213,6 +222,31 @@ async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed {
         SCRATCH.with_borrow_mut(|scratch| perform(&their, service, &state, &task, scratch))
     };
     app.wide.run(work).await?
+}
+
+/// Hands a wish in and waits until its change is on the disk.
+async fn change(app: &App, service: &Service, wish: Wish, headers: &HeaderMap) -> Performed {
+    let endpoint = service.endpoint;
+    let by = format!("{}/{}", endpoint.contract, endpoint.major);
+    let origin = wish.actor().origin(by, correlation(headers));
+    let (tell, told) = oneshot::channel();
+    app.desk.submit(wish, origin, move |judged| {
+        // Who has hung up is not told; the change is made all the same.
+        let _ = tell.send(judged);
+    })?;
+    let (outcome, state) = told.await.map_err(|_| Trouble::Failed)??;
+    let outcome = outcome.map(|granted| granted.subject);
+    SCRATCH.with_borrow_mut(|scratch| {
+        let answered = app.soap.tell_change(service, &state, &outcome, scratch)?;
+        Ok((answered, scratch.lend_answer()))
+    })
+}
+
+/// What names a request in other systems' logs, when it can be kept in ours.
+fn correlation(headers: &HeaderMap) -> Option<String> {
+    const LONGEST: usize = 100;
+    let id = headers.get("x-skltp-correlation-id")?.to_str().ok()?;
+    (id.len() <= LONGEST).then(|| id.to_owned())
 }
 
 fn perform(

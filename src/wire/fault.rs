@@ -14,6 +14,7 @@ use crate::base::limits;
 use crate::person::record::Damaged;
 use crate::person::value::ValueError;
 use crate::query::search::SearchError;
+use crate::store::commit::CommitError;
 
 /// The fault codes of SOAP 1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,9 +122,23 @@ pub enum Trouble {
     /// The register is damaged.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    /// The register takes no changes now.
+    #[error("the register takes no changes: {0}")]
+    ReadOnly(String),
     /// The work broke off.
     #[error("the thread at work failed")]
     Failed,
+}
+
+impl From<CommitError> for Trouble {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Busy => HttpRefusal::Busy.into(),
+            CommitError::Damaged => Self::Damaged(Damaged),
+            CommitError::Failed => Self::Failed,
+            CommitError::Stopped | CommitError::Log(_) => Self::ReadOnly(error.to_string()),
+        }
+    }
 }
 
 impl From<SearchError> for Trouble {
@@ -187,6 +202,7 @@ kinds! {
     TECHNICAL "technical" 500 Server "Tekniskt fel";
     NOT_SERVED "not-served" 501 Server "Inte infört";
     UNAVAILABLE "unavailable" 503 Server "Tjänsten svarar inte just nu";
+    READ_ONLY "read-only" 503 Server "Registret tar inte emot ändringar";
     BUSY "busy" 503 Server "Tjänsten är upptagen";
 }
 
@@ -208,6 +224,10 @@ pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
         Trouble::Parameter(error) => of_parameter(*error),
         Trouble::Search(error) => of_search(error),
         Trouble::Http(refusal) => of_http(*refusal),
+        Trouble::ReadOnly(_) => (
+            &READ_ONLY,
+            format!("Registret tar inte emot ändringar just nu. Log-id: {log_id}"),
+        ),
         // The caller learns a log id and nothing else.
         Trouble::Damaged(Damaged) | Trouble::Failed => (
             &TECHNICAL,

@@ -15,6 +15,8 @@ mod program;
 mod command_line;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
 mod contracts;
+// Durability: kill -9 under load, and many who change one person at once.
+mod durable;
 // Errors: each wrong request has its own precise answer, and the connection goes on.
 mod errors;
 // The front end: HTTP/2, an orderly end, one process to a folder, and damage.

@@ -15,7 +15,6 @@ use pu::person::view::PopulationRecordRule;
 use pu::register::change::Change;
 use pu::register::import::{Applied, Import};
 use pu::register::nrid::Issuer;
-use pu::register::persons::Pinned;
 use pu::register::refusal::Refusal;
 use pu::register::wish::{Wish, perform};
 use pu::serve::App;
@@ -316,7 +315,6 @@ pub struct Care {
     pub state: State,
     soap: Soap,
     records: BTreeMap<Identity, Box<[u8]>>,
-    waits: Vec<(Identity, Identity)>,
     _folder: TempDir,
 }
 
@@ -330,29 +328,21 @@ impl Care {
         Self {
             issuer: Issuer::default(),
             at: Moment::parse("2025-02-03T04:05:06").unwrap(),
-            state: State::of_snapshot(Arc::new(snapshot)),
+            state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
             soap: Soap::compile(&formats, LOGICAL_ADDRESS_NATIONAL, rule),
             formats,
             records: BTreeMap::new(),
-            waits: Vec::new(),
             _folder: folder,
         }
     }
 
     /// Performs a wish; a state with its change takes the old one's place.
     pub fn perform(&mut self, wish: &Wish) -> Result<Change, Refusal> {
-        let waits = &self.waits;
-        let waiting = |identity: Identity| {
-            let waits = waits.iter().filter(|(missing, _)| *missing == identity);
-            waits.map(|(_, waits)| *waits).collect()
-        };
-        let persons = Pinned::new(&self.state, waiting);
-        let change = perform(wish, &persons, &self.formats, &mut self.issuer, &self.at)?;
+        let change = perform(wish, &self.state, &self.formats, &mut self.issuer, &self.at)?;
         for person in &change.persons {
             let record = person.to_record().unwrap().into_boxed_slice();
             self.records.insert(person.identity(), record);
         }
-        self.waits.extend(&change.waits);
         let overlay = Overlay::of(self.records.values().cloned()).unwrap();
         let (snapshot, next) = (Arc::clone(self.state.snapshot()), self.state.sequence() + 1);
         self.state = State::with_overlay(snapshot, overlay, next);
