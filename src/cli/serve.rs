@@ -75,7 +75,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     Ok((Arc::clone(&app), running))
 }
 
-/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile.
+/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot.
 pub fn until_told(app: &App) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,10 +83,12 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut snapshot = signal(SignalKind::user_defined1())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
+                _ = snapshot.recv() => app.live.want_snapshot(),
                 () = tokio::time::sleep(UPKEEP) => app.metrics.upkeep(),
             }
         }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::{Failure, progress};
+use crate::base::limits;
 use crate::person::field::schema_hash;
+use crate::person::identity::Formats;
 use crate::person::keys::INDEXES;
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::build::Builder;
+use crate::store::compact::write_whole;
 use crate::store::error::OpenError;
 use crate::store::folder;
 use crate::store::lock::DataLock;
 use crate::store::snapshot::Snapshot as File;
+use crate::store::state::{self, State, formats_of};
 use crate::store::write::About;
 
 /// Look at snapshot files, and write them again.
@@ -23,7 +27,7 @@ pub enum Snapshot {
     Info(One),
     /// Check every byte of a snapshot
     Verify(One),
-    /// Write the newest snapshot of a data folder again, with its indexes
+    /// Write a new snapshot of a data folder: the newest one, its indexes, and the changes since
     Build(Folder),
     /// The same, if it is of an older format
     Upgrade(Folder),
@@ -106,10 +110,18 @@ fn info(file: &File) {
     }
 }
 
-/// Writes the newest snapshot again: `always`, or if it is of an older format. It keeps its name,
-/// sequence and time.
+/// Writes a new snapshot: `always`, or if the newest is of an older format. Without changes in the log
+/// it keeps its name, sequence and time.
 fn build(data: &Path, always: bool) -> Result<(), Failure> {
     let _lock = DataLock::take(data)?;
+    if always && let Some((formats, state)) = changed(data)? {
+        let bar = progress::bar("building", state.persons(), "persons");
+        let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        folder::remove_old(data, limits::SNAPSHOTS_KEPT)?;
+        println!("wrote {}", path.display());
+        return verify(&File::open(&path, schema_hash())?);
+    }
     let newest = folder::newest(data)?
         .ok_or_else(|| format!("there is no snapshot in {}", data.display()))?;
     let old = match File::open(&newest.path, schema_hash()) {
@@ -134,6 +146,23 @@ fn build(data: &Path, always: bool) -> Result<(), Failure> {
     bar.finish_and_clear();
     println!("wrote {}", path.display());
     Ok(())
+}
+
+/// The state of a register that has changed since its newest snapshot, with the formats that this one
+/// was written with.
+fn changed(data: &Path) -> Result<Option<(Formats, State)>, Failure> {
+    let Some(newest) = folder::newest(data)? else {
+        return Ok(None);
+    };
+    // One of an older format is written again first.
+    let Ok(file) = File::open(&newest.path, schema_hash()) else {
+        return Ok(None);
+    };
+    let formats = formats_of(&file)?;
+    let state = state::open(data, &formats)?;
+    Ok(state
+        .filter(|state| state.sequence() > file.sequence())
+        .map(|state| (formats, state)))
 }
 
 /// Checksums, structure, and every record field by field.

@@ -337,12 +337,24 @@ pub fn formats_to_bytes(formats: &Formats) -> Vec<u8> {
     serde_json::to_vec(&rows).unwrap_or_default()
 }
 
+/// The identity formats a snapshot was written with.
+pub fn formats_of(snapshot: &Snapshot) -> Result<Formats, RegisterError> {
+    let unreadable = || RegisterError::Formats(snapshot.path().to_path_buf());
+    let built_in = Formats::standard();
+    let mut own = rows_of(snapshot)?;
+    own.retain(|row| !built_in.rows().any(|other| other == row));
+    Formats::with(&own).map_err(|_| unreadable())
+}
+
+fn rows_of(snapshot: &Snapshot) -> Result<Vec<FormatRow>, RegisterError> {
+    serde_json::from_slice(snapshot.formats())
+        .map_err(|_| RegisterError::Formats(snapshot.path().to_path_buf()))
+}
+
 /// Keys in a snapshot mean what its own formats say: each must be in use, unchanged.
 fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterError> {
     let path = || snapshot.path().to_path_buf();
-    let rows: Vec<FormatRow> =
-        serde_json::from_slice(snapshot.formats()).map_err(|_| RegisterError::Formats(path()))?;
-    match rows
+    match rows_of(snapshot)?
         .into_iter()
         .find(|row| !formats.rows().any(|other| other == row))
     {
