@@ -347,15 +347,11 @@ fn wrong_identities_are_told_by_place_never_by_value() {
 fn contracts_without_behaviour_say_so_after_reading_the_request() {
     let service = Service::start();
     let responder =
-        "urn:riv:strategicresourcemanagement:persons:person:LinkPersonIdentityResponder:4";
-    let core = "urn:riv:strategicresourcemanagement:persons:person:5";
-    let id = |name: &str| format!("<{name}><p:root>1</p:root></{name}>");
+        "urn:riv:strategicresourcemanagement:persons:person:GetFilesForOrderIdResponder:4";
     let message = format!(
-        "<LinkPersonIdentity xmlns=\"{responder}\" xmlns:p=\"{core}\"><actor><p:id><p:root>1</p:root></p:id></actor>{}{}</LinkPersonIdentity>",
-        id("fromIdentity"),
-        id("toIdentity")
+        "<GetFilesForOrderId xmlns=\"{responder}\"><orderId>1</orderId></GetFilesForOrderId>"
     );
-    let path = path("LinkPersonIdentity", 4);
+    let path = path("GetFilesForOrderId", 4);
     let answer = service.post(&path, envelope(&message).as_bytes());
     assert_fault(
         answer.fault(),
@@ -363,10 +359,10 @@ fn contracts_without_behaviour_say_so_after_reading_the_request() {
         "Tjänstekontraktet är ännu inte infört i denna tjänst.",
     );
     let broken = message
-        .replace("<actor>", "<aktor>")
-        .replace("</actor>", "</aktor>");
+        .replace("<orderId>", "<order>")
+        .replace("</orderId>", "</order>");
     let answer = service.post(&path, envelope(&broken).as_bytes());
-    let text = "Meddelandet följer inte schemat: i LinkPersonIdentity väntades actor.";
+    let text = "Meddelandet följer inte schemat: i GetFilesForOrderId väntades orderId.";
     assert_fault(answer.fault(), "Client", text);
 }
 
