@@ -3,9 +3,11 @@
 //!
 //! Source: IS 5.1 (code lists), TKB 5.1 (formats), Inera's page on LMA cards.
 
+use crate::base::limits;
 use crate::base::time::{Moment, PartialDate};
 use crate::person::edit::Group;
 use crate::person::field::Field;
+use crate::person::record::EncodeError;
 use crate::person::value::Value;
 
 use super::country;
@@ -151,9 +153,17 @@ const PROOF_NUMBER: Field = Field::at("confirmedIdentity/identificationNumber");
 
 /// What a form says that the record does not say already. Only that is checked: what somebody else
 /// once wrote, by other rules, may be sent back as it was read.
-pub(super) fn news(form: &Group, current: Option<&Group>) -> Group {
+pub(super) fn news(form: &Group, current: Option<&Group>) -> Result<Group, Refusal> {
+    // First, so that nobody can have the register compare more than a record may hold.
+    for field in ENTRIES {
+        if form.entries(field).count() > limits::GROUP_ITEMS {
+            return Err(Refusal::Record(EncodeError::TooManyEntries(field)));
+        }
+    }
     let mut news = form.clone();
-    let Some(current) = current else { return news };
+    let Some(current) = current else {
+        return Ok(news);
+    };
     for field in ENTRIES {
         let new = form
             .entries(field)
@@ -168,7 +178,7 @@ pub(super) fn news(form: &Group, current: Option<&Group>) -> Group {
         }
     });
     standing.into_iter().for_each(|field| news.clear(field));
-    news
+    Ok(news)
 }
 
 /// Holds a form against the code lists and formats.
@@ -367,13 +377,27 @@ mod tests {
             group
         };
         let current = of(&["brevduva", "phone"], "7");
-        let same = news(&of(&["phone", "brevduva"], "7"), Some(&current));
+        let news = |form: Group| news(&form, Some(&current)).unwrap();
+        let same = news(of(&["phone", "brevduva"], "7"));
         assert_eq!(check(&same, &at()), Ok(()));
-        let new = news(&of(&["rökpuff"], "7"), Some(&current));
+        let new = news(of(&["rökpuff"], "7"));
         let refused = Err(Refusal::Value(kind, Wrong::NotACode));
         assert_eq!(check(&new, &at()), refused);
-        let changed = news(&of(&[], "8"), Some(&current));
+        let changed = news(of(&[], "8"));
         let refused = Err(Refusal::Value(gender, Wrong::NotACode));
         assert_eq!(check(&changed, &at()), refused);
+    }
+
+    #[test]
+    fn more_entries_than_a_record_holds_are_refused_before_they_are_compared() {
+        let kind = Field::at("contactInformation/contactType");
+        let mut form = Group::new(Field::RECORD);
+        for _ in 0..=limits::GROUP_ITEMS {
+            let mut entry = Group::new(kind.parent());
+            entry.set(kind, Value::from("phone"));
+            form.push(entry);
+        }
+        let refused = Refusal::Record(EncodeError::TooManyEntries(kind.parent()));
+        assert_eq!(news(&form, None).err(), Some(refused));
     }
 }

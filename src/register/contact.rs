@@ -99,7 +99,7 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
         }
         _ => {}
     }
-    let news = codes::news(&wish.form, Some(&person));
+    let news = codes::news(&wish.form, Some(&person))?;
     codes::check(&news, at)?;
     check_ways(&news)?;
     let digital = |way: &Group| way.value(DIGITAL).is_some_and(Value::is_true);

@@ -56,7 +56,7 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
         None if wish.version.is_some() => return Err(Refusal::VersionOfNobody),
         None => None,
     };
-    codes::check(&codes::news(&wish.form, current.as_deref()), at)?;
+    codes::check(&codes::news(&wish.form, current.as_deref())?, at)?;
     let mut issued = Vec::new();
     let mut person = match (current, wish.identity) {
         (Some(current), _) => current,

@@ -177,7 +177,7 @@ mod tests {
             Refusal::AlreadyLinked,
             Refusal::NotLinked,
             Refusal::EndlessChain,
-            Refusal::Record(EncodeError::Missing(field)),
+            Refusal::Record(EncodeError::Missing(Field::at("gender"))),
             Refusal::Record(EncodeError::TooManyEntries(field)),
             Refusal::Record(EncodeError::TooLarge),
             Refusal::Damaged(Damaged),
