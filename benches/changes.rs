@@ -36,6 +36,10 @@ use pu::store::state::{self, State, open_newest};
 
 use register::build;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes written per entry when the disk alone is measured.
 const ENTRY: usize = 900;
 
@@ -219,6 +223,10 @@ fn apply_notification_file(criterion: &mut Criterion) {
     let mut floor = Floor::new(work.folder.path(), BATCH * ENTRY);
     group.bench_function("the disk alone", |b| b.iter(|| floor.flush()));
     group.finish();
+    let pulse = work.live.committer.pulse();
+    let flushes = pulse.commits.load(Ordering::Relaxed).max(1);
+    let micros = pulse.flush_micros.load(Ordering::Relaxed) / flushes;
+    println!("flush: {micros} microseconds of each batch");
     let state = work.live.store.pin();
     let (records, keys) = state.overlay().bytes();
     let persons = state.overlay().len();

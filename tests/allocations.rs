@@ -13,6 +13,7 @@ use pu::person::schema::Core;
 use pu::person::view::{Grant, PopulationRecordRule, Profile};
 use pu::query::lookup::{Follow, lookup};
 use pu::register::import::Import;
+use pu::store::overlay::Overlay;
 use pu::store::state::{State, open_newest};
 use pu::wire::contract::{LOGICAL_ADDRESS_NATIONAL, core_namespace};
 use pu::wire::render::{Buffer, RecordWriter};
@@ -41,16 +42,27 @@ fn state(formats: &Formats) -> (tempfile::TempDir, State) {
 fn looking_up_and_rendering_allocates_nothing() {
     let formats = Formats::standard();
     let (_folder, state) = state(&formats);
+    looks_up_without_allocating(&state, &formats);
+    // The same when everybody, and when every second, has changed since the snapshot.
+    for step in [1, 2] {
+        let records = state.snapshot().records().step_by(step);
+        let overlay = Overlay::of(records.map(|it| it.unwrap().into())).unwrap();
+        let changed = State::with_overlay(Arc::clone(state.snapshot()), overlay, 9);
+        looks_up_without_allocating(&changed, &formats);
+    }
+}
+
+fn looks_up_without_allocating(state: &State, formats: &Formats) {
     let mut out = Buffer::default();
     for core in Core::ALL {
-        let writer = RecordWriter::compile(core, &formats);
+        let writer = RecordWriter::compile(core, formats);
         for profile in Profile::ALL {
             let grant = Grant::restricted(profile, PopulationRecordRule::default());
             for (value, follow) in [(FULL, Follow::MainIdentity), (OLD, Follow::MainIdentity)] {
                 let identity = formats.parse(PNR, value).unwrap();
                 let mut once = || {
                     out.clear();
-                    let view = lookup(&state, identity, &grant, follow).unwrap().unwrap();
+                    let view = lookup(state, identity, &grant, follow).unwrap().unwrap();
                     writer.write(&view, &mut out).unwrap();
                 };
                 // The first time, the buffer grows and tables are made.

@@ -325,7 +325,7 @@ fn commit(
             .fetch_add(draft.entries.len() as u64, Ordering::Relaxed);
         pulse.bytes.fetch_add(draft.bytes as u64, Ordering::Relaxed);
     }
-    draft.state.list(draft.gathered);
+    draft.state.list(&draft.gathered);
     let state = Arc::new(draft.state);
     store.publish(Arc::clone(&state));
     Ok(state)

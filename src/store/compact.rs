@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::build::{BuildError, write_merged};
 use super::commit::{CommitError, Committer};
@@ -70,8 +70,8 @@ impl Compactor {
         let snapshot = Arc::new(self.write(&old, progress)?);
         let path = snapshot.path().to_path_buf();
         committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
-        outlive(old);
         self.remove_old(committer)?;
+        outlive(old);
         Ok(path)
     }
 
@@ -126,17 +126,24 @@ impl Compactor {
     }
 }
 
-/// Keeps a state until nobody else has it, so that what it holds is freed here and not on a thread
-/// that answers somebody. Readers pin a state for moments, orders for minutes.
-fn outlive(state: Arc<State>) {
-    let mut state = state;
-    for _ in 0..6_000 {
-        match Arc::try_unwrap(state) {
-            Ok(last) => return drop(last),
-            Err(still) => state = still,
+/// Keeps a state on a thread of its own until nobody else has it, so that what it holds is freed
+/// there and not on a thread that answers somebody. Readers pin a state for moments.
+fn outlive(mut state: Arc<State>) {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let began = Instant::now();
+    let wait = move || {
+        while began.elapsed() < LONGEST {
+            match Arc::try_unwrap(state) {
+                Ok(last) => return drop(last),
+                Err(still) => state = still,
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    };
+    // Without a thread the last reader frees it.
+    let _ = std::thread::Builder::new()
+        .name("pu-outlive".to_owned())
+        .spawn(wait);
 }
 
 /// Writes the state of a register that stands still as a snapshot of its own.

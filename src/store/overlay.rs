@@ -30,8 +30,8 @@ struct Layer {
     bytes: usize,
     /// None while the layer is empty.
     filter: Option<Arc<Filter>>,
-    /// From large to small. Holds keys of records that were replaced since, too: whoever reads them
-    /// looks at the record anyway.
+    /// From large to small. A record of the layer is listed under every key that it has, and under
+    /// those that it lost since: whoever reads a list looks at the record anyway.
     runs: Vec<Arc<Run>>,
 }
 
@@ -44,10 +44,10 @@ impl Overlay {
         let mut overlay = Self::default();
         let mut gathered = Gathered::default();
         for bytes in records {
-            gathered.add(RecordRef::open(&bytes)?)?;
+            gathered.add(None, RecordRef::open(&bytes)?)?;
             overlay.put(Arc::from(bytes))?;
         }
-        overlay.list(gathered);
+        overlay.list(&gathered);
         Ok(overlay)
     }
 
@@ -68,7 +68,7 @@ impl Overlay {
     }
 
     /// Adds the search keys of records that were put.
-    pub(super) fn list(&mut self, gathered: Gathered) {
+    pub(super) fn list(&mut self, gathered: &Gathered) {
         if gathered.count() == 0 {
             return;
         }
@@ -117,6 +117,11 @@ impl Overlay {
     #[inline]
     fn newer(&self, key: u64) -> Option<&Arc<[u8]>> {
         self.fresh.get(key).or_else(|| self.frozen.get(key))
+    }
+
+    /// The newer record under `key`, if it is in the layer that changes go to.
+    pub(super) fn get_fresh(&self, key: u64) -> Option<&[u8]> {
+        self.fresh.get(key).map(|record| &**record)
     }
 
     /// How many records are newer, those that changed again after freezing counted twice.

@@ -123,7 +123,9 @@ impl State {
     /// published.
     pub(super) fn apply(&mut self, entry: &Entry, gathered: &mut Gathered) -> Result<(), Damaged> {
         for changed in &entry.changes {
-            gathered.add(RecordRef::open(&changed.record)?)?;
+            let now = RecordRef::open(&changed.record)?;
+            let before = self.overlay.get_fresh(now.identity().key());
+            gathered.add(before.map(RecordRef::open).transpose()?, now)?;
             self.overlay.put(Arc::from(&*changed.record))?;
         }
         if !entry.notes.is_empty() {
@@ -139,7 +141,7 @@ impl State {
     }
 
     /// Lists the search keys of entries that were applied.
-    pub(super) fn list(&mut self, gathered: Gathered) {
+    pub(super) fn list(&mut self, gathered: &Gathered) {
         self.overlay.list(gathered);
     }
 
@@ -311,10 +313,10 @@ pub fn replay(
         let applied = state.apply(&entry, &mut gathered);
         applied.map_err(|Damaged| RegisterError::Entry(entry.sequence))?;
         if gathered.count() > AT_ONCE {
-            state.list(std::mem::take(&mut gathered));
+            state.list(&std::mem::take(&mut gathered));
         }
     }
-    state.list(gathered);
+    state.list(&gathered);
     Ok(())
 }
 

@@ -289,6 +289,7 @@ fn check(told: &[Mutex<Told>], address: std::net::SocketAddr) {
 fn check_offline(data: &Path, told: &[Mutex<Told>]) {
     let formats = Formats::standard();
     let state = state::open(data, &formats).unwrap().unwrap();
+    assert!(state.snapshot().sequence() > 50, "snapshots were made");
     let told = told[1].lock().unwrap();
     let there = |text: &String| {
         let identity = formats.guess(text).unwrap();

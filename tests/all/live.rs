@@ -20,7 +20,7 @@ use pu::register::desk::Desk;
 use pu::register::nrid::Issuer;
 use pu::register::persons::Persons;
 use pu::register::wish::{Actor, Name, Wish, perform};
-use pu::store::commit::Clock;
+use pu::store::commit::{Clock, Draft};
 use pu::store::entry::Origin;
 use pu::store::live::Live;
 use pu::store::log::segments::Keeping;
@@ -46,6 +46,8 @@ enum Event {
     Unlink(usize, usize),
     Several(usize),
     Restart,
+    /// A new snapshot is begun, and finished by the next `Compact`.
+    Freeze,
     Compact,
     /// The clock moves by so many seconds.
     Clock(i8),
@@ -61,6 +63,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         3 => (place(), place()).prop_map(|(one, other)| Event::Unlink(one, other)),
         1 => (1_usize..5).prop_map(Event::Several),
         1 => Just(Event::Restart),
+        1 => Just(Event::Freeze),
         1 => Just(Event::Compact),
         2 => any::<i8>().prop_map(Event::Clock),
     ];
@@ -180,7 +183,7 @@ impl Simple {
                 identity: self.somebody(other),
             },
             Event::Several(count) => Wish::IssueReserve { actor, count },
-            Event::Restart | Event::Compact | Event::Clock(_) => {
+            Event::Restart | Event::Freeze | Event::Compact | Event::Clock(_) => {
                 let _ = formats;
                 return None;
             }
@@ -266,6 +269,7 @@ proptest! {
                     drop(live);
                     (live, desk) = open(folder.path(), &told);
                 }
+                Event::Freeze => live.committer.wait(Draft::freeze).unwrap().0,
                 Event::Compact => live.compact().unwrap(),
                 Event::Clock(seconds) => told.move_by(*seconds),
                 _ => {}

@@ -247,8 +247,9 @@ fn a_snapshot_takes_the_place_of_what_it_holds_while_changes_go_on() {
             move || assert_eq!(PEOPLE.map(|who| surname(&pinned, who)), before)
         });
         reader.join().unwrap();
-        drop(pinned);
         live.compact().unwrap();
+        let after = PEOPLE.map(|who| surname(&pinned, who));
+        assert_eq!(after, before, "a reader keeps what it pinned");
         writer.join().unwrap();
         let state = live.store.keep();
         assert_eq!(state.sequence(), 1 + 21 * (round as u64 + 1));

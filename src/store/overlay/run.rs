@@ -18,33 +18,55 @@ pub struct Run {
 
 /// Entries on their way to a run.
 #[derive(Default)]
-pub struct Gathered(Run);
+pub struct Gathered {
+    run: Run,
+    /// The keys that a record had before, without its own: room that is used again.
+    before: Run,
+}
 
 impl Gathered {
     /// How many entries there are.
     pub const fn count(&self) -> usize {
-        self.0.ends.len()
+        self.run.count()
     }
 
-    /// Adds every key of a record.
-    pub fn add(&mut self, record: RecordRef<'_>) -> Result<(), Damaged> {
-        let person = record.identity().key();
-        let run = &mut self.0;
-        keys(record, |index, key| {
-            run.push(&[&[index as u8], key, &person.to_be_bytes()]);
+    /// Adds the keys that a record has now. Under those that it had before, when it was in the layer
+    /// already, it is listed there.
+    pub fn add(
+        &mut self,
+        before: Option<RecordRef<'_>>,
+        now: RecordRef<'_>,
+    ) -> Result<(), Damaged> {
+        let Self { run, before: had } = self;
+        had.bytes.clear();
+        had.ends.clear();
+        if let Some(before) = before {
+            keys(before, |index, key| had.push(&[&[index as u8], key]))?;
+        }
+        let person = now.identity().key();
+        // Keys come in the order of fields, so the next one is mostly the one that follows.
+        let mut next = 0;
+        keys(now, |index, key| {
+            let is_it = |at: usize| had.entry(at).split_first() == Some((&(index as u8), key));
+            let order = (next..had.count()).chain(0..next);
+            match order.into_iter().find(|&at| is_it(at)) {
+                Some(at) => next = at + 1,
+                None => run.push(&[&[index as u8], key, &person.to_be_bytes()]),
+            }
         })
     }
 
     /// The run of everything gathered.
-    pub fn sorted(self) -> Run {
-        let mut order: Vec<usize> = (0..self.0.count()).collect();
-        order.sort_unstable_by(|&one, &other| self.0.compare(one, &self.0, other));
+    pub fn sorted(&self) -> Run {
+        let gathered = &self.run;
+        let mut order: Vec<usize> = (0..gathered.count()).collect();
+        order.sort_unstable_by(|&one, &other| gathered.compare(one, gathered, other));
         let mut run = Run {
-            bytes: Vec::with_capacity(self.0.bytes.len()),
-            ends: Vec::with_capacity(self.0.count()),
+            bytes: Vec::with_capacity(gathered.bytes.len()),
+            ends: Vec::with_capacity(gathered.count()),
         };
         for at in order {
-            run.push_new(self.0.entry(at));
+            run.push_new(gathered.entry(at));
         }
         run
     }
