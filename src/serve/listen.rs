@@ -66,6 +66,7 @@ impl Running {
     /// Stops listening, lets open requests finish, and returns when all is quiet.
     pub fn stop(self) {
         self.app.readiness.set(Phase::Draining);
+        self.app.news.end();
         // Threads that are gone already need no word.
         let _ = self.stop.send(true);
         for thread in self.threads {

@@ -34,6 +34,10 @@ pub enum Route {
     Persons,
     /// A search.
     Search,
+    /// Who changed a person.
+    History,
+    /// Who changed.
+    Changes,
     /// The interface's description.
     Description,
     /// No route.
@@ -41,17 +45,27 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Person,
         Self::Persons,
         Self::Search,
+        Self::History,
+        Self::Changes,
         Self::Description,
         Self::Other,
     ];
 
     /// Its name in labels and in the log.
     pub const fn name(self) -> &'static str {
-        ["person", "persons", "search", "description", "other"][self as usize]
+        [
+            "person",
+            "persons",
+            "search",
+            "history",
+            "changes",
+            "description",
+            "other",
+        ][self as usize]
     }
 }
 

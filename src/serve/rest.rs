@@ -17,13 +17,16 @@ use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::openapi;
-use crate::wire::rest::Wanted;
+use crate::wire::rest::{Sources, Wanted};
 use crate::wire::soap::Answered;
 
 /// What every path begins with.
 pub const PREFIX: &str = "/v1/";
 
 const JSON: &str = "application/json";
+
+/// Several JSON texts, a line each.
+const LINES: &str = "application/x-ndjson";
 
 /// Answers a request to a path that begins with the prefix.
 pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
@@ -49,6 +52,7 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
         }
     };
     let language = wanted.as_ref().ok().and_then(Wanted::language);
+    let is_lines = wanted.as_ref().is_ok_and(Wanted::is_lines);
     let performed = match wanted {
         Ok(wanted) => perform(app, wanted).await,
         Err(trouble) => Err(trouble),
@@ -56,7 +60,8 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
     let (outcome, answer) = match performed {
         Ok((answered, bytes)) => {
             app.metrics.answered(answered);
-            let mut answer = page(StatusCode::OK, JSON, bytes);
+            let media = if is_lines { LINES } else { JSON };
+            let mut answer = page(StatusCode::OK, media, bytes);
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
             (Outcome::Answered, answer)
         }
@@ -85,7 +90,19 @@ fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
         "persons" => (Route::Persons, &|| Ok(Ask::Body)),
         "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
         "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
+        "changes" => (Route::Changes, &|| {
+            let following = app.rest.changes(query)?;
+            Ok(Ask::Wanted(Wanted::Changes(following)))
+        }),
         _ => match path.strip_prefix("persons/") {
+            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with("/history") => {
+                let identity = rest.trim_end_matches("/history");
+                let read = || app.rest.history(identity, query).map(Ask::Wanted);
+                return (
+                    Route::History,
+                    gate(app, head, Route::History).and_then(|()| read()),
+                );
+            }
             Some(identity) if !identity.is_empty() && !identity.contains('/') => {
                 let read = || app.rest.person(identity, query).map(Ask::Wanted);
                 return (
@@ -108,8 +125,9 @@ fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
         _ => Err(HttpRefusal::Method("GET, HEAD")),
     };
     allowed?;
-    if !takes_json(&head.headers) {
-        return Err(HttpRefusal::NotAcceptable.into());
+    let media = if route == Route::Changes { LINES } else { JSON };
+    if !takes(&head.headers, media) {
+        return Err(HttpRefusal::NotAcceptable(media).into());
     }
     if route != Route::Description {
         answers(app)?;
@@ -117,8 +135,8 @@ fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Whether an answer in JSON is acceptable (RFC 9110 section 12.5.1).
-fn takes_json(headers: &HeaderMap) -> bool {
+/// Whether an answer in one of JSON's forms is acceptable (RFC 9110 section 12.5.1).
+fn takes(headers: &HeaderMap, form: &str) -> bool {
     let mut named = false;
     for accept in headers.get_all(ACCEPT) {
         let Ok(ranges) = accept.to_str() else {
@@ -132,7 +150,7 @@ fn takes_json(headers: &HeaderMap) -> bool {
                 let quality = it.strip_prefix("q=").or_else(|| it.strip_prefix("Q="));
                 quality.is_some_and(|it| it.parse() == Ok(0.0_f32))
             });
-            if !refused && matches!(media.as_str(), "*/*" | "application/*" | JSON) {
+            if !refused && (matches!(media.as_str(), "*/*" | "application/*") || media == form) {
                 return true;
             }
         }
@@ -153,13 +171,23 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted
     app.rest.persons(&body(app, rest).await?)
 }
 
-/// Performs what was read, a wide search where it disturbs nobody.
+/// Performs what was read: what may take long, where it disturbs nobody.
 async fn perform(app: &Arc<App>, wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
     let on = |app: &App, state: &State, wanted: &Wanted| {
+        let sources = Sources {
+            state,
+            log: app.live.committer.log(),
+            trail: &app.trail,
+        };
         let mut out = Vec::with_capacity(4096);
-        let answered = app.rest.perform(state, wanted, &mut out)?;
+        let answered = app.rest.perform(&sources, wanted, &mut out)?;
         Ok((answered, out))
     };
+    if let Wanted::Changes(following) = &wanted {
+        let newest = app.store.pin().sequence();
+        let since = following.since.unwrap_or(newest);
+        app.news.wait(since, following.wait).await?;
+    }
     {
         let state = app.store.pin();
         if !wanted.is_wide(&state) {
@@ -174,7 +202,8 @@ fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
     let log_id = Uuid::new_v4();
     let told = app.soap.tell(trouble, log_id);
     let route = route.name();
-    let outcome = if matches!(trouble, Trouble::Http(HttpRefusal::Busy)) {
+    let outcome = if let Trouble::Http(HttpRefusal::Busy | HttpRefusal::TooManyFollowers) = trouble
+    {
         Outcome::SentAway
     } else if told.is_ours() {
         tracing::error!(route, %log_id, error = %trouble, "request failed");
@@ -195,9 +224,9 @@ mod tests {
         let takes = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, accept.parse().unwrap());
-            takes_json(&headers)
+            super::takes(&headers, JSON)
         };
-        assert!(takes_json(&HeaderMap::new()));
+        assert!(super::takes(&HeaderMap::new(), JSON));
         for yes in [
             "*/*",
             "application/json",
