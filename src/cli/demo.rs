@@ -64,12 +64,13 @@ impl Demo {
             ..Config::default()
         };
         logging::start(&config.log);
-        let _lock = DataLock::take(&config.data)?;
+        let lock = DataLock::take(&config.data)?;
         self.build(&config.formats()?)?;
         if self.build_only {
             return Ok(());
         }
         let (app, running) = serve::begin(&config)?;
+        lock.tell_inbox(&config.inbox())?;
         welcome(&app, running.address)?;
         serve::until_told(&app)?;
         running.stop();

@@ -11,6 +11,7 @@ mod export;
 mod generate;
 mod get;
 mod import;
+mod inbox;
 mod log;
 mod logging;
 mod progress;

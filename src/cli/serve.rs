@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Failure, logging};
+use super::{Failure, inbox, logging};
 use crate::base::limits;
 use crate::base::time::Moment;
+use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::listen::{Running, start};
@@ -28,8 +29,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Serves until told to stop.
 pub fn run(config: &Config) -> Result<(), Failure> {
     logging::start(&config.log);
-    let _lock = DataLock::take(&config.data)?;
+    let lock = DataLock::take(&config.data)?;
     let (app, running) = begin(config)?;
+    lock.tell_inbox(&config.inbox())?;
     tracing::info!(address = %running.address, "listening");
     until_told(&app)?;
     tracing::info!("stopping");
@@ -69,12 +71,16 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         body_seconds: config.limits.body_seconds,
         descriptions: crate::serve::route::Descriptions::default(),
         store: Arc::clone(&live.store),
-        desk: Desk::new(Arc::clone(&live), formats),
+        desk: Desk::new(Arc::clone(&live), formats.clone()),
         live,
     });
     app.store.on_publish(move |sequence| news.tell(sequence));
     let state = app.store.pin();
-    let running = start(&app, config.listening())?;
+    let inbox = Inbox::open(&config.inbox(), &formats)?;
+    let mut running = start(&app, config.listening())?;
+    running
+        .companions
+        .push(inbox::start(&app, inbox, &formats)?);
     if config.verify_on_start {
         app.readiness.verify(Arc::clone(state.snapshot()))?;
     } else {

@@ -60,6 +60,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     app: Arc<App>,
+    /// Threads beside, which end by themselves when the node goes down.
+    pub companions: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -69,7 +71,7 @@ impl Running {
         self.app.news.end();
         // Threads that are gone already need no word.
         let _ = self.stop.send(true);
-        for thread in self.threads {
+        for thread in self.threads.into_iter().chain(self.companions) {
             if thread.join().is_err() {
                 tracing::error!("a serving thread had failed");
             }
@@ -122,6 +124,7 @@ pub fn start(app: &Arc<App>, listening: Listening) -> Result<Running, ListenErro
         stop,
         threads,
         app: Arc::clone(app),
+        companions: Vec::new(),
     })
 }
 

@@ -87,6 +87,55 @@ impl Outcome {
     }
 }
 
+/// What became of files and of their entries, by outcome, and what waits.
+pub struct Feed {
+    files: [Counter; FILES.len()],
+    entries: [Counter; ENTRIES.len()],
+    /// Files in the inbox.
+    pub waiting_files: Gauge,
+    /// How long the oldest of them has waited.
+    pub oldest_waiting_seconds: Gauge,
+    /// Entries applied of the file at work.
+    pub position: Gauge,
+}
+
+const FILES: [&str; 3] = ["done", "known", "failed"];
+const ENTRIES: [&str; 4] = ["changed", "unchanged", "not_newer", "rejected"];
+
+impl Feed {
+    fn made() -> Self {
+        metrics::describe_counter!("pu_feed_files_total", "Files from the inbox, by outcome");
+        metrics::describe_counter!("pu_feed_entries_total", "Entries of files, by outcome");
+        metrics::describe_gauge!("pu_feed_waiting_files", "Files in the inbox");
+        metrics::describe_gauge!(
+            "pu_feed_oldest_waiting_seconds",
+            "How long the oldest file in the inbox has waited"
+        );
+        metrics::describe_gauge!("pu_feed_position", "Entries applied of the file at work");
+        Self {
+            files: FILES.map(|outcome| counter!("pu_feed_files_total", "outcome" => outcome)),
+            entries: ENTRIES.map(|outcome| counter!("pu_feed_entries_total", "outcome" => outcome)),
+            waiting_files: gauge!("pu_feed_waiting_files"),
+            oldest_waiting_seconds: gauge!("pu_feed_oldest_waiting_seconds"),
+            position: gauge!("pu_feed_position"),
+        }
+    }
+
+    /// Counts a file.
+    pub fn file(&self, outcome: &str) {
+        if let Some(place) = FILES.iter().position(|it| *it == outcome) {
+            self.files[place].increment(1);
+        }
+    }
+
+    /// Counts entries.
+    pub fn entries(&self, outcome: &str, more: u64) {
+        if let Some(place) = ENTRIES.iter().position(|it| *it == outcome) {
+            self.entries[place].increment(more);
+        }
+    }
+}
+
 /// Every counter of the service.
 pub struct Metrics {
     requests: Vec<[Counter; Outcome::ALL.len()]>,
@@ -105,6 +154,8 @@ pub struct Metrics {
     http_refusals: Counter,
     connections: Gauge,
     changes: Changes,
+    /// Files.
+    pub feed: Feed,
     handle: PrometheusHandle,
 }
 
@@ -187,6 +238,7 @@ impl Metrics {
             http_refusals: counter!("pu_http_refusals_total"),
             connections: gauge!("pu_connections"),
             changes: Changes::made(),
+            feed: Feed::made(),
             handle,
         }
     }
