@@ -187,6 +187,7 @@ impl Rest {
         Offered {
             history: self.history,
             changes: self.changes,
+            reserve_identities: self.reserve_identities,
         }
     }
 }

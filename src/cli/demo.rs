@@ -59,7 +59,8 @@ impl Demo {
             search: Search { explain: true },
             rest: Rest {
                 history: true,
-                ..Rest::default()
+                changes: true,
+                reserve_identities: true,
             },
             ..Config::default()
         };

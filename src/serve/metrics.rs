@@ -38,6 +38,8 @@ pub enum Route {
     History,
     /// Who changed.
     Changes,
+    /// Reserve identities.
+    Reserve,
     /// The interface's description.
     Description,
     /// No route.
@@ -45,12 +47,13 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Person,
         Self::Persons,
         Self::Search,
         Self::History,
         Self::Changes,
+        Self::Reserve,
         Self::Description,
         Self::Other,
     ];
@@ -63,6 +66,7 @@ impl Route {
             "search",
             "history",
             "changes",
+            "reserve_identities",
             "description",
             "other",
         ][self as usize]

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::App;
 use super::metrics::{Outcome, Route};
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
+use super::route::{correlation, hand_in};
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::openapi;
@@ -45,7 +46,14 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
             pass_over(app, rest).await;
             (route, Ok(wanted))
         }
-        (route, Ok(Ask::Body)) => (route, posted(app, &head.headers, rest).await),
+        (route, Ok(Ask::Reserve)) => {
+            let issued = reserve(app, &head.headers, rest).await;
+            return issued_or_refused(app, began, route, issued);
+        }
+        (route, Ok(Ask::Body)) => {
+            let body = posted(app, &head.headers, rest).await;
+            (route, body.and_then(|body| app.rest.persons(&body)))
+        }
         (route, Err(trouble)) => {
             pass_over(app, rest).await;
             (route, Err(trouble))
@@ -80,6 +88,8 @@ enum Ask {
     Wanted(Wanted),
     /// What the body says.
     Body,
+    /// Reserve identities, as the body says.
+    Reserve,
     Description,
 }
 
@@ -88,6 +98,7 @@ fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
     let query = head.uri.query().unwrap_or("");
     let (route, read): (_, &dyn Fn() -> Result<Ask, Trouble>) = match path {
         "persons" => (Route::Persons, &|| Ok(Ask::Body)),
+        "reserve-identities" => (Route::Reserve, &|| Ok(Ask::Reserve)),
         "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
         "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
         "changes" => (Route::Changes, &|| {
@@ -119,8 +130,8 @@ fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
 /// What must hold whatever is asked.
 fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
     let allowed = match (route, &head.method) {
-        (Route::Persons, &Method::POST) => Ok(()),
-        (Route::Persons, _) => Err(HttpRefusal::Method("POST")),
+        (Route::Persons | Route::Reserve, &Method::POST) => Ok(()),
+        (Route::Persons | Route::Reserve, _) => Err(HttpRefusal::Method("POST")),
         (_, &Method::GET | &Method::HEAD) => Ok(()),
         _ => Err(HttpRefusal::Method("GET, HEAD")),
     };
@@ -158,8 +169,8 @@ fn takes(headers: &HeaderMap, form: &str) -> bool {
     !named
 }
 
-/// Reads the body of a request for several persons.
-async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted, Trouble> {
+/// Reads a body in JSON.
+async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes, Trouble> {
     let utf_8 = |charset: &str| charset.eq_ignore_ascii_case("UTF-8");
     let is_json = content_type(headers).is_some_and(|content| {
         content.media.eq_ignore_ascii_case(JSON) && content.charset.is_none_or(utf_8)
@@ -168,7 +179,36 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted
         pass_over(app, rest).await;
         return Err(HttpRefusal::NotJson.into());
     }
-    app.rest.persons(&body(app, rest).await?)
+    Ok(body(app, rest).await?)
+}
+
+/// Has reserve identities issued.
+async fn reserve(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Vec<u8>, Trouble> {
+    let body = posted(app, headers, rest).await?;
+    let wish = app.rest.reserve(&body)?;
+    let origin = wish.actor().origin("rest".to_owned(), correlation(headers));
+    let (judged, _) = hand_in(app, wish, origin).await?;
+    let granted = judged.map_err(Trouble::NotGranted)?;
+    Ok(app.rest.write_issued(&granted.issued)?)
+}
+
+fn issued_or_refused(
+    app: &App,
+    began: Instant,
+    route: Route,
+    issued: Result<Vec<u8>, Trouble>,
+) -> Answer {
+    let (outcome, answer) = match issued {
+        Ok(bytes) => {
+            let mut answer = page(StatusCode::CREATED, JSON, bytes);
+            answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+            (Outcome::Answered, answer)
+        }
+        Err(trouble) => refused(app, route, &trouble),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    app.metrics.rest(route, outcome, seconds);
+    answer
 }
 
 /// Performs what was read: what may take long, where it disturbs nobody.

@@ -9,11 +9,13 @@ use uuid::Uuid;
 
 use super::request::{Expected, RequestError};
 use super::rest::ParameterError;
+use super::result;
 use super::search::Language;
 use crate::base::limits;
 use crate::person::record::Damaged;
 use crate::person::value::ValueError;
 use crate::query::search::SearchError;
+use crate::register;
 use crate::store::commit::CommitError;
 use crate::store::log::ReadError;
 
@@ -129,6 +131,9 @@ pub enum Trouble {
     /// The register takes no changes now.
     #[error("the register takes no changes: {0}")]
     ReadOnly(String),
+    /// The register's rules do not allow it.
+    #[error("not granted: {0}")]
+    NotGranted(register::refusal::Refusal),
     /// The log cannot be read: which file, and why.
     #[error("the log: {0}")]
     Log(String),
@@ -206,12 +211,14 @@ kinds! {
     TOO_MANY_HITS "too-many-hits" 400 Client "För många träffar";
     EXPLANATION_OFF "explanation-off" 403 Client "Förklaringar lämnas inte ut";
     HISTORY_OFF "history-off" 403 Client "Ändringshistorik lämnas inte ut";
+    RESERVE_OFF "reserve-identities-off" 403 Client "Reservidentiteter lämnas inte ut";
     CHANGES_OFF "changes-off" 403 Client "Ändringar lämnas inte ut";
     UNKNOWN_PERSON "unknown-person" 404 Client "Personen finns inte";
     NOT_FOUND "not-found" 404 Client "Sidan finns inte";
     METHOD_NOT_ALLOWED "method-not-allowed" 405 Client "Metoden stöds inte";
     NOT_ACCEPTABLE "not-acceptable" 406 Client "Svaret kan inte ges i den form som begärs";
     TOO_SLOW "too-slow" 408 Client "Begäran kom för långsamt";
+    NOT_GRANTED "not-granted" 409 Client "Ändringen kan inte göras";
     GONE "gone" 410 Client "Ändringarna finns inte längre kvar";
     TOO_LARGE "too-large" 413 Client "Begäran är för stor";
     UNSUPPORTED_MEDIA "unsupported-media" 415 Client "Innehållstypen stöds inte";
@@ -240,6 +247,7 @@ pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
         Trouble::Parameter(error) => of_parameter(*error),
         Trouble::Search(error) => of_search(error),
         Trouble::Http(refusal) => of_http(*refusal),
+        Trouble::NotGranted(refusal) => (&NOT_GRANTED, result::text(*refusal)),
         Trouble::ReadOnly(_) => (
             &READ_ONLY,
             format!("Registret tar inte emot ändringar just nu. Log-id: {log_id}"),
@@ -466,6 +474,10 @@ fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
         ParameterError::HistoryOff => (
             &HISTORY_OFF,
             "Ändringshistorik lämnas inte ut av denna tjänst.".to_owned(),
+        ),
+        ParameterError::ReserveOff => (
+            &RESERVE_OFF,
+            "Reservidentiteter lämnas inte ut av denna tjänst.".to_owned(),
         ),
         ParameterError::ChangesOff => (
             &CHANGES_OFF,
@@ -763,6 +775,11 @@ mod tests {
             (P::UnknownPerson, "unknown-person", "Identiteten finns inte"),
             (P::ExplanationOff, "explanation-off", "Förklaringar"),
             (P::HistoryOff, "history-off", "Ändringshistorik lämnas"),
+            (
+                P::ReserveOff,
+                "reserve-identities-off",
+                "Reservidentiteter lämnas inte ut",
+            ),
             (P::ChangesOff, "changes-off", "Ändringar lämnas"),
             (
                 P::Gone { first: 17 },
@@ -829,6 +846,11 @@ mod tests {
             Damaged.into(),
             "technical",
             "Ett tekniskt fel har inträffat. Log-id: 0000",
+        ));
+        all.push((
+            Trouble::NotGranted(register::refusal::Refusal::SeriesUsedUp),
+            "not-granted",
+            "Det finns inga lediga",
         ));
         all.push((
             Trouble::Log("x".to_owned()),

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod recall;
 pub mod render;
 pub mod request;
+pub mod reserve;
 pub mod rest;
 pub mod result;
 pub mod search;

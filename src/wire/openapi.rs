@@ -38,6 +38,7 @@ pub fn document() -> Value {
             "/v1/persons/{identity}/history": {"get": get_history()},
             "/v1/persons": {"post": get_persons()},
             "/v1/search": {"get": search()},
+            "/v1/reserve-identities": {"post": reserve_identities()},
             "/v1/changes": {"get": get_changes()},
             "/v1/openapi.json": {"get": {
                 "operationId": "describe",
@@ -90,6 +91,23 @@ fn get_history() -> Value {
         "description": format!("The changes that the log holds, newest first, at most {}. Which parts changed is told, not to what; of protected persons, neither what is hidden nor who made the change.", limits::HISTORY_ENTRIES),
         "parameters": named_identity(),
         "responses": responses("The changes", &reference("History"), &[400, 403, 404, 405, 406, 500, 503]),
+    })
+}
+
+fn reserve_identities() -> Value {
+    let mut answers = responses(
+        "The identities",
+        &reference("ReserveAnswer"),
+        &[400, 403, 405, 406, 408, 409, 413, 415, 500, 503],
+    );
+    if let Some(issued) = answers.as_object_mut().and_then(|it| it.remove("200")) {
+        answers["201"] = issued;
+    }
+    json!({
+        "operationId": "reserveIdentities",
+        "summary": "Issues anonymous national reserve identities, where the service allows it",
+        "requestBody": {"required": true, "content": {"application/json": {"schema": reference("ReserveRequest")}}},
+        "responses": answers,
     })
 }
 
@@ -306,6 +324,27 @@ fn answers() -> Map<String, Value> {
                 "properties": {"requestedPersonalIdentity": reference("IIType"), "personRecord": record},
                 "additionalProperties": false,
             }}},
+            "additionalProperties": false,
+        },
+        "ReserveRequest": {
+            "type": "object",
+            "required": ["count", "actor", "organization"],
+            "properties": {
+                "count": {"type": "integer", "minimum": 1, "maximum": limits::RESERVE_IDENTITIES_PER_REQUEST},
+                "actor": other,
+                "organization": other,
+            },
+            "additionalProperties": false,
+        },
+        "ReserveAnswer": {
+            "type": "object",
+            "required": ["personalIdentity"],
+            "properties": {"personalIdentity": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits::RESERVE_IDENTITIES_PER_REQUEST,
+                "items": reference("IIType"),
+            }},
             "additionalProperties": false,
         },
         "History": {
@@ -532,7 +571,7 @@ mod tests {
 
     #[test]
     fn every_status_that_is_described_has_a_problem() {
-        for status in [400, 403, 404, 405, 406, 408, 410, 413, 415, 500, 503] {
+        for status in [400, 403, 404, 405, 406, 408, 409, 410, 413, 415, 500, 503] {
             assert!(problems().any(|kind| kind.status == status), "{status}");
         }
     }

@@ -84,12 +84,29 @@ pub enum ParameterError {
     /// The changes are not configured.
     #[error("the changes are not served")]
     ChangesOff,
+    /// Issuing reserve identities is not configured.
+    #[error("reserve identities are not issued here")]
+    ReserveOff,
     /// Changes that the log no longer holds.
     #[error("the log begins with entry {first}")]
     Gone {
         /// What it begins with.
         first: u64,
     },
+}
+
+impl ParameterError {
+    /// Why JSON cannot be read.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is what `map_err` hands over"
+    )]
+    pub(super) fn syntax(error: serde_json::Error) -> Self {
+        Self::Syntax {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
 }
 
 /// The profile of those who name none, as in `pu get`.
@@ -110,6 +127,8 @@ pub struct Offered {
     pub history: bool,
     /// Who changed since when.
     pub changes: bool,
+    /// Reserve identities.
+    pub reserve_identities: bool,
 }
 
 /// What answers are made of.
@@ -221,10 +240,7 @@ impl Rest {
 
     /// Reads a request for several persons.
     pub fn persons(&self, body: &[u8]) -> Result<Wanted, Trouble> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| ParameterError::Syntax {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let body: Value = serde_json::from_slice(body).map_err(ParameterError::syntax)?;
         let form = |expected| ParameterError::Body { expected };
         let fields = body
             .as_object()
