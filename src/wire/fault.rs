@@ -853,6 +853,11 @@ mod tests {
             "Det finns inga lediga",
         ));
         all.push((
+            Trouble::ReadOnly("x".to_owned()),
+            "read-only",
+            "Registret tar inte emot ändringar just nu. Log-id: 0000",
+        ));
+        all.push((
             Trouble::Log("x".to_owned()),
             "technical",
             "Ett tekniskt fel har inträffat. Log-id: 0000",

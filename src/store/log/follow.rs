@@ -99,10 +99,13 @@ impl Follower {
         }) {
             self.next = segments[after].about.first;
         }
-        let holding = segments.partition_point(|segment| segment.about.first <= self.next);
-        let Some(holding) = holding.checked_sub(1) else {
+        // What is gone, or has not begun where it was expected to, begins with the oldest there is.
+        let Some(oldest) = segments.first() else {
             return Ok(false);
         };
+        self.next = self.next.max(oldest.about.first);
+        let holding = segments.partition_point(|segment| segment.about.first <= self.next);
+        let holding = holding.saturating_sub(1);
         let segment = segments.swap_remove(holding);
         let is_other = |(now, _): &(Segment, Blocks)| now.path != segment.path;
         if !self.reading.as_ref().is_none_or(is_other) {
