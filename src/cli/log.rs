@@ -87,7 +87,7 @@ impl Wanted {
             while log.next_entry()?.is_some() {}
         }
         if !self.json {
-            println!("{}", HEAD);
+            println!("{HEAD}");
         }
         let mut left = limit.unwrap_or(u64::MAX);
         while left > 0 {

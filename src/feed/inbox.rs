@@ -152,10 +152,9 @@ impl Inbox {
         goes_on: impl Fn() -> bool,
     ) -> Result<Looked, InboxError> {
         self.see()?;
-        let oldest = self.seen.values().map(|seen| seen.changed).min();
-        let oldest = oldest.and_then(|it| it.elapsed().ok()).unwrap_or_default();
-        watch.waiting(self.seen.len(), oldest);
+        self.tell_waiting(watch);
         let Some((path, summary)) = self.first(watch)? else {
+            self.tell_waiting(watch);
             return Ok(Looked::Nothing);
         };
         if !goes_on() {
@@ -165,8 +164,14 @@ impl Inbox {
         if looked == Looked::File {
             self.seen.remove(&path);
         }
-        watch.waiting(self.seen.len(), oldest);
+        self.tell_waiting(watch);
         Ok(looked)
+    }
+
+    fn tell_waiting(&self, watch: &impl Watch) {
+        let oldest = self.seen.values().map(|seen| seen.changed).min();
+        let oldest = oldest.and_then(|it| it.elapsed().ok()).unwrap_or_default();
+        watch.waiting(self.seen.len(), oldest);
     }
 
     /// Looks at what is in the folder.

@@ -212,7 +212,7 @@ fn issued_or_refused(
 }
 
 /// Performs what was read: what may take long, where it disturbs nobody.
-async fn perform(app: &Arc<App>, wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
+async fn perform(app: &Arc<App>, mut wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
     let on = |app: &App, state: &State, wanted: &Wanted| {
         let sources = Sources {
             state,
@@ -223,9 +223,10 @@ async fn perform(app: &Arc<App>, wanted: Wanted) -> Result<(Answered, Vec<u8>), 
         let answered = app.rest.perform(&sources, wanted, &mut out)?;
         Ok((answered, out))
     };
-    if let Wanted::Changes(following) = &wanted {
+    if let Wanted::Changes(following) = &mut wanted {
+        // Who waits from now on hears of what comes first.
         let newest = app.store.pin().sequence();
-        let since = following.since.unwrap_or(newest);
+        let since = *following.since.get_or_insert(newest);
         app.news.wait(since, following.wait).await?;
     }
     {
@@ -261,12 +262,12 @@ mod tests {
 
     #[test]
     fn json_is_taken_by_those_who_say_so_or_nothing() {
-        let takes = |accept: &str| {
+        let taken = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, accept.parse().unwrap());
-            super::takes(&headers, JSON)
+            takes(&headers, JSON)
         };
-        assert!(super::takes(&HeaderMap::new(), JSON));
+        assert!(takes(&HeaderMap::new(), JSON));
         for yes in [
             "*/*",
             "application/json",
@@ -274,7 +275,7 @@ mod tests {
             "Application/JSON; q=1",
             "",
         ] {
-            assert!(takes(yes), "{yes}");
+            assert!(taken(yes), "{yes}");
         }
         for no in [
             "text/html",
@@ -282,7 +283,7 @@ mod tests {
             "application/json;q=0",
             "application/json; q=0.0, text/*",
         ] {
-            assert!(!takes(no), "{no}");
+            assert!(!taken(no), "{no}");
         }
     }
 }

@@ -39,20 +39,15 @@ pub fn history(
     let wanted = &entries[surplus..];
     let mut told = Vec::with_capacity(wanted.len());
     let mut before: Option<Vec<u8>> = None;
-    for entry in Some(wanted)
-        .filter(|it| !it.is_empty())
-        .map(|it| Several::new(sources.log, it))
-        .into_iter()
-        .flatten()
-    {
+    let seen = Seen {
+        shield,
+        grant: Grant::restricted(Profile::P5, rule),
+        formats,
+    };
+    for entry in Several::new(sources.log, wanted) {
         let entry = entry?;
         let Some(record) = record_in(&entry, identity) else {
             continue;
-        };
-        let seen = Seen {
-            shield,
-            grant: Grant::restricted(Profile::P5, rule),
-            formats,
         };
         told.push(seen.tell(&entry, before.as_deref(), record)?);
         before = Some(record.to_vec());

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use pu::person::identity::Formats;
 use pu::person::json;
-use pu::person::record::RecordRef;
 use pu::store::entry::Origin;
 use serde_json::{Value, json};
 
@@ -251,7 +250,16 @@ fn who_waits_is_answered_when_something_changes() {
     assert!(began.elapsed() >= Duration::from_secs(1));
     std::thread::scope(|scope| {
         let waiting: Vec<_> = (0..20)
-            .map(|_| scope.spawn(|| follow(&service, &format!("since={before}&wait=15"))))
+            .map(|number| {
+                let since = format!("since={before}&wait=15");
+                let query = if number == 0 {
+                    "wait=15".to_owned()
+                } else {
+                    since
+                };
+                let service = &service;
+                scope.spawn(move || follow(service, &query))
+            })
             .collect();
         std::thread::sleep(Duration::from_millis(300));
         let sequence = commit(&service, &[&person(CHILD)]);

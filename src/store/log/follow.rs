@@ -79,9 +79,11 @@ impl Follower {
                 }
                 // A commit that was never finished is no damage.
                 Err(damaged @ ReadError::Damaged { .. }) => {
-                    return match recover::end(segment)?.at == blocks.at() {
-                        true => Ok(false),
-                        false => Err(damaged),
+                    let is_unfinished = recover::end(segment)?.at == blocks.at();
+                    return if is_unfinished {
+                        Ok(false)
+                    } else {
+                        Err(damaged)
                     };
                 }
                 Err(error) => return Err(error),
