@@ -104,3 +104,21 @@ pub const COMMIT_BYTES: usize = 4 << 20;
 
 /// Changed records after which a new snapshot is made.
 pub const CHANGES_PER_SNAPSHOT: usize = 200_000;
+
+/// Changes of one person in the answer to who asks for their history.
+pub const HISTORY_ENTRIES: usize = 1_000;
+
+/// Persons in one answer to who follows the changes.
+pub const CHANGES_PER_ANSWER: usize = 1_000;
+
+/// Changed records that one answer to who follows the changes may look at.
+pub const CHANGES_LOOKED_AT: usize = 20_000;
+
+/// Bytes of changed records after which an answer to who follows the changes ends.
+pub const CHANGES_BYTES: usize = 8 << 20;
+
+/// Seconds that who follows the changes may wait for one.
+pub const FOLLOWING_SECONDS: u64 = 60;
+
+/// Callers that may wait for a change at once; more are sent away.
+pub const WAITING_FOLLOWERS: usize = 1_000;

@@ -15,6 +15,7 @@ use crate::person::view::PopulationRecordRule;
 use crate::serve::listen::Listening;
 use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
+use crate::wire::rest::Offered;
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -176,6 +177,17 @@ impl Default for Rest {
             history: false,
             changes: true,
             reserve_identities: false,
+        }
+    }
+}
+
+impl Rest {
+    /// What is served only where the operator says so.
+    pub const fn offered(self) -> Offered {
+        Offered {
+            history: self.history,
+            changes: self.changes,
+            reserve_identities: self.reserve_identities,
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::config::{Config, Log, LogFormat, Search};
+use super::config::{Config, Log, LogFormat, Rest, Search};
 use super::generate::{morning, synthetic_posts, write_navet};
 use super::import::{Wish, import};
-use super::{Failure, log, serve};
+use super::{Failure, logging, serve};
 use crate::feed::exchange;
 use crate::feed::generate::{base_day, demo_population};
 use crate::person::field::{Field, schema_hash};
@@ -57,15 +57,21 @@ impl Demo {
                 level: "warn".to_owned(),
             },
             search: Search { explain: true },
+            rest: Rest {
+                history: true,
+                changes: true,
+                reserve_identities: true,
+            },
             ..Config::default()
         };
-        log::start(&config.log);
-        let _lock = DataLock::take(&config.data)?;
+        logging::start(&config.log);
+        let lock = DataLock::take(&config.data)?;
         self.build(&config.formats()?)?;
         if self.build_only {
             return Ok(());
         }
         let (app, running) = serve::begin(&config)?;
+        lock.tell_inbox(&config.inbox())?;
         welcome(&app, running.address)?;
         serve::until_told(&app)?;
         running.stop();

@@ -11,7 +11,9 @@ mod export;
 mod generate;
 mod get;
 mod import;
+mod inbox;
 mod log;
+mod logging;
 mod progress;
 mod register;
 mod search;
@@ -47,6 +49,7 @@ Examples:
   pu search \"FROM PersonRecord WHERE name.surname = 'Testsson'\"
   pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
+  pu log follow --data D                     changes as they come, without personal values
   pu wsdl --out contracts                    the contract packages";
 
 #[derive(Subcommand)]
@@ -68,6 +71,9 @@ enum Command {
     /// Look at snapshot files, and write them again
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Read the log of changes, also while the service runs
+    #[command(subcommand)]
+    Log(log::Log),
     /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json
     Wsdl(wsdl::Wsdl),
     /// Print the effective configuration
@@ -107,6 +113,7 @@ impl Arguments {
             Command::Get(get) => get.run(),
             Command::Search(search) => search.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
+            Command::Log(log) => log.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);

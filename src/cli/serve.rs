@@ -6,16 +6,20 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Failure, log};
+use super::{Failure, inbox, logging};
+use crate::base::limits;
 use crate::base::time::Moment;
+use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
+use crate::serve::news::News;
 use crate::serve::readiness::{Phase, Readiness};
 use crate::serve::wide::Wide;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
+use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
@@ -24,9 +28,10 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop.
 pub fn run(config: &Config) -> Result<(), Failure> {
-    log::start(&config.log);
-    let _lock = DataLock::take(&config.data)?;
+    logging::start(&config.log);
+    let lock = DataLock::take(&config.data)?;
     let (app, running) = begin(config)?;
+    lock.tell_inbox(&config.inbox())?;
     tracing::info!(address = %running.address, "listening");
     until_told(&app)?;
     tracing::info!("stopping");
@@ -47,9 +52,13 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection.population_record;
     let metrics = Metrics::install();
+    let newest = live.store.pin().sequence();
+    let news = Arc::new(News::since(newest, limits::WAITING_FOLLOWERS));
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_address, rule),
-        rest: Rest::new(&formats, rule, config.search.explain),
+        rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
+        trail: Trail::default(),
+        news: Arc::clone(&news),
         wide: Wide::new(
             config.limits.wide_searches,
             config.limits.waiting_searches,
@@ -62,11 +71,16 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         body_seconds: config.limits.body_seconds,
         descriptions: crate::serve::route::Descriptions::default(),
         store: Arc::clone(&live.store),
-        desk: Desk::new(Arc::clone(&live), formats),
+        desk: Desk::new(Arc::clone(&live), formats.clone()),
         live,
     });
+    app.store.on_publish(move |sequence| news.tell(sequence));
     let state = app.store.pin();
-    let running = start(&app, config.listening())?;
+    let inbox = Inbox::open(&config.inbox(), &formats)?;
+    let mut running = start(&app, config.listening())?;
+    running
+        .companions
+        .push(inbox::start(&app, inbox, &formats)?);
     if config.verify_on_start {
         app.readiness.verify(Arc::clone(state.snapshot()))?;
     } else {

@@ -14,7 +14,7 @@
 mod read;
 mod write;
 
-pub use read::{LineText, ReadError, Reader, Reason, Rejected};
+pub use read::{LineText, ReadError, Reader, Reason, Rejected, check};
 pub use write::{FileWriter, WriteError, Writer};
 
 use serde::{Deserialize, Serialize};

@@ -60,15 +60,18 @@ pub struct Running {
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     app: Arc<App>,
+    /// Threads beside, which end by themselves when the node goes down.
+    pub companions: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Stops listening, lets open requests finish, and returns when all is quiet.
     pub fn stop(self) {
         self.app.readiness.set(Phase::Draining);
+        self.app.news.end();
         // Threads that are gone already need no word.
         let _ = self.stop.send(true);
-        for thread in self.threads {
+        for thread in self.threads.into_iter().chain(self.companions) {
             if thread.join().is_err() {
                 tracing::error!("a serving thread had failed");
             }
@@ -121,6 +124,7 @@ pub fn start(app: &Arc<App>, listening: Listening) -> Result<Running, ListenErro
         stop,
         threads,
         app: Arc::clone(app),
+        companions: Vec::new(),
     })
 }
 

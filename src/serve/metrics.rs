@@ -34,6 +34,12 @@ pub enum Route {
     Persons,
     /// A search.
     Search,
+    /// Who changed a person.
+    History,
+    /// Who changed.
+    Changes,
+    /// Reserve identities.
+    Reserve,
     /// The interface's description.
     Description,
     /// No route.
@@ -41,17 +47,29 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Person,
         Self::Persons,
         Self::Search,
+        Self::History,
+        Self::Changes,
+        Self::Reserve,
         Self::Description,
         Self::Other,
     ];
 
     /// Its name in labels and in the log.
     pub const fn name(self) -> &'static str {
-        ["person", "persons", "search", "description", "other"][self as usize]
+        [
+            "person",
+            "persons",
+            "search",
+            "history",
+            "changes",
+            "reserve_identities",
+            "description",
+            "other",
+        ][self as usize]
     }
 }
 
@@ -69,6 +87,55 @@ impl Outcome {
             Self::ClientFault => "client_fault",
             Self::ServerFault => "server_fault",
             Self::SentAway => "sent_away",
+        }
+    }
+}
+
+/// What became of files and of their entries, by outcome, and what waits.
+pub struct Feed {
+    files: [Counter; FILES.len()],
+    entries: [Counter; ENTRIES.len()],
+    /// Files in the inbox.
+    pub waiting_files: Gauge,
+    /// How long the oldest of them has waited.
+    pub oldest_waiting_seconds: Gauge,
+    /// Entries applied of the file at work.
+    pub position: Gauge,
+}
+
+const FILES: [&str; 3] = ["done", "known", "failed"];
+const ENTRIES: [&str; 4] = ["changed", "unchanged", "not_newer", "rejected"];
+
+impl Feed {
+    fn made() -> Self {
+        metrics::describe_counter!("pu_feed_files_total", "Files from the inbox, by outcome");
+        metrics::describe_counter!("pu_feed_entries_total", "Entries of files, by outcome");
+        metrics::describe_gauge!("pu_feed_waiting_files", "Files in the inbox");
+        metrics::describe_gauge!(
+            "pu_feed_oldest_waiting_seconds",
+            "How long the oldest file in the inbox has waited"
+        );
+        metrics::describe_gauge!("pu_feed_position", "Entries applied of the file at work");
+        Self {
+            files: FILES.map(|outcome| counter!("pu_feed_files_total", "outcome" => outcome)),
+            entries: ENTRIES.map(|outcome| counter!("pu_feed_entries_total", "outcome" => outcome)),
+            waiting_files: gauge!("pu_feed_waiting_files"),
+            oldest_waiting_seconds: gauge!("pu_feed_oldest_waiting_seconds"),
+            position: gauge!("pu_feed_position"),
+        }
+    }
+
+    /// Counts a file.
+    pub fn file(&self, outcome: &str) {
+        if let Some(place) = FILES.iter().position(|it| *it == outcome) {
+            self.files[place].increment(1);
+        }
+    }
+
+    /// Counts entries.
+    pub fn entries(&self, outcome: &str, more: u64) {
+        if let Some(place) = ENTRIES.iter().position(|it| *it == outcome) {
+            self.entries[place].increment(more);
         }
     }
 }
@@ -91,6 +158,8 @@ pub struct Metrics {
     http_refusals: Counter,
     connections: Gauge,
     changes: Changes,
+    /// Files.
+    pub feed: Feed,
     handle: PrometheusHandle,
 }
 
@@ -173,6 +242,7 @@ impl Metrics {
             http_refusals: counter!("pu_http_refusals_total"),
             connections: gauge!("pu_connections"),
             changes: Changes::made(),
+            feed: Feed::made(),
             handle,
         }
     }

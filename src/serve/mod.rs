@@ -7,6 +7,7 @@
 
 pub mod listen;
 pub mod metrics;
+pub mod news;
 pub mod page;
 pub mod readiness;
 pub mod rest;
@@ -18,10 +19,12 @@ use std::sync::Arc;
 use crate::register::desk::Desk;
 use crate::store::live::Live;
 use crate::store::state::Store;
+use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
 use metrics::Metrics;
+use news::News;
 use readiness::Readiness;
 use wide::Wide;
 
@@ -33,6 +36,10 @@ pub struct App {
     pub live: Arc<Live>,
     /// Where changes are handed in.
     pub desk: Desk,
+    /// Which changes were whose.
+    pub trail: Trail,
+    /// Who waits for changes.
+    pub news: Arc<News>,
     /// The contracts, compiled.
     pub soap: Soap,
     /// The REST interface.

@@ -66,7 +66,7 @@ fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
         HttpRefusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
-        HttpRefusal::Busy | HttpRefusal::Starting => {
+        HttpRefusal::Busy | HttpRefusal::TooManyFollowers | HttpRefusal::Starting => {
             headers.insert(RETRY_AFTER, HeaderValue::from(limits::RETRY_SECONDS));
         }
         _ => {}

@@ -42,6 +42,11 @@ impl Readiness {
         }
     }
 
+    /// Whether the node finishes what it has begun, whatever else is said of it.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Acquire) & DRAINING != 0
+    }
+
     /// Says what the node has found or begun; nothing that was said is taken back.
     pub fn set(&self, phase: Phase) {
         let said = match phase {

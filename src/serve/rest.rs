@@ -14,16 +14,20 @@ use uuid::Uuid;
 use super::App;
 use super::metrics::{Outcome, Route};
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
+use super::route::{correlation, hand_in};
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::openapi;
-use crate::wire::rest::Wanted;
+use crate::wire::rest::{Sources, Wanted};
 use crate::wire::soap::Answered;
 
 /// What every path begins with.
 pub const PREFIX: &str = "/v1/";
 
 const JSON: &str = "application/json";
+
+/// Several JSON texts, a line each.
+const LINES: &str = "application/x-ndjson";
 
 /// Answers a request to a path that begins with the prefix.
 pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
@@ -42,13 +46,21 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
             pass_over(app, rest).await;
             (route, Ok(wanted))
         }
-        (route, Ok(Ask::Body)) => (route, posted(app, &head.headers, rest).await),
+        (route, Ok(Ask::Reserve)) => {
+            let issued = reserve(app, &head.headers, rest).await;
+            return issued_or_refused(app, began, route, issued);
+        }
+        (route, Ok(Ask::Body)) => {
+            let body = posted(app, &head.headers, rest).await;
+            (route, body.and_then(|body| app.rest.persons(&body)))
+        }
         (route, Err(trouble)) => {
             pass_over(app, rest).await;
             (route, Err(trouble))
         }
     };
     let language = wanted.as_ref().ok().and_then(Wanted::language);
+    let is_lines = wanted.as_ref().is_ok_and(Wanted::is_lines);
     let performed = match wanted {
         Ok(wanted) => perform(app, wanted).await,
         Err(trouble) => Err(trouble),
@@ -56,7 +68,8 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
     let (outcome, answer) = match performed {
         Ok((answered, bytes)) => {
             app.metrics.answered(answered);
-            let mut answer = page(StatusCode::OK, JSON, bytes);
+            let media = if is_lines { LINES } else { JSON };
+            let mut answer = page(StatusCode::OK, media, bytes);
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
             (Outcome::Answered, answer)
         }
@@ -75,6 +88,8 @@ enum Ask {
     Wanted(Wanted),
     /// What the body says.
     Body,
+    /// Reserve identities, as the body says.
+    Reserve,
     Description,
 }
 
@@ -83,9 +98,22 @@ fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
     let query = head.uri.query().unwrap_or("");
     let (route, read): (_, &dyn Fn() -> Result<Ask, Trouble>) = match path {
         "persons" => (Route::Persons, &|| Ok(Ask::Body)),
+        "reserve-identities" => (Route::Reserve, &|| Ok(Ask::Reserve)),
         "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
         "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
+        "changes" => (Route::Changes, &|| {
+            let following = app.rest.changes(query)?;
+            Ok(Ask::Wanted(Wanted::Changes(following)))
+        }),
         _ => match path.strip_prefix("persons/") {
+            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with("/history") => {
+                let identity = rest.trim_end_matches("/history");
+                let read = || app.rest.history(identity, query).map(Ask::Wanted);
+                return (
+                    Route::History,
+                    gate(app, head, Route::History).and_then(|()| read()),
+                );
+            }
             Some(identity) if !identity.is_empty() && !identity.contains('/') => {
                 let read = || app.rest.person(identity, query).map(Ask::Wanted);
                 return (
@@ -102,14 +130,15 @@ fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
 /// What must hold whatever is asked.
 fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
     let allowed = match (route, &head.method) {
-        (Route::Persons, &Method::POST) => Ok(()),
-        (Route::Persons, _) => Err(HttpRefusal::Method("POST")),
+        (Route::Persons | Route::Reserve, &Method::POST) => Ok(()),
+        (Route::Persons | Route::Reserve, _) => Err(HttpRefusal::Method("POST")),
         (_, &Method::GET | &Method::HEAD) => Ok(()),
         _ => Err(HttpRefusal::Method("GET, HEAD")),
     };
     allowed?;
-    if !takes_json(&head.headers) {
-        return Err(HttpRefusal::NotAcceptable.into());
+    let media = if route == Route::Changes { LINES } else { JSON };
+    if !takes(&head.headers, media) {
+        return Err(HttpRefusal::NotAcceptable(media).into());
     }
     if route != Route::Description {
         answers(app)?;
@@ -117,8 +146,8 @@ fn gate(app: &App, head: &Parts, route: Route) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Whether an answer in JSON is acceptable (RFC 9110 section 12.5.1).
-fn takes_json(headers: &HeaderMap) -> bool {
+/// Whether an answer in one of JSON's forms is acceptable (RFC 9110 section 12.5.1).
+fn takes(headers: &HeaderMap, form: &str) -> bool {
     let mut named = false;
     for accept in headers.get_all(ACCEPT) {
         let Ok(ranges) = accept.to_str() else {
@@ -132,7 +161,7 @@ fn takes_json(headers: &HeaderMap) -> bool {
                 let quality = it.strip_prefix("q=").or_else(|| it.strip_prefix("Q="));
                 quality.is_some_and(|it| it.parse() == Ok(0.0_f32))
             });
-            if !refused && matches!(media.as_str(), "*/*" | "application/*" | JSON) {
+            if !refused && (matches!(media.as_str(), "*/*" | "application/*") || media == form) {
                 return true;
             }
         }
@@ -140,8 +169,8 @@ fn takes_json(headers: &HeaderMap) -> bool {
     !named
 }
 
-/// Reads the body of a request for several persons.
-async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted, Trouble> {
+/// Reads a body in JSON.
+async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes, Trouble> {
     let utf_8 = |charset: &str| charset.eq_ignore_ascii_case("UTF-8");
     let is_json = content_type(headers).is_some_and(|content| {
         content.media.eq_ignore_ascii_case(JSON) && content.charset.is_none_or(utf_8)
@@ -150,16 +179,56 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Wanted
         pass_over(app, rest).await;
         return Err(HttpRefusal::NotJson.into());
     }
-    app.rest.persons(&body(app, rest).await?)
+    Ok(body(app, rest).await?)
 }
 
-/// Performs what was read, a wide search where it disturbs nobody.
-async fn perform(app: &Arc<App>, wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
+/// Has reserve identities issued.
+async fn reserve(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Vec<u8>, Trouble> {
+    let body = posted(app, headers, rest).await?;
+    let wish = app.rest.reserve(&body)?;
+    let origin = wish.actor().origin("rest".to_owned(), correlation(headers));
+    let (judged, _) = hand_in(app, wish, origin).await?;
+    let granted = judged.map_err(Trouble::NotGranted)?;
+    Ok(app.rest.write_issued(&granted.issued)?)
+}
+
+fn issued_or_refused(
+    app: &App,
+    began: Instant,
+    route: Route,
+    issued: Result<Vec<u8>, Trouble>,
+) -> Answer {
+    let (outcome, answer) = match issued {
+        Ok(bytes) => {
+            let mut answer = page(StatusCode::CREATED, JSON, bytes);
+            answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+            (Outcome::Answered, answer)
+        }
+        Err(trouble) => refused(app, route, &trouble),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    app.metrics.rest(route, outcome, seconds);
+    answer
+}
+
+/// Performs what was read: what may take long, where it disturbs nobody.
+async fn perform(app: &Arc<App>, mut wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
     let on = |app: &App, state: &State, wanted: &Wanted| {
+        let sources = Sources {
+            state,
+            log: app.live.committer.log(),
+            trail: &app.trail,
+        };
         let mut out = Vec::with_capacity(4096);
-        let answered = app.rest.perform(state, wanted, &mut out)?;
+        let answered = app.rest.perform(&sources, wanted, &mut out)?;
         Ok((answered, out))
     };
+    if let Wanted::Changes(following) = &mut wanted {
+        // Who waits from now on hears of what comes first.
+        let newest = app.store.pin().sequence();
+        let since = *following.since.get_or_insert(newest);
+        app.news.wait(since, following.wait).await?;
+    }
     {
         let state = app.store.pin();
         if !wanted.is_wide(&state) {
@@ -174,7 +243,8 @@ fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
     let log_id = Uuid::new_v4();
     let told = app.soap.tell(trouble, log_id);
     let route = route.name();
-    let outcome = if matches!(trouble, Trouble::Http(HttpRefusal::Busy)) {
+    let outcome = if let Trouble::Http(HttpRefusal::Busy | HttpRefusal::TooManyFollowers) = trouble
+    {
         Outcome::SentAway
     } else if told.is_ours() {
         tracing::error!(route, %log_id, error = %trouble, "request failed");
@@ -192,12 +262,12 @@ mod tests {
 
     #[test]
     fn json_is_taken_by_those_who_say_so_or_nothing() {
-        let takes = |accept: &str| {
+        let taken = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, accept.parse().unwrap());
-            takes_json(&headers)
+            takes(&headers, JSON)
         };
-        assert!(takes_json(&HeaderMap::new()));
+        assert!(takes(&HeaderMap::new(), JSON));
         for yes in [
             "*/*",
             "application/json",
@@ -205,7 +275,7 @@ mod tests {
             "Application/JSON; q=1",
             "",
         ] {
-            assert!(takes(yes), "{yes}");
+            assert!(taken(yes), "{yes}");
         }
         for no in [
             "text/html",
@@ -213,7 +283,7 @@ mod tests {
             "application/json;q=0",
             "application/json; q=0.0, text/*",
         ] {
-            assert!(!takes(no), "{no}");
+            assert!(!taken(no), "{no}");
         }
     }
 }

@@ -18,7 +18,9 @@ use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::readiness::Phase;
 use super::rest;
+use crate::register::desk::Judged;
 use crate::register::wish::Wish;
+use crate::store::entry::Origin;
 use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -224,17 +226,12 @@ async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed {
     app.wide.run(work).await?
 }
 
-/// Hands a wish in and waits until its change is on the disk.
+/// Performs a wish.
 async fn change(app: &App, service: &Service, wish: Wish, headers: &HeaderMap) -> Performed {
     let endpoint = service.endpoint;
     let by = format!("{}/{}", endpoint.contract, endpoint.major);
     let origin = wish.actor().origin(by, correlation(headers));
-    let (tell, told) = oneshot::channel();
-    app.desk.submit(wish, origin, move |judged| {
-        // Who has hung up is not told; the change is made all the same.
-        let _ = tell.send(judged);
-    })?;
-    let (outcome, state) = told.await.map_err(|_| Trouble::Failed)??;
+    let (outcome, state) = hand_in(app, wish, origin).await?;
     let outcome = outcome.map(|granted| granted.subject);
     SCRATCH.with_borrow_mut(|scratch| {
         let answered = app.soap.tell_change(service, &state, &outcome, scratch)?;
@@ -242,8 +239,18 @@ async fn change(app: &App, service: &Service, wish: Wish, headers: &HeaderMap) -
     })
 }
 
+/// Hands a wish in and waits until it is judged, and what it changes on the disk.
+pub(super) async fn hand_in(app: &App, wish: Wish, origin: Origin) -> Result<Judged, Trouble> {
+    let (tell, told) = oneshot::channel();
+    app.desk.submit(wish, origin, move |judged| {
+        // Who has hung up is not told; the change is made all the same.
+        let _ = tell.send(judged);
+    })?;
+    Ok(told.await.map_err(|_| Trouble::Failed)??)
+}
+
 /// What names a request in other systems' logs, when it can be kept in ours.
-fn correlation(headers: &HeaderMap) -> Option<String> {
+pub(super) fn correlation(headers: &HeaderMap) -> Option<String> {
     const LONGEST: usize = 100;
     let id = headers.get("x-skltp-correlation-id")?.to_str().ok()?;
     (id.len() <= LONGEST).then(|| id.to_owned())

@@ -5,6 +5,7 @@
 //! who has missed something cannot overwrite it.
 
 pub mod block;
+pub mod follow;
 pub mod medium;
 pub mod recover;
 pub mod segments;

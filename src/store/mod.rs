@@ -29,5 +29,6 @@ pub mod overlay;
 mod sample;
 pub mod snapshot;
 pub mod state;
+pub mod trail;
 mod verify;
 pub mod write;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -244,13 +244,18 @@ impl State {
 /// The register that is served: the newest state, swapped in whole.
 pub struct Store {
     state: ArcSwap<State>,
+    heard: OnceLock<Hear>,
 }
+
+/// Hears the number of the last change in each state that is published.
+type Hear = Box<dyn Fn(u64) + Send + Sync>;
 
 impl Store {
     /// A store that begins with `state`.
     pub fn new(state: State) -> Self {
         Self {
             state: ArcSwap::from_pointee(state),
+            heard: OnceLock::new(),
         }
     }
 
@@ -267,7 +272,18 @@ impl Store {
 
     /// Publishes a state. Readers that pinned an older one keep it. Only the committer does this.
     pub(super) fn publish(&self, state: Arc<State>) {
+        let sequence = state.sequence();
         self.state.store(state);
+        if let Some(heard) = self.heard.get() {
+            heard(sequence);
+        }
+    }
+
+    /// From now on, `hear` is told of every state that is published, on the committer's thread: it
+    /// must be quick. Only the first who asks is told.
+    pub fn on_publish(&self, hear: impl Fn(u64) + Send + Sync + 'static) {
+        // A second one is refused, as promised.
+        let _ = self.heard.set(Box::new(hear));
     }
 }
 

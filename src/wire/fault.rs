@@ -9,12 +9,15 @@ use uuid::Uuid;
 
 use super::request::{Expected, RequestError};
 use super::rest::ParameterError;
+use super::result;
 use super::search::Language;
 use crate::base::limits;
 use crate::person::record::Damaged;
 use crate::person::value::ValueError;
 use crate::query::search::SearchError;
+use crate::register;
 use crate::store::commit::CommitError;
+use crate::store::log::ReadError;
 
 /// The fault codes of SOAP 1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,9 +75,9 @@ pub enum HttpRefusal {
     /// Another method; these are allowed.
     #[error("the method is not one of {0}")]
     Method(&'static str),
-    /// The caller takes no JSON.
-    #[error("the caller takes no JSON")]
-    NotAcceptable,
+    /// The caller takes no answer of this kind.
+    #[error("the caller does not take {0}")]
+    NotAcceptable(&'static str),
     /// A body that is not XML.
     #[error("the body is not XML")]
     NotXml,
@@ -99,6 +102,9 @@ pub enum HttpRefusal {
     /// Too many wide searches.
     #[error("too many searches are waiting")]
     Busy,
+    /// Too many who follow the changes.
+    #[error("too many callers wait for changes")]
+    TooManyFollowers,
 }
 
 /// Why there is no answer.
@@ -125,6 +131,12 @@ pub enum Trouble {
     /// The register takes no changes now.
     #[error("the register takes no changes: {0}")]
     ReadOnly(String),
+    /// The register's rules do not allow it.
+    #[error("not granted: {0}")]
+    NotGranted(register::refusal::Refusal),
+    /// The log cannot be read: which file, and why.
+    #[error("the log: {0}")]
+    Log(String),
     /// The work broke off.
     #[error("the thread at work failed")]
     Failed,
@@ -138,6 +150,12 @@ impl From<CommitError> for Trouble {
             CommitError::Failed => Self::Failed,
             CommitError::Stopped | CommitError::Log(_) => Self::ReadOnly(error.to_string()),
         }
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error.to_string())
     }
 }
 
@@ -192,11 +210,16 @@ kinds! {
     TOO_WIDE "too-wide" 400 Client "Sökningen är för bred";
     TOO_MANY_HITS "too-many-hits" 400 Client "För många träffar";
     EXPLANATION_OFF "explanation-off" 403 Client "Förklaringar lämnas inte ut";
+    HISTORY_OFF "history-off" 403 Client "Ändringshistorik lämnas inte ut";
+    RESERVE_OFF "reserve-identities-off" 403 Client "Reservidentiteter lämnas inte ut";
+    CHANGES_OFF "changes-off" 403 Client "Ändringar lämnas inte ut";
     UNKNOWN_PERSON "unknown-person" 404 Client "Personen finns inte";
     NOT_FOUND "not-found" 404 Client "Sidan finns inte";
     METHOD_NOT_ALLOWED "method-not-allowed" 405 Client "Metoden stöds inte";
     NOT_ACCEPTABLE "not-acceptable" 406 Client "Svaret kan inte ges i den form som begärs";
     TOO_SLOW "too-slow" 408 Client "Begäran kom för långsamt";
+    NOT_GRANTED "not-granted" 409 Client "Ändringen kan inte göras";
+    GONE "gone" 410 Client "Ändringarna finns inte längre kvar";
     TOO_LARGE "too-large" 413 Client "Begäran är för stor";
     UNSUPPORTED_MEDIA "unsupported-media" 415 Client "Innehållstypen stöds inte";
     TECHNICAL "technical" 500 Server "Tekniskt fel";
@@ -224,12 +247,13 @@ pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
         Trouble::Parameter(error) => of_parameter(*error),
         Trouble::Search(error) => of_search(error),
         Trouble::Http(refusal) => of_http(*refusal),
+        Trouble::NotGranted(refusal) => (&NOT_GRANTED, result::text(*refusal)),
         Trouble::ReadOnly(_) => (
             &READ_ONLY,
             format!("Registret tar inte emot ändringar just nu. Log-id: {log_id}"),
         ),
         // The caller learns a log id and nothing else.
-        Trouble::Damaged(Damaged) | Trouble::Failed => (
+        Trouble::Damaged(Damaged) | Trouble::Log(_) | Trouble::Failed => (
             &TECHNICAL,
             format!("Ett tekniskt fel har inträffat. Log-id: {log_id}"),
         ),
@@ -447,6 +471,25 @@ fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
             &EXPLANATION_OFF,
             "Förklaringar av sökningar lämnas inte ut av denna tjänst.".to_owned(),
         ),
+        ParameterError::HistoryOff => (
+            &HISTORY_OFF,
+            "Ändringshistorik lämnas inte ut av denna tjänst.".to_owned(),
+        ),
+        ParameterError::ReserveOff => (
+            &RESERVE_OFF,
+            "Reservidentiteter lämnas inte ut av denna tjänst.".to_owned(),
+        ),
+        ParameterError::ChangesOff => (
+            &CHANGES_OFF,
+            "Ändringar lämnas inte ut av denna tjänst.".to_owned(),
+        ),
+        ParameterError::Gone { first } => (
+            &GONE,
+            format!(
+                "De äldsta ändringarna finns inte kvar: loggen börjar med nummer {first}. Hämta \
+                 ett nytt grunduttag och fortsätt därifrån."
+            ),
+        ),
     }
 }
 
@@ -455,7 +498,9 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         HttpRefusal::NoPage => (&NOT_FOUND, "Sidan finns inte."),
         HttpRefusal::NoSchema => (&NOT_FOUND, "Schemat finns inte."),
         HttpRefusal::Method(_) => (&METHOD_NOT_ALLOWED, "Metoden stöds inte här."),
-        HttpRefusal::NotAcceptable => (&NOT_ACCEPTABLE, "Svaret ges bara som application/json."),
+        HttpRefusal::NotAcceptable(media) => {
+            return (&NOT_ACCEPTABLE, format!("Svaret ges bara som {media}."));
+        }
         HttpRefusal::NotXml => (
             &UNSUPPORTED_MEDIA,
             "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.",
@@ -472,6 +517,10 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         HttpRefusal::Starting => (&UNAVAILABLE, "Tjänsten startar."),
         HttpRefusal::DamagedRegister => (&UNAVAILABLE, "Registret är skadat och lämnas inte ut."),
         HttpRefusal::Busy => (&BUSY, "För många sökningar pågår. Försök igen om en stund."),
+        HttpRefusal::TooManyFollowers => (
+            &BUSY,
+            "För många väntar på ändringar. Försök igen om en stund.",
+        ),
     };
     (kind, text.to_owned())
 }
@@ -725,6 +774,18 @@ mod tests {
             ),
             (P::UnknownPerson, "unknown-person", "Identiteten finns inte"),
             (P::ExplanationOff, "explanation-off", "Förklaringar"),
+            (P::HistoryOff, "history-off", "Ändringshistorik lämnas"),
+            (
+                P::ReserveOff,
+                "reserve-identities-off",
+                "Reservidentiteter lämnas inte ut",
+            ),
+            (P::ChangesOff, "changes-off", "Ändringar lämnas"),
+            (
+                P::Gone { first: 17 },
+                "gone",
+                "De äldsta ändringarna finns inte kvar: loggen börjar med nummer 17. Hämta",
+            ),
         ] {
             all.push((error.into(), kind, text));
         }
@@ -737,9 +798,9 @@ mod tests {
                 "Metoden stöds inte här.",
             ),
             (
-                HttpRefusal::NotAcceptable,
+                HttpRefusal::NotAcceptable("x/y"),
                 "not-acceptable",
-                "Svaret ges bara",
+                "Svaret ges bara som x/y.",
             ),
             (
                 HttpRefusal::NotXml,
@@ -773,11 +834,31 @@ mod tests {
                 "Registret är skadat",
             ),
             (HttpRefusal::Busy, "busy", "För många sökningar pågår."),
+            (
+                HttpRefusal::TooManyFollowers,
+                "busy",
+                "För många väntar på ändringar.",
+            ),
         ] {
             all.push((error.into(), kind, text));
         }
         all.push((
             Damaged.into(),
+            "technical",
+            "Ett tekniskt fel har inträffat. Log-id: 0000",
+        ));
+        all.push((
+            Trouble::NotGranted(register::refusal::Refusal::SeriesUsedUp),
+            "not-granted",
+            "Det finns inga lediga",
+        ));
+        all.push((
+            Trouble::ReadOnly("x".to_owned()),
+            "read-only",
+            "Registret tar inte emot ändringar just nu. Log-id: 0000",
+        ));
+        all.push((
+            Trouble::Log("x".to_owned()),
             "technical",
             "Ett tekniskt fel har inträffat. Log-id: 0000",
         ));

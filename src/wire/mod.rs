@@ -4,9 +4,11 @@
 //! OpenAPI. What can never happen here: a name, an
 //! order or a namespace that is not a row of the field table, of [`message`] or of [`contract`].
 
+pub mod changes;
 pub mod contract;
 pub mod describe;
 pub mod fault;
+pub mod history;
 pub mod message;
 pub mod openapi;
 pub mod parameters;
@@ -14,6 +16,7 @@ pub mod plan;
 pub mod recall;
 pub mod render;
 pub mod request;
+pub mod reserve;
 pub mod rest;
 pub mod result;
 pub mod search;

@@ -35,8 +35,11 @@ pub fn document() -> Value {
         },
         "paths": {
             "/v1/persons/{identity}": {"get": get_person()},
+            "/v1/persons/{identity}/history": {"get": get_history()},
             "/v1/persons": {"post": get_persons()},
             "/v1/search": {"get": search()},
+            "/v1/reserve-identities": {"post": reserve_identities()},
+            "/v1/changes": {"get": get_changes()},
             "/v1/openapi.json": {"get": {
                 "operationId": "describe",
                 "summary": "This document",
@@ -47,8 +50,9 @@ pub fn document() -> Value {
     })
 }
 
-fn get_person() -> Value {
-    let mut parameters = vec![
+/// An identity in the path.
+fn named_identity() -> Vec<Value> {
+    vec![
         json!({
             "name": "identity", "in": "path", "required": true,
             "description": "12 characters, or with a hyphen before the last four",
@@ -61,18 +65,109 @@ fn get_person() -> Value {
             "schema": {"type": "string", "pattern": "^[0-9]+([.][0-9]+)+$"},
             "example": "1.2.752.129.2.1.3.1",
         }),
-        json!({
-            "name": "ignore_referred_identity", "in": "query",
-            "description": "The identity's own record, also when it is linked to a main identity",
-            "schema": {"type": "boolean", "default": false},
-        }),
-    ];
+    ]
+}
+
+fn get_person() -> Value {
+    let mut parameters = named_identity();
+    parameters.push(json!({
+        "name": "ignore_referred_identity", "in": "query",
+        "description": "The identity's own record, also when it is linked to a main identity",
+        "schema": {"type": "boolean", "default": false},
+    }));
     parameters.push(profile());
     json!({
         "operationId": "getPerson",
         "summary": "One person by identity",
         "parameters": parameters,
         "responses": responses("The record", &reference("PersonRecordType"), &[400, 404, 405, 406, 500, 503]),
+    })
+}
+
+fn get_history() -> Value {
+    json!({
+        "operationId": "getHistory",
+        "summary": "Who changed a person, and when, where the service allows it",
+        "description": format!("The changes that the log holds, newest first, at most {}. Which parts changed is told, not to what; of protected persons, neither what is hidden nor who made the change.", limits::HISTORY_ENTRIES),
+        "parameters": named_identity(),
+        "responses": responses("The changes", &reference("History"), &[400, 403, 404, 405, 406, 500, 503]),
+    })
+}
+
+fn reserve_identities() -> Value {
+    let mut answers = responses(
+        "The identities",
+        &reference("ReserveAnswer"),
+        &[400, 403, 405, 406, 408, 409, 413, 415, 500, 503],
+    );
+    if let Some(issued) = answers.as_object_mut().and_then(|it| it.remove("200")) {
+        answers["201"] = issued;
+    }
+    json!({
+        "operationId": "reserveIdentities",
+        "summary": "Issues anonymous national reserve identities, where the service allows it",
+        "requestBody": {"required": true, "content": {"application/json": {"schema": reference("ReserveRequest")}}},
+        "responses": answers,
+    })
+}
+
+fn get_changes() -> Value {
+    let whole = |name: &str, least: u64, most: Option<u64>, description: &str| {
+        let mut schema = json!({"type": "integer", "minimum": least});
+        if let Some(most) = most {
+            schema["maximum"] = most.into();
+        }
+        json!({"name": name, "in": "query", "description": description, "schema": schema})
+    };
+    let text = |name: &str, pattern: &str, description: &str| {
+        json!({
+            "name": name, "in": "query", "description": description,
+            "schema": {"type": "string", "pattern": pattern},
+        })
+    };
+    let most = limits::CHANGES_PER_ANSWER as u64;
+    let parameters = json!([
+        whole(
+            "since",
+            0,
+            None,
+            "The last change that is known; without it, the answer tells where the log ends"
+        ),
+        whole(
+            "limit",
+            1,
+            Some(most),
+            "Persons after which the answer ends, with the change it is in"
+        ),
+        whole(
+            "wait",
+            0,
+            Some(limits::FOLLOWING_SECONDS),
+            "Seconds to wait for something newer"
+        ),
+        text(
+            "county",
+            "^[0-9]{2}$",
+            "Only those registered in this county, as far as that is shown, and those who left it"
+        ),
+        text(
+            "type",
+            "^[0-9A-Za-z]+$",
+            "Only identities of the type with this short name: PNR, SNR, NRID ..."
+        ),
+        profile(),
+    ]);
+    let mut answers = responses(
+        "A line each for persons who changed, once, as they are now; the last line tells where to go on",
+        &reference("Change"),
+        &[400, 403, 405, 406, 410, 500, 503],
+    );
+    answers["200"]["content"] = json!({"application/x-ndjson": {"schema": reference("Change")}});
+    json!({
+        "operationId": "getChanges",
+        "summary": "Who changed since a change, where the service allows it",
+        "parameters": parameters,
+        "responses": answers,
     })
 }
 
@@ -184,6 +279,13 @@ fn answers() -> Map<String, Value> {
         .map(|kind| format!("{PROBLEM_PREFIX}{}", kind.name))
         .collect();
     let record = reference("PersonRecordType");
+    let sequence = json!({"type": "integer", "minimum": 0});
+    let other = json!({
+        "type": "object",
+        "required": ["root", "extension"],
+        "properties": {"root": {"type": "string"}, "extension": {"type": "string"}},
+        "additionalProperties": false,
+    });
     let schemas = json!({
         "Problem": {
             "description": "RFC 9457. Details are Swedish, and repeat nothing of what was sent.",
@@ -222,6 +324,61 @@ fn answers() -> Map<String, Value> {
                 "properties": {"requestedPersonalIdentity": reference("IIType"), "personRecord": record},
                 "additionalProperties": false,
             }}},
+            "additionalProperties": false,
+        },
+        "ReserveRequest": {
+            "type": "object",
+            "required": ["count", "actor", "organization"],
+            "properties": {
+                "count": {"type": "integer", "minimum": 1, "maximum": limits::RESERVE_IDENTITIES_PER_REQUEST},
+                "actor": other,
+                "organization": other,
+            },
+            "additionalProperties": false,
+        },
+        "ReserveAnswer": {
+            "type": "object",
+            "required": ["personalIdentity"],
+            "properties": {"personalIdentity": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits::RESERVE_IDENTITIES_PER_REQUEST,
+                "items": reference("IIType"),
+            }},
+            "additionalProperties": false,
+        },
+        "History": {
+            "type": "object",
+            "required": ["change", "complete"],
+            "properties": {
+                "change": {"type": "array", "maxItems": limits::HISTORY_ENTRIES, "items": {
+                    "type": "object",
+                    "required": ["sequence", "at", "by"],
+                    "properties": {
+                        "sequence": sequence,
+                        "at": {"type": "string", "format": "date-time"},
+                        "by": {"type": "string", "description": "The contract and its version, or navet, exchange, rest"},
+                        "actor": other,
+                        "organization": other,
+                        "consumer": {"type": "string"},
+                        "correlation": {"type": "string"},
+                        "changed": {"type": "array", "items": {"type": "string"}, "description": "Parts that differ from the version before; missing when the log does not hold that"},
+                    },
+                    "additionalProperties": false,
+                }},
+                "complete": {"type": "boolean", "description": "Whether these are all changes there ever were"},
+            },
+            "additionalProperties": false,
+        },
+        "Change": {
+            "type": "object",
+            "required": ["sequence"],
+            "properties": {
+                "sequence": sequence,
+                "at": {"type": "string", "format": "date-time"},
+                "by": {"type": "string"},
+                "personRecord": record,
+            },
             "additionalProperties": false,
         },
         "SearchAnswer": {
@@ -414,7 +571,7 @@ mod tests {
 
     #[test]
     fn every_status_that_is_described_has_a_problem() {
-        for status in [400, 403, 404, 405, 406, 408, 413, 415, 500, 503] {
+        for status in [400, 403, 404, 405, 406, 408, 409, 410, 413, 415, 500, 503] {
             assert!(problems().any(|kind| kind.status == status), "{status}");
         }
     }

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::changes::Following;
 use super::fault::{Refusal, Trouble};
+use super::history::history;
 use super::parameters::{Built, PARAMETERS};
 use super::recall::Wish;
 use super::search::{Language, Search};
@@ -18,7 +20,9 @@ use crate::person::record::Damaged;
 use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
 use crate::query::lookup::{Follow, lookup};
 use crate::query::search::Explanation;
+use crate::store::log::Log;
 use crate::store::state::State;
+use crate::store::trail::Trail;
 
 /// Why a request is refused. Names are the interface's own, never the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +78,35 @@ pub enum ParameterError {
     /// Explanations are not configured.
     #[error("explanations are not served")]
     ExplanationOff,
+    /// The history of persons is not configured.
+    #[error("the history of persons is not served")]
+    HistoryOff,
+    /// The changes are not configured.
+    #[error("the changes are not served")]
+    ChangesOff,
+    /// Issuing reserve identities is not configured.
+    #[error("reserve identities are not issued here")]
+    ReserveOff,
+    /// Changes that the log no longer holds.
+    #[error("the log begins with entry {first}")]
+    Gone {
+        /// What it begins with.
+        first: u64,
+    },
+}
+
+impl ParameterError {
+    /// Why JSON cannot be read.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is what `map_err` hands over"
+    )]
+    pub(super) fn syntax(error: serde_json::Error) -> Self {
+        Self::Syntax {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
 }
 
 /// The profile of those who name none, as in `pu get`.
@@ -81,9 +114,31 @@ pub const DEFAULT_PROFILE: Profile = Profile::P3;
 
 /// The REST interface.
 pub struct Rest {
-    formats: Formats,
-    population_record: PopulationRecordRule,
+    pub(super) formats: Formats,
+    pub(super) population_record: PopulationRecordRule,
     explain: bool,
+    pub(super) offered: Offered,
+}
+
+/// What is served only where the operator says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Who changed a person, and when.
+    pub history: bool,
+    /// Who changed since when.
+    pub changes: bool,
+    /// Reserve identities.
+    pub reserve_identities: bool,
+}
+
+/// What answers are made of.
+pub struct Sources<'a> {
+    /// The register.
+    pub state: &'a State,
+    /// Its log.
+    pub log: &'a dyn Log,
+    /// Which entries changed whom.
+    pub trail: &'a Trail,
 }
 
 /// A request that was read, to be performed on one state.
@@ -101,12 +156,25 @@ pub enum Wanted {
         /// Whether to tell how it went.
         explain: bool,
     },
+    /// Who changed a person, and when.
+    History(Identity),
+    /// Who changed since when.
+    Changes(Following),
 }
 
 impl Wanted {
     /// Whether performing it may take longer than a moment.
     pub fn is_wide(&self, state: &State) -> bool {
-        matches!(self, Self::Search { search, .. } if search.is_wide(state))
+        match self {
+            Self::Search { search, .. } => search.is_wide(state),
+            Self::History(_) | Self::Changes(_) => true,
+            Self::Person(_) | Self::Persons(_) => false,
+        }
+    }
+
+    /// Whether the answer is several JSON texts, a line each.
+    pub const fn is_lines(&self) -> bool {
+        matches!(self, Self::Changes(_))
     }
 
     /// The language searched in, when it is a search.
@@ -120,11 +188,17 @@ impl Wanted {
 
 impl Rest {
     /// The interface. `explain` lets callers ask how a search went.
-    pub fn new(formats: &Formats, population_record: PopulationRecordRule, explain: bool) -> Self {
+    pub fn new(
+        formats: &Formats,
+        population_record: PopulationRecordRule,
+        explain: bool,
+        offered: Offered,
+    ) -> Self {
         Self {
             formats: formats.clone(),
             population_record,
             explain,
+            offered,
         }
     }
 
@@ -151,12 +225,22 @@ impl Rest {
         }))
     }
 
+    /// Reads a request for the history of the person whose identity is a part of the path.
+    pub fn history(&self, identity: &str, query: &str) -> Result<Wanted, Trouble> {
+        if !self.offered.history {
+            return Err(ParameterError::HistoryOff.into());
+        }
+        let identity = decoded(identity)?;
+        let root = once(query, &["root"])?.pop().map(|(_, root)| root);
+        let identity = self
+            .identity(root.as_deref(), &identity)
+            .map_err(|error| Refusal::of_identity(1, error))?;
+        Ok(Wanted::History(identity))
+    }
+
     /// Reads a request for several persons.
     pub fn persons(&self, body: &[u8]) -> Result<Wanted, Trouble> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| ParameterError::Syntax {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let body: Value = serde_json::from_slice(body).map_err(ParameterError::syntax)?;
         let form = |expected| ParameterError::Body { expected };
         let fields = body
             .as_object()
@@ -245,11 +329,22 @@ impl Rest {
     /// Performs what was read on one state. On trouble, `out` is of no use.
     pub fn perform(
         &self,
-        state: &State,
+        sources: &Sources<'_>,
         wanted: &Wanted,
         out: &mut Vec<u8>,
     ) -> Result<Answered, Trouble> {
+        let state = sources.state;
         match wanted {
+            Wanted::History(identity) => {
+                let rule = self.population_record;
+                let told = history(sources, *identity, rule, &self.formats)?;
+                out.extend_from_slice(told.to_string().as_bytes());
+                Ok(Answered { asked: 1, found: 0 })
+            }
+            Wanted::Changes(following) => {
+                let found = self.write_changes(sources, following, out)?;
+                Ok(Answered { asked: 0, found })
+            }
             Wanted::Person(wish) => {
                 let grant = Grant::restricted(wish.profile, self.population_record);
                 for &identity in &wish.identities {
@@ -356,7 +451,7 @@ fn identity_in(named: &Value) -> Option<(Option<&str>, &str)> {
     }
 }
 
-fn read_profile(name: &str) -> Result<Profile, Trouble> {
+pub(super) fn read_profile(name: &str) -> Result<Profile, Trouble> {
     match (Profile::parse(name), name) {
         (Some(profile), _) => Ok(profile),
         (None, "P6" | "P7" | "P8" | "P9" | "P10") => Err(Refusal::ReservedProfile.into()),
@@ -388,7 +483,7 @@ const fn read_follow(ignore_referred: bool) -> Follow {
 }
 
 /// The parameters of a query, each known and there once at most.
-fn once<'q>(
+pub(super) fn once<'q>(
     query: &'q str,
     known: &[&'static str],
 ) -> Result<Vec<(&'static str, Cow<'q, str>)>, ParameterError> {
@@ -423,7 +518,8 @@ mod tests {
     use super::*;
 
     fn rest() -> Rest {
-        Rest::new(&Formats::standard(), PopulationRecordRule::default(), false)
+        let rule = PopulationRecordRule::default();
+        Rest::new(&Formats::standard(), rule, false, Offered::default())
     }
 
     fn error(read: Result<Wanted, Trouble>) -> Trouble {

@@ -171,8 +171,11 @@ fn one_process_at_a_time_works_on_a_data_folder() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/navet/termdata.txt"
     );
-    let complaint = pu(&["import", "--data", data, file]).refused();
-    assert!(complaint.contains("another process"), "{complaint}");
+    let complaint = pu(&["import", "--data", data, "--test-persons", file]).refused();
+    assert!(complaint.contains("is being served"), "{complaint}");
+    // What is imported all the same, the first one applies.
+    let said = pu(&["import", "--data", data, file]).well();
+    assert!(said.contains("applied by the service"), "{said}");
     assert_eq!(snapshots(folder.path()), before);
 
     let answer = Client::connect(serving.address).request("GET", "/healthz", &[], b"");

@@ -11,6 +11,8 @@ mod support;
 // The real program as a child process.
 mod program;
 
+// Changes: the feed of those who follow, the history of persons, and who is protected in both.
+mod changes;
 // The command line: what each command prints, writes, refuses and answers to the shell.
 mod command_line;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
@@ -23,6 +25,8 @@ mod errors;
 mod front_end;
 // Goldens: answers of all versions and profiles, read by a human when they change.
 mod golden;
+// The inbox: files into a served register, whatever is stopped in the middle.
+mod inbox;
 // The index: it finds whom a look at every record finds; free text finds people as they are typed.
 mod index;
 // The register at work: every state, restart and compaction against the simplest register.

@@ -47,6 +47,7 @@ person, request, answer, problem = map(
     validator, ["PersonRecordType", "PersonsRequest", "PersonsAnswer", "Problem"]
 )
 search = validator("SearchAnswer")
+history, change = map(validator, ["History", "Change"])
 if person.is_valid({"name": {"surname": 7}}):
     sys.exit("the description allows anything")
 
@@ -71,6 +72,12 @@ for profile in ["P1", "P2", "P3", "P4", "P5"]:
     }
     valid(request, body, "a request")
     valid(answer, fetch("/v1/persons", body), f"everybody in {profile}")
-for path in ["/v1/persons/1", "/v1/persons/191212121212", "/v1/x", "/v1/search"]:
+for identity in identities:
+    told = fetch(f"/v1/persons/{identity['extension']}/history?root={identity['root']}")
+    valid(problem if "status" in told else history, told, "a history")
+with urllib.request.urlopen(base + "/v1/changes") as answer:
+    for line in answer:
+        valid(change, json.loads(line), "a change")
+for path in ["/v1/changes?since=0", "/v1/changes?since=x", "/v1/persons/1", "/v1/persons/191212121212", "/v1/x", "/v1/search"]:
     valid(problem, fetch(path), path)
 print(f"{checked} answers are as described")

@@ -93,6 +93,14 @@ pub struct Reader {
 /// What of a rejected line that is too long is kept.
 const KEPT_BYTES: usize = 1 << 12;
 
+/// Passes over a whole file: whether it is one, whole, and of known identity formats.
+pub fn check(path: &Path, formats: &Formats) -> Result<(), ReadError> {
+    let mut lines = Reader::open(path)?;
+    lines.check_formats(formats)?;
+    while lines.next_line()?.is_some() {}
+    Ok(())
+}
+
 impl Reader {
     /// Opens a file and reads its first line.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
