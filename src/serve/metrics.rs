@@ -307,9 +307,12 @@ impl Metrics {
 
 /// How the register is changing.
 struct Changes {
-    gauges: [(Gauge, fn(&Live, &State) -> f64); 9],
-    counters: [(Counter, fn(&Live) -> u64); 5],
+    gauges: [(Gauge, Measure); 9],
+    counters: [(Counter, Count); 5],
 }
+
+type Measure = fn(&Live, &State) -> f64;
+type Count = fn(&Live) -> u64;
 
 /// Name, what it says, and where it is read.
 type Row<R> = (&'static str, &'static str, R);
@@ -318,7 +321,7 @@ type Row<R> = (&'static str, &'static str, R);
     clippy::cast_precision_loss,
     reason = "a gauge is a float; what is counted here stays far below 2^53"
 )]
-static GAUGES: [Row<fn(&Live, &State) -> f64>; 9] = [
+static GAUGES: [Row<Measure>; 9] = [
     ("pu_persons", "Records in the snapshot", |_, state| {
         state.snapshot().len() as f64
     }),
@@ -371,7 +374,7 @@ static GAUGES: [Row<fn(&Live, &State) -> f64>; 9] = [
     ),
 ];
 
-static COUNTERS: [Row<fn(&Live) -> u64>; 5] = [
+static COUNTERS: [Row<Count>; 5] = [
     ("pu_log_flushes_total", "Flushes of the log", |live| {
         live.committer.pulse().commits.load(Ordering::Relaxed)
     }),

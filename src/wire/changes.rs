@@ -185,8 +185,11 @@ impl Rest {
                 let wanted = match following.county {
                     None => true,
                     Some(county) => {
+                        let now = sources.state.record(identity)?.ok_or(Damaged)?;
                         let view = self.newest(sources, following, identity)?;
-                        concerns(&view, county, &left)?
+                        // Where a protected person came from is not shown, so not told either.
+                        let left = if now.shield().is_on() { &[] } else { &*left };
+                        concerns(&view, county, left)?
                     }
                 };
                 if wanted {

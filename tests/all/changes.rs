@@ -238,6 +238,13 @@ fn a_county_hears_of_its_own_and_of_those_who_left_but_of_nobody_whose_county_is
     for asked in ["01", "14", "25"] {
         assert_eq!(county(&format!("county={asked}")), 0, "{asked}");
     }
+    // Under sekretessmarkering the county is shown, but not where somebody lived before.
+    child["protectedPopulationRecord"] = json!(false);
+    child["protectedPersonIndicator"] = json!(true);
+    commit(&service, &[&child]);
+    for (asked, found) in [("01", 0), ("14", 0), ("25", 1)] {
+        assert_eq!(county(&format!("county={asked}")), found, "{asked}");
+    }
 }
 
 #[test]

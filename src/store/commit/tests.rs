@@ -1,3 +1,5 @@
+//! The committer and compaction: grouping, failures, readers that keep what they pinned.
+
 use std::path::Path;
 use std::sync::atomic::AtomicU64 as Counter;
 use std::time::Duration;

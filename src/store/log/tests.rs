@@ -1,3 +1,5 @@
+//! The log under torn writes, flipped bits, missing files and failing disks.
+
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io;
