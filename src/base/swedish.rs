@@ -20,7 +20,12 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if text.chars().all(plain) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.to_lowercase().nfc().collect())
+    let lower = text.to_lowercase();
+    // Below U+0300 nothing combines.
+    if lower.chars().all(|c| c < '\u{300}') {
+        return Cow::Owned(lower);
+    }
+    Cow::Owned(lower.nfc().collect())
 }
 
 /// Folded text without accents, as somebody types who has no å, ä, ö or é: for a search that

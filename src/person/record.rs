@@ -69,6 +69,13 @@ impl<'a> RecordRef<'a> {
             .map_err(|_| Damaged)
     }
 
+    /// Where the record lies in memory: its fields' address and length. Two records that live at the
+    /// same time and lie in the same place are one.
+    pub fn place(self) -> (usize, usize) {
+        let fields = self.fields();
+        (fields.as_ptr().addr(), fields.len())
+    }
+
     /// Whose record it is.
     #[inline]
     pub const fn identity(self) -> Identity {

@@ -9,6 +9,7 @@ use super::change::Change;
 use super::nrid::Issuer;
 use super::refusal::Refusal;
 use super::wish::{Wish, perform};
+use crate::person::edit::Person;
 use crate::person::identity::{Formats, Identity};
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
@@ -80,8 +81,9 @@ fn grant(
         Err(Refusal::Damaged(damaged)) => return Err(damaged.into()),
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Err(refusal) = commit(draft, &change, origin)? {
-        return Ok(Err(refusal));
+    match Ready::of(&change) {
+        Ok(ready) => commit(draft, ready, origin)?,
+        Err(refusal) => return Ok(Err(refusal)),
     }
     Ok(Ok(Granted {
         subject: change.subject,
@@ -89,31 +91,43 @@ fn grant(
     }))
 }
 
+/// A change in the form that the log takes.
+pub(super) struct Ready {
+    records: Vec<Vec<u8>>,
+    keys: Vec<u64>,
+    /// Pairs of keys: an identity that is not there, and who points at it.
+    waits: Vec<(u64, u64)>,
+}
+
+impl Ready {
+    pub(super) fn of(change: &Change) -> Result<Self, Refusal> {
+        let records = change.persons.iter().map(Person::to_record);
+        let keys = change.persons.iter().map(|person| person.identity().key());
+        let waits = change.waits.iter();
+        Ok(Self {
+            records: records.collect::<Result<_, _>>().map_err(Refusal::Record)?,
+            keys: keys.collect(),
+            waits: waits
+                .map(|(missing, waits)| (missing.key(), waits.key()))
+                .collect(),
+        })
+    }
+}
+
 /// Commits a change to a draft, with what the register must remember of it.
-pub(super) fn commit(
-    draft: &mut Draft,
-    change: &Change,
-    origin: Origin,
-) -> Result<Result<(), Refusal>, CommitError> {
-    let mut records = Vec::with_capacity(change.persons.len());
-    let mut notes = Vec::new();
+pub(super) fn commit(draft: &mut Draft, ready: Ready, origin: Origin) -> Result<(), CommitError> {
     let ledger = draft.state().ledger();
-    for person in &change.persons {
-        match person.to_record() {
-            Ok(record) => records.push(record),
-            Err(invalid) => return Ok(Err(Refusal::Record(invalid))),
-        }
-        let key = person.identity().key();
+    let mut notes = Vec::new();
+    for &key in &ready.keys {
         if ledger.waiting_for(key).next().is_some() {
             notes.push(Note::Arrived { key });
         }
     }
-    for &(missing, waits) in &change.waits {
-        let (missing, waits) = (missing.key(), waits.key());
+    for &(missing, waits) in &ready.waits {
         if !ledger.waiting.contains(&(missing, waits)) {
             notes.push(Note::Waits { missing, waits });
         }
     }
-    draft.commit(origin, records, notes)?;
-    Ok(Ok(()))
+    draft.commit(origin, ready.records, notes)?;
+    Ok(())
 }

@@ -2,24 +2,29 @@
 //! also notes how far the file has come. So a file can be gone on with after a stop: what was
 //! committed is not applied again, and nothing else was lost.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::Change;
-use super::desk::commit;
+use super::desk::{Ready, commit};
 use super::import::Applied;
 use super::merge::{self, Outcome};
-use super::persons::Persons;
+use super::persons::{Changed, Persons};
 use super::post::Post;
 use super::refusal::Refusal;
 use super::settle::settled;
 use super::{chain, supplement};
+use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::Field;
 use crate::person::identity::{Formats, Identity};
+use crate::person::record::Damaged;
 use crate::person::value::Value;
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
 use crate::store::live::Live;
+use crate::store::state::State;
 
 const TEST_INDICATOR: Field = Field::at("testIndicator");
 
@@ -64,6 +69,9 @@ impl<'l> Online<'l> {
 
     /// Applies a batch of a file's entries as one commit. `done` entries of the file are applied with
     /// it.
+    ///
+    /// What the entries make of the register is worked out here, on the newest state; the committer
+    /// only looks whether everybody is still the same, and works it out anew where somebody is not.
     pub fn apply(
         &self,
         batch: Vec<Wanted>,
@@ -76,16 +84,30 @@ impl<'l> Online<'l> {
             content: content.to_owned(),
             done,
         };
+        // Kept until the committer has compared: so no other record can lie where one of these does.
+        let basis = self.live.store.keep();
+        let foreseen = foresee(
+            &basis,
+            &batch,
+            &formats,
+            &is_test,
+            &self.live.committer.now(),
+        )?;
         let work = move |draft: &mut Draft| {
-            let mut all = Vec::with_capacity(batch.len());
-            for wanted in batch {
-                all.push(one(draft, wanted, &origin, &formats, &is_test)?);
+            let foreseen = if foreseen.holds_in(draft.state())? {
+                foreseen
+            } else {
+                foresee(draft.state(), &batch, &formats, &is_test, draft.at())?
+            };
+            for ready in foreseen.changes {
+                commit(draft, ready, origin.clone())?;
             }
             draft.commit(origin, Vec::new(), vec![progress])?;
-            Ok(all)
+            // The batch and the basis go back: they are not freed on the committer's time.
+            Ok((foreseen.applied, batch, basis))
         };
         let (applied, _) = self.live.committer.wait(work)?;
-        applied
+        applied.map(|(applied, ..)| applied)
     }
 
     /// Notes that a file was applied to its end.
@@ -105,54 +127,146 @@ impl<'l> Online<'l> {
     }
 }
 
-fn one(
-    draft: &mut Draft,
-    wanted: Wanted,
-    origin: &Origin,
+/// What a batch makes of a state, and everything it rests on.
+struct Foreseen {
+    applied: Vec<Applied>,
+    changes: Vec<Ready>,
+    /// Whose records were read, and where they lie; nowhere for those who were not there.
+    read: Vec<(Identity, Option<Place>)>,
+    /// Who waited for whom.
+    waiting: Vec<(Identity, Vec<Identity>)>,
+}
+
+/// Where a record's bytes lie. Records never change in place.
+type Place = (usize, usize);
+
+fn place_of(state: &State, identity: Identity) -> Result<Option<Place>, Damaged> {
+    let record = state.record(identity)?;
+    Ok(record.map(|record| record.place()))
+}
+
+impl Foreseen {
+    /// Whether another state is the same in everything that this rests on.
+    fn holds_in(&self, state: &State) -> Result<bool, Damaged> {
+        for (identity, place) in &self.read {
+            if place_of(state, *identity)? != *place {
+                return Ok(false);
+            }
+        }
+        let same =
+            |(identity, waiting): &(Identity, Vec<Identity>)| state.waiting(*identity) == *waiting;
+        Ok(self.waiting.iter().all(same))
+    }
+}
+
+/// A state that notes what is read of it.
+struct Noting<'s> {
+    state: &'s State,
+    read: RefCell<BTreeMap<Identity, Option<Place>>>,
+    waiting: RefCell<BTreeMap<Identity, Vec<Identity>>>,
+}
+
+impl Persons for Noting<'_> {
+    type Error = Damaged;
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
+        let record = self.state.record(identity)?;
+        let place = record.map(|record| record.place());
+        self.read.borrow_mut().insert(identity, place);
+        record.map(Person::from_record).transpose()
+    }
+
+    fn waiting(&self, identity: Identity) -> Vec<Identity> {
+        let waiting = self.state.waiting(identity);
+        self.waiting.borrow_mut().insert(identity, waiting.clone());
+        waiting
+    }
+}
+
+fn foresee(
+    state: &State,
+    batch: &[Wanted],
     formats: &Formats,
     is_test: &IsTest,
-) -> Result<Applied, CommitError> {
-    let at = *draft.at();
-    let identity = match &wanted {
+    at: &Moment,
+) -> Result<Foreseen, Damaged> {
+    let noting = Noting {
+        state,
+        read: RefCell::default(),
+        waiting: RefCell::default(),
+    };
+    // Later entries of a batch see what earlier ones have made.
+    let mut persons = Changed::over(&noting, []);
+    let (mut applied, mut changes) = (Vec::with_capacity(batch.len()), Vec::new());
+    for wanted in batch {
+        let made = match one(&persons, wanted, formats, is_test, at)? {
+            Ok(change) => Ready::of(&change).map(|ready| (change, ready)),
+            Err(unchanged) => {
+                applied.push(unchanged);
+                continue;
+            }
+        };
+        applied.push(match made {
+            Ok((change, ready)) => {
+                persons.take(change);
+                changes.push(ready);
+                Applied::Changed
+            }
+            Err(refusal) => Applied::Rejected(refusal),
+        });
+    }
+    drop(persons);
+    Ok(Foreseen {
+        applied,
+        changes,
+        read: noting.read.into_inner().into_iter().collect(),
+        waiting: noting.waiting.into_inner().into_iter().collect(),
+    })
+}
+
+/// What one entry makes of the register, or what became of it instead.
+fn one<P: Persons<Error = Damaged>>(
+    persons: &P,
+    wanted: &Wanted,
+    formats: &Formats,
+    is_test: &IsTest,
+    at: &Moment,
+) -> Result<Result<Change, Applied>, Damaged> {
+    let identity = match wanted {
         Wanted::Post(post) => post.subject,
         Wanted::Person(person) => person.identity(),
     };
-    let current = draft.state().person(identity)?;
+    let current = persons.person(identity)?;
     let mut person = match wanted {
-        Wanted::Post(post) => match merge::apply(&post, current.as_ref(), formats, &at) {
-            Outcome::NotNewer => return Ok(Applied::NotNewer),
-            Outcome::Unchanged => return Ok(Applied::Unchanged),
+        Wanted::Post(post) => match merge::apply(post, current.as_ref(), formats, at) {
+            Outcome::NotNewer => return Ok(Err(Applied::NotNewer)),
+            Outcome::Unchanged => return Ok(Err(Applied::Unchanged)),
             Outcome::Applied(person) => *person,
         },
-        Wanted::Person(person) => match supplement::apply(*person, current.as_ref(), &at) {
-            Some(person) => person,
-            None => return Ok(Applied::NotNewer),
-        },
+        Wanted::Person(person) => {
+            match supplement::apply(Person::clone(person), current.as_ref(), at) {
+                Some(person) => person,
+                None => return Ok(Err(Applied::NotNewer)),
+            }
+        }
     };
     if is_test(identity) {
         person.set(TEST_INDICATOR, Value::Boolean(true));
     }
-    let state = draft.state();
     let alone = chain::neighbours(&person).is_empty()
         && current.is_none_or(|current| chain::neighbours(&current).is_empty())
-        && state.waiting(identity).is_empty();
-    let change = if alone {
-        Ok(Change {
+        && persons.waiting(identity).is_empty();
+    if alone {
+        return Ok(Ok(Change {
             persons: vec![person],
             waits: Vec::new(),
             subject: identity,
             issued: Vec::new(),
-        })
-    } else {
-        settled(state, [person], identity, &at)
-    };
-    let change = match change {
-        Ok(change) => change,
-        Err(Refusal::Damaged(damaged)) => return Err(damaged.into()),
-        Err(refusal) => return Ok(Applied::Rejected(refusal)),
-    };
-    match commit(draft, &change, origin.clone())? {
-        Ok(()) => Ok(Applied::Changed),
-        Err(refusal) => Ok(Applied::Rejected(refusal)),
+        }));
+    }
+    match settled(persons, [person], identity, at) {
+        Ok(change) => Ok(Ok(change)),
+        Err(Refusal::Damaged(damaged)) => Err(damaged),
+        Err(refusal) => Ok(Err(Applied::Rejected(refusal))),
     }
 }

@@ -1,12 +1,14 @@
 //! What the rules read of a register: persons, and who waits for whom. A state is one; so is a state
 //! under changes that are on their way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::person::edit::Person;
 use crate::person::identity::Identity;
 use crate::person::record::Damaged;
 use crate::store::state::State;
+
+use super::change::Change;
 
 /// A register, as rules read it.
 pub trait Persons {
@@ -46,18 +48,30 @@ impl Persons for State {
 pub struct Changed<'p, P> {
     below: &'p P,
     persons: BTreeMap<Identity, Person>,
+    /// Pairs of an identity that was not there, and who points at it.
+    waits: BTreeSet<(Identity, Identity)>,
 }
 
 impl<'p, P: Persons> Changed<'p, P> {
     /// The register `below`, where `changed` are as they are here.
     pub fn over(below: &'p P, changed: impl IntoIterator<Item = Person>) -> Self {
         let persons = changed.into_iter().map(|it| (it.identity(), it)).collect();
-        Self { below, persons }
+        Self {
+            below,
+            persons,
+            waits: BTreeSet::new(),
+        }
     }
 
     /// One more changed person, in place of an earlier change.
     pub fn put(&mut self, person: Person) {
         self.persons.insert(person.identity(), person);
+    }
+
+    /// Takes in a whole change.
+    pub fn take(&mut self, change: Change) {
+        self.waits.extend(change.waits);
+        change.persons.into_iter().for_each(|it| self.put(it));
     }
 
     /// Whose change it holds, in their order.
@@ -86,7 +100,13 @@ impl<P: Persons> Persons for Changed<'_, P> {
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
-        self.below.waiting(identity)
+        let mut waiting = self.below.waiting(identity);
+        let here = self
+            .waits
+            .iter()
+            .filter(|(missing, _)| *missing == identity);
+        waiting.extend(here.map(|(_, waits)| *waits));
+        waiting
     }
 }
 

@@ -78,6 +78,7 @@ pub struct Committer {
     works: Option<Sender<Work>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     log: Arc<dyn Log>,
+    clock: Clock,
     pulse: Arc<Pulse>,
 }
 
@@ -181,7 +182,7 @@ impl Committer {
         let (works, waiting) = bounded(limits::WAITING_CHANGES);
         let pulse = Arc::new(Pulse::default());
         let thread = {
-            let (log, pulse) = (Arc::clone(&log), Arc::clone(&pulse));
+            let (log, pulse, clock) = (Arc::clone(&log), Arc::clone(&pulse), Arc::clone(&clock));
             std::thread::Builder::new()
                 .name("pu-commit".to_owned())
                 .spawn(move || run(&store, &*log, &clock, &waiting, &pulse))?
@@ -190,6 +191,7 @@ impl Committer {
             works: Some(works),
             thread: Mutex::new(Some(thread)),
             log,
+            clock,
             pulse,
         })
     }
@@ -197,6 +199,11 @@ impl Committer {
     /// The log.
     pub fn log(&self) -> &dyn Log {
         &*self.log
+    }
+
+    /// What time it is by the committer's clock.
+    pub fn now(&self) -> Moment {
+        (self.clock)()
     }
 
     /// How it is doing.

@@ -13,11 +13,13 @@ use pu::person::edit::Person;
 use pu::person::field::Field;
 use pu::person::form::Form;
 use pu::person::identity::{Formats, Identity};
+use pu::person::json;
 use pu::person::record::{Damaged, RecordRef};
 use pu::person::view::{Grant, Profile};
 use pu::query::search::{Question, search};
 use pu::register::desk::Desk;
 use pu::register::nrid::Issuer;
+use pu::register::online::{Online, Wanted};
 use pu::register::persons::Persons;
 use pu::register::wish::{Actor, Name, Wish, perform};
 use pu::store::commit::{Clock, Draft};
@@ -316,5 +318,49 @@ proptest! {
         drop((desk, live));
         let reader = state::open(folder.path(), &formats).unwrap().unwrap();
         prop_assert!(everybody(&reader) == simple.0);
+    }
+}
+
+/// Who is linked comes before, after, or in one batch with the identity it is linked to.
+#[test]
+fn chains_are_the_same_however_their_members_come() {
+    let formats = Formats::standard();
+    let told = Told(Arc::new(AtomicU64::new(
+        DateTime::parse(WRITTEN).unwrap().bits(),
+    )));
+    let ids = ["22790814AA01", "198001022386"].map(|it| formats.guess(it).unwrap());
+    let lines: Vec<&str> = persons()
+        .lines()
+        .filter(|it| !it.trim().is_empty())
+        .collect();
+    let of = |identity: Identity| {
+        let read = |line: &&str| json::read(line.as_bytes(), &formats).unwrap();
+        let mut all = lines.iter().map(read);
+        Wanted::Person(Box::new(all.find(|it| it.identity() == identity).unwrap()))
+    };
+    for (order, batches) in [([0, 1], 1), ([1, 0], 1), ([0, 1], 2), ([1, 0], 2)] {
+        let folder = register("");
+        let (live, _desk) = open(folder.path(), &told);
+        let online = Online::new(&live, &formats, Arc::new(|_| false));
+        let all = order.map(|place| of(ids[place]));
+        let mut all = Vec::from(all);
+        while !all.is_empty() {
+            let batch = all.drain(..2 / batches).collect();
+            online.apply(batch, Origin::default(), "x", 0).unwrap();
+        }
+        let state = live.store.pin();
+        let primary = ids.map(|identity| {
+            let person = state.person(identity).unwrap().unwrap();
+            (
+                person
+                    .value(Field::at("primaryIdentity"))
+                    .unwrap()
+                    .is_true(),
+                person.entries(Field::at("linkedIdentity")).count(),
+            )
+        });
+        assert_eq!(primary, [(false, 1), (true, 1)], "{order:?} in {batches}");
+        let waited_for = |identity: &Identity| state.ledger().waiting_for(identity.key()).count();
+        assert_eq!(ids.iter().map(waited_for).sum::<usize>(), 0);
     }
 }
