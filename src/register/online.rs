@@ -19,7 +19,7 @@ use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::Field;
 use crate::person::identity::{Formats, Identity};
-use crate::person::record::Damaged;
+use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
@@ -142,7 +142,7 @@ type Place = (usize, usize);
 
 fn place_of(state: &State, identity: Identity) -> Result<Option<Place>, Damaged> {
     let record = state.record(identity)?;
-    Ok(record.map(|record| record.place()))
+    Ok(record.map(RecordRef::place))
 }
 
 impl Foreseen {
@@ -171,7 +171,7 @@ impl Persons for Noting<'_> {
 
     fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
         let record = self.state.record(identity)?;
-        let place = record.map(|record| record.place());
+        let place = record.map(RecordRef::place);
         self.read.borrow_mut().insert(identity, place);
         record.map(Person::from_record).transpose()
     }

@@ -131,7 +131,7 @@ pub(crate) mod tests {
         }
 
         /// The register after a change.
-        pub(crate) fn take(&mut self, change: &crate::register::change::Change) {
+        pub(crate) fn take(&mut self, change: &Change) {
             for person in &change.persons {
                 assert!(person.to_record().is_ok());
                 self.persons.insert(person.identity(), person.clone());
