@@ -125,6 +125,91 @@ def searches(service):
     service.fault("", "FROM PersonRecord WHERE nowhere = 'x'")
 
 
+def call(contract, major, **message):
+    """Calls an operation of a contract that changes the register, or that reads contact data."""
+    client = zeep.Client(f"{URL}{PATH}/{contract}/{major}/rivtabp21?wsdl")
+    return client.service[contract](_soapheaders=HEADER, **message)
+
+
+def named(identity):
+    """An identity as messages hold it."""
+    return {"root": identity[0], "extension": identity[1]}
+
+
+ACTOR = {
+    "id": {"root": "1.2.752.29.6.2.1", "extension": "SE2321000016-1HZ3"},
+    "professional": {"organizationId": {"root": "oid:2.5.4.97", "extension": "556559-4230"}},
+}
+
+
+def reserve_identities(major):
+    """A new one, changed, and refused; gives it."""
+    part = (lambda text: {"name": text}) if major < 5 else (lambda text: text)
+    born = {"dateOfBirth": {"format": "YYYY-MM-DD", "value": "1987-06-05"}}
+    result = call("UpdatePerson", major, actor=ACTOR, gender="2", birth=born, name={"surname": part("Ny & Åberg")})
+    equal(result.result.resultCode, "OK", "issued")
+    person = result.personRecord
+    equal(list(leftovers(person)), [], "no element without a place")
+    identity = (person.personalIdentity.root, person.personalIdentity.extension)
+    equal((identity[0], identity[1][:8]), (NRID, "22870605"), "it tells the date of birth")
+    abroad = {"postalAddress1": "VEJ 1", "countryCode": "Danmark"}
+    # In version 3 an extension's element stands in a namespace of its own, which the schema names.
+    changed = call(
+        "UpdatePerson", major, actor=ACTOR, personId=named(identity), versionToUpdate=person.version,
+        name={"surname": part("Ek")}, addressAbroad=abroad,
+    )
+    equal(changed.result.resultCode, "OK", "changed")
+    record = changed.personRecord
+    name = record.name.surname.name if major < 5 else record.name.surname
+    equal((name, record.addressInformation.addressAbroad.countryCode), ("Ek", "Danmark"), "as it was sent")
+    stale = call("UpdatePerson", major, actor=ACTOR, personId=named(identity), versionToUpdate=person.version)
+    equal((stale.result.resultCode, stale.personRecord), ("ERROR", None), "an old version")
+    equal(bool(stale.result.resultText), True, "with a text")
+    other = call("UpdatePerson", major, actor=ACTOR, personId=named(STRANGER))
+    equal(other.result.resultCode, "ERROR", "not a reserve identity")
+    return identity
+
+
+def contact_data(major, identity):
+    """Read, replaced, read again, and refused."""
+    def read(contract, whose):
+        answer = call(contract, major, personId=named(whose))
+        return getattr(answer, "contactInformationRecord", answer)
+
+    record = read("GetPersonContactInformation", identity)
+    equal((record.version != "", record.contactInformation), (True, []), "nothing yet")
+    ways = [
+        {"contactType": "phone", "value": "+46701740605", "rank": 1},
+        {"contactType": "email", "value": "ny@example.org", "rank": 2, "digitalNotification": True},
+    ]
+    update = dict(actor=ACTOR, personId=named(identity), versionToUpdate=record.version)
+    result = call("UpdatePersonContactInformation", major, contactInformation=ways, optoutPaperNotification=True, **update)
+    equal(result.result.resultCode, "OK", "replaced")
+    record = read("GetPersonContactInformation", identity)
+    equal([it.value for it in record.contactInformation], ["+46701740605", "ny@example.org"], "both ways")
+    equal((record.optoutPaperNotification, record.contactInformation[1].digitalNotification), (True, True), "marks")
+    equal(list(leftovers(record)), [], "no element without a place")
+    protected = dict(actor=ACTOR, personId=named(PROTECTED), contactInformation=ways)
+    refused = call("UpdatePersonContactInformation", major, **protected)
+    equal((refused.result.resultCode, refused.contactInformationRecord), ("ERROR", None), "a protected person")
+    flags = read("GetPersonContactInformation", PROTECTED)
+    equal((flags.protectedPersonIndicator, flags.contactInformation), (True, []), "flags only")
+    equal(read("GetPersonContactInformationUnrestricted", PROTECTED).contactInformation != [], True, "all of it")
+
+
+def links(major, identity):
+    """Linked, linked again, and parted."""
+    ends = dict(fromIdentity=named(identity), toIdentity=named(SPOUSE))
+    equal(call("LinkPersonIdentity", major, actor=ACTOR, **ends).resultCode, "OK", "linked")
+    equal(call("LinkPersonIdentity", major, actor=ACTOR, **ends).resultCode, "ERROR", "linked already")
+    main = Service(RESTRICTED, 5).person(identity, ignore=False)
+    equal(main.personalIdentity.extension, SPOUSE[1], "the main identity")
+    equal(main.linkedIdentity[-1].assuranceLevel, "level3", "assuranceLevel")
+    parted = dict(unlinkFromIdentity=named(SPOUSE), unlinkIdentity=named(identity))
+    equal(call("UnlinkPersonIdentity", major, actor=ACTOR, **parted).resultCode, "OK", "parted")
+    equal(Service(RESTRICTED, 5).person(identity, ignore=False).primaryIdentity, True, "its own main identity")
+
+
 def leftovers(it, path=""):
     """Elements that zeep found no place for, anywhere in an object."""
     if isinstance(it, list):
@@ -310,3 +395,12 @@ for contract in ("SearchPersonsForProfile", "SearchPersonsForProfileUnrestricted
         area = f"{contract} {major}"
         searches(Search(contract, major))
         print(f"  {area:<39}{checks[area]:4} checks")
+for major in (3, 4, 5):
+    area = f"UpdatePerson {major}"
+    issued = reserve_identities(major)
+    print(f"  {area:<34}{checks[area]:4} checks")
+    if major < 5:
+        area = f"contact data and links {major}"
+        contact_data(major, issued)
+        links(major, issued)
+        print(f"  {area:<34}{checks[area]:4} checks")
