@@ -14,6 +14,10 @@
 //! and protection, one mask, computed once; only a view can be rendered. [`wire`] copies the view
 //! between ready-made tags, and [`serve`] sends the bytes.
 //!
+//! A change takes the other way round: [`wire`] or [`feed`] makes a wish of it, [`register`] judges it on
+//! a draft of the next state, and [`store`] writes the entry to its log, flushes, publishes the draft,
+//! and lets the answer go. Now and then what has changed becomes a new snapshot.
+//!
 //! Everything that differs between versions of the contracts is a row of the field table
 //! ([`person::schema`]) or of the contract table ([`wire::contract`]): parsing, validation,
 //! rendering, JSON, WSDL, XSD and profile masks are made from the same rows.
