@@ -12,6 +12,7 @@ use super::config::{Config, Log, LogFormat, Rest, Search};
 use super::generate::{morning, synthetic_posts, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
+use crate::base::limits;
 use crate::feed::exchange;
 use crate::feed::generate::{base_day, demo_population};
 use crate::person::field::{Field, schema_hash};
@@ -115,6 +116,7 @@ impl Demo {
             dated: true,
             accept_truncated: false,
             test_persons: true,
+            snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;
         report.print();

@@ -14,7 +14,6 @@ use indicatif::ProgressBar;
 
 use super::generate::morning;
 use super::{Common, Failure, progress};
-use crate::base::limits;
 use crate::base::time::Moment;
 use crate::feed::apply::{ApplyError, Reached, Target as _, Work, by_their_dates, content_of};
 use crate::feed::exchange;
@@ -64,6 +63,7 @@ impl Import {
             dated: false,
             accept_truncated: self.accept_truncated,
             test_persons: self.test_persons,
+            snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
         report.print();
@@ -177,6 +177,8 @@ pub struct Wish<'a> {
     pub accept_truncated: bool,
     /// Whether everybody is a test person.
     pub test_persons: bool,
+    /// Snapshots kept.
+    pub snapshots_kept: usize,
 }
 
 /// What became of a run.
@@ -237,7 +239,7 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let bar = progress::bar("writing", 0, "persons");
     let snapshot = run.finish(|written| bar.set_position(written))?;
     bar.finish_and_clear();
-    folder::remove_old(wish.data, limits::SNAPSHOTS_KEPT)?;
+    folder::remove_old(wish.data, wish.snapshots_kept)?;
     Ok(Report {
         files: reports,
         end: End::Snapshot(snapshot),

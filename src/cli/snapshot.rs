@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::{Failure, progress};
-use crate::base::limits;
 use crate::person::field::schema_hash;
 use crate::person::identity::Formats;
 use crate::person::keys::INDEXES;
@@ -118,7 +117,6 @@ fn build(data: &Path, always: bool) -> Result<(), Failure> {
         let bar = progress::bar("building", state.persons(), "persons");
         let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;
         bar.finish_and_clear();
-        folder::remove_old(data, limits::SNAPSHOTS_KEPT)?;
         println!("wrote {}", path.display());
         return verify(&File::open(&path, schema_hash())?);
     }

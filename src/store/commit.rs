@@ -162,8 +162,12 @@ impl Draft {
         Ok(before.filter(|_| before != now))
     }
 
-    /// The draft after these entries, without what a failed work has left in it.
+    /// The draft after these entries, without what a failed work has left in it. Entries can be made
+    /// again, a change of layers cannot: then nothing of the draft is.
     fn again(mut self, published: &State, entries: usize) -> Result<Self, CommitError> {
+        if self.moved {
+            return Err(CommitError::Failed);
+        }
         self.entries.truncate(entries);
         let mut draft = Self::new(published.clone(), self.at);
         for bytes in self.entries {
@@ -274,25 +278,10 @@ fn boxed<T: Send + 'static>(
 fn run(store: &Store, log: &dyn Log, clock: &Clock, works: &Receiver<Work>, pulse: &Pulse) {
     let mut published = store.keep();
     while let Ok(first) = works.recv() {
-        let mut draft = Draft::new(State::clone(&published), clock());
         let mut replies = Vec::new();
-        for work in std::iter::once(first).chain(works.try_iter()) {
-            let before = draft.entries.len();
-            match catch_unwind(AssertUnwindSafe(|| work(&mut draft))) {
-                Ok(reply) => replies.push(reply),
-                Err(_) => match draft.again(&published, before) {
-                    Ok(again) => draft = again,
-                    Err(error) => {
-                        tracing::error!(%error, "the committer stops");
-                        return;
-                    }
-                },
-            }
-            if draft.bytes > limits::COMMIT_BYTES {
-                break;
-            }
-        }
-        let committed = commit(store, log, draft, &published, pulse);
+        let works = std::iter::once(first).chain(works.try_iter());
+        let committed = draft(&published, clock(), works, &mut replies)
+            .and_then(|draft| commit(store, log, draft, &published, pulse));
         if let Ok(state) = &committed {
             published = Arc::clone(state);
         }
@@ -300,6 +289,27 @@ fn run(store: &Store, log: &dyn Log, clock: &Clock, works: &Receiver<Work>, puls
             reply(committed.clone());
         }
     }
+}
+
+/// Lets works make their entries on one draft, as many as are committed together.
+fn draft(
+    published: &State,
+    at: Moment,
+    works: impl Iterator<Item = Work>,
+    replies: &mut Vec<Reply>,
+) -> Result<Draft, CommitError> {
+    let mut draft = Draft::new(published.clone(), at);
+    for work in works {
+        let before = draft.entries.len();
+        match catch_unwind(AssertUnwindSafe(|| work(&mut draft))) {
+            Ok(reply) => replies.push(reply),
+            Err(_) => draft = draft.again(published, before)?,
+        }
+        if draft.bytes > limits::COMMIT_BYTES {
+            break;
+        }
+    }
+    Ok(draft)
 }
 
 /// Writes a draft's entries to the log and publishes it.

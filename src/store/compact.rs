@@ -14,7 +14,7 @@ use super::commit::{CommitError, Committer};
 use super::error::{OpenError, VerifyError};
 use super::folder;
 use super::snapshot::Snapshot;
-use super::state::{State, formats_to_bytes};
+use super::state::{Frozen, State, formats_to_bytes};
 use super::write::About;
 use crate::base::time::Moment;
 use crate::person::field::schema_hash;
@@ -67,7 +67,7 @@ impl Compactor {
         progress: impl FnMut(u64),
     ) -> Result<PathBuf, CompactError> {
         let ((), old) = committer.wait(super::commit::Draft::freeze)?;
-        let snapshot = Arc::new(self.write(&old, progress)?);
+        let snapshot = self.write(&old, progress)?;
         let path = snapshot.path().to_path_buf();
         committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
         self.remove_old(committer)?;
@@ -76,33 +76,22 @@ impl Compactor {
     }
 
     /// Writes the snapshot of a state's frozen point in time, and checks it.
-    fn write(&self, state: &State, progress: impl FnMut(u64)) -> Result<Snapshot, CompactError> {
-        let (sequence, ledger) = match state.frozen() {
-            Some(frozen) => (frozen.sequence, &frozen.ledger),
-            None => (state.sequence(), state.ledger()),
-        };
-        let about = About {
-            schema_hash: schema_hash(),
-            sequence,
-            created: Moment::now().date_time,
-        };
-        let newer = state
-            .overlay()
-            .frozen()
-            .map(|(key, record)| Ok((key, &**record)));
-        let path = write_merged(
-            &self.data,
-            about,
-            Some(state.snapshot()),
-            newer,
-            &formats_to_bytes(&self.formats),
-            &ledger.to_bytes().map_err(CompactError::Ledger)?,
-            progress,
-        )?;
+    fn write(
+        &self,
+        state: &State,
+        progress: impl FnMut(u64),
+    ) -> Result<Arc<Snapshot>, CompactError> {
+        // Without one there is nothing that a snapshot could claim to hold.
+        let frozen = state.frozen().ok_or(CommitError::Failed)?;
+        if frozen.sequence == state.snapshot().sequence() {
+            return Ok(Arc::clone(state.snapshot()));
+        }
+        let (newer, as_of) = (state.overlay().frozen(), frozen);
+        let path = write_as_of(&self.data, &self.formats, state, as_of, newer, progress)?;
         let checked = Snapshot::open(&path, schema_hash()).map_err(CompactError::from);
         let checked = checked.and_then(|snapshot| {
             snapshot.verify(|_, _| ())?;
-            Ok(snapshot)
+            Ok(Arc::new(snapshot))
         });
         if checked.is_err() {
             // A file that is not what was written must not be the newest at the next start.
@@ -153,21 +142,34 @@ pub fn write_whole(
     state: &State,
     progress: impl FnMut(u64),
 ) -> Result<PathBuf, CompactError> {
+    let as_of = Frozen {
+        sequence: state.sequence(),
+        ledger: state.ledger().clone(),
+    };
+    let newer = state.overlay().records();
+    write_as_of(data, formats, state, &as_of, newer, progress)
+}
+
+/// Writes a state's snapshot with the records that are newer at a point in time.
+fn write_as_of<'s>(
+    data: &Path,
+    formats: &Formats,
+    state: &State,
+    as_of: &Frozen,
+    newer: impl Iterator<Item = (u64, &'s Arc<[u8]>)>,
+    progress: impl FnMut(u64),
+) -> Result<PathBuf, CompactError> {
     let about = About {
         schema_hash: schema_hash(),
-        sequence: state.sequence(),
+        sequence: as_of.sequence,
         created: Moment::now().date_time,
     };
-    let newer = state
-        .overlay()
-        .records()
-        .map(|(key, record)| Ok((key, &**record)));
-    let ledger = state.ledger().to_bytes().map_err(CompactError::Ledger)?;
+    let ledger = as_of.ledger.to_bytes().map_err(CompactError::Ledger)?;
     Ok(write_merged(
         data,
         about,
         Some(state.snapshot()),
-        newer,
+        newer.map(|(key, record)| Ok((key, &**record))),
         &formats_to_bytes(formats),
         &ledger,
         progress,

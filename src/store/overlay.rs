@@ -134,11 +134,6 @@ impl Overlay {
         self.len() == 0
     }
 
-    /// Records that changed since freezing, or ever when nothing is frozen.
-    pub fn fresh_len(&self) -> usize {
-        self.fresh.records.len()
-    }
-
     /// Whether a layer is frozen.
     pub fn has_frozen(&self) -> bool {
         !self.frozen.records.is_empty()

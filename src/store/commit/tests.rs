@@ -303,3 +303,35 @@ fn a_snapshot_that_cannot_be_written_changes_nothing_and_is_tried_again() {
     assert_eq!(both(&live.store.pin()), ["Två", "Ny"]);
     assert!(live.store.pin().overlay().is_empty());
 }
+
+#[test]
+fn a_work_that_fails_beside_a_freeze_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    empty_register(folder.path());
+    let live = Arc::new(open(folder.path()));
+    name(&live, PEOPLE[0], "Ett").unwrap();
+    let (go, wait) = bounded::<()>(0);
+    live.committer
+        .submit(move |_| assert!(wait.recv().is_err()), |_| ())
+        .unwrap();
+    let compacting = std::thread::spawn({
+        let live = Arc::clone(&live);
+        move || live.compact()
+    });
+    while live.committer.waiting() == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let fails = |_: &mut Draft| assert!(std::hint::black_box(false), "as it should");
+    live.committer.submit(fails, |_| ()).unwrap();
+    drop(go);
+    // Frozen or not: a snapshot is never said to hold what it lacks.
+    let _ = compacting.join().unwrap();
+    name(&live, PEOPLE[1], "Två").unwrap();
+    live.compact().unwrap();
+    drop(live);
+    let state = state::open(folder.path(), &Formats::standard())
+        .unwrap()
+        .unwrap();
+    let both = [PEOPLE[0], PEOPLE[1]].map(|who| surname(&state, who));
+    assert_eq!(both, [Some("Ett".to_owned()), Some("Två".to_owned())]);
+}
