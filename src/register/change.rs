@@ -3,11 +3,15 @@
 use crate::person::edit::Person;
 use crate::person::identity::Identity;
 
+use super::refusal::Refusal;
+
 /// What is different from now on.
 pub struct Change {
     /// Everybody touched, as they are from now on: versions moved, chains settled. In the order of
     /// their identities.
     pub persons: Vec<Person>,
+    /// Their records, in the same order.
+    pub records: Vec<Vec<u8>>,
     /// Pairs of a missing identity and who points at it: the register must remember them. Whoever
     /// is among `persons` is missing no more.
     pub waits: Vec<(Identity, Identity)>,
@@ -15,4 +19,22 @@ pub struct Change {
     pub subject: Identity,
     /// The identities that this change issues, in their order.
     pub issued: Vec<Identity>,
+}
+
+impl Change {
+    /// The change of these persons, when all of them make valid records. Nothing is issued by it.
+    pub(super) fn of(
+        persons: Vec<Person>,
+        waits: Vec<(Identity, Identity)>,
+        subject: Identity,
+    ) -> Result<Self, Refusal> {
+        let records = persons.iter().map(Person::to_record);
+        Ok(Self {
+            records: records.collect::<Result<_, _>>().map_err(Refusal::Record)?,
+            persons,
+            waits,
+            subject,
+            issued: Vec::new(),
+        })
+    }
 }

@@ -173,22 +173,12 @@ mod tests {
     use crate::person::view::Shield;
     use crate::register::nrid::Issuer;
     use crate::register::persons::tests::Few;
-    use crate::register::wish::{Name, Wish, perform};
+    use crate::register::wish::tests::actor;
+    use crate::register::wish::{Wish, perform};
 
     const PNR: &str = "191212121212";
     const KIND: Field = WAYS[0].kind;
     const VALUE: Field = WAYS[0].value;
-
-    fn actor() -> Actor {
-        let id = Name {
-            root: "1.2.752.29.6.2.1".to_owned(),
-            extension: "SE165565594230-1003".to_owned(),
-        };
-        Actor {
-            id,
-            ..Actor::default()
-        }
-    }
 
     fn person() -> Person {
         let mut person = Person::new(identity(PNR), &Formats::standard());

@@ -9,8 +9,8 @@ use super::change::Change;
 use super::nrid::Issuer;
 use super::refusal::Refusal;
 use super::wish::{Wish, perform};
-use crate::person::edit::Person;
 use crate::person::identity::{Formats, Identity};
+use crate::person::record::RecordRef;
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
 use crate::store::live::Live;
@@ -52,8 +52,7 @@ impl Desk {
         origin: Origin,
         done: impl FnOnce(Result<Judged, CommitError>) + Send + 'static,
     ) -> Result<(), CommitError> {
-        let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
-        let work = move |draft: &mut Draft| grant(draft, &wish, origin, &formats, &issuer);
+        let work = self.work(wish, origin);
         self.live.committer.submit(work, |made| {
             done(made.and_then(|(granted, state)| Ok((granted?, state))));
         })
@@ -61,10 +60,18 @@ impl Desk {
 
     /// Hands in a wish and waits.
     pub fn wait(&self, wish: Wish, origin: Origin) -> Result<Judged, CommitError> {
-        let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
-        let work = move |draft: &mut Draft| grant(draft, &wish, origin, &formats, &issuer);
-        let (granted, state) = self.live.committer.wait(work)?;
+        let (granted, state) = self.live.committer.wait(self.work(wish, origin))?;
         Ok((granted?, state))
+    }
+
+    fn work(
+        &self,
+        wish: Wish,
+        origin: Origin,
+    ) -> impl FnOnce(&mut Draft) -> Result<Result<Granted, Refusal>, CommitError> + Send + 'static
+    {
+        let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
+        move |draft| grant(draft, &wish, origin, &formats, &issuer)
     }
 }
 
@@ -81,53 +88,30 @@ fn grant(
         Err(Refusal::Damaged(damaged)) => return Err(damaged.into()),
         Err(refusal) => return Ok(Err(refusal)),
     };
-    match Ready::of(&change) {
-        Ok(ready) => commit(draft, ready, origin)?,
-        Err(refusal) => return Ok(Err(refusal)),
-    }
-    Ok(Ok(Granted {
+    let granted = Granted {
         subject: change.subject,
-        issued: change.issued,
-    }))
-}
-
-/// A change in the form that the log takes.
-pub(super) struct Ready {
-    records: Vec<Vec<u8>>,
-    keys: Vec<u64>,
-    /// Pairs of keys: an identity that is not there, and who points at it.
-    waits: Vec<(u64, u64)>,
-}
-
-impl Ready {
-    pub(super) fn of(change: &Change) -> Result<Self, Refusal> {
-        let records = change.persons.iter().map(Person::to_record);
-        let keys = change.persons.iter().map(|person| person.identity().key());
-        let waits = change.waits.iter();
-        Ok(Self {
-            records: records.collect::<Result<_, _>>().map_err(Refusal::Record)?,
-            keys: keys.collect(),
-            waits: waits
-                .map(|(missing, waits)| (missing.key(), waits.key()))
-                .collect(),
-        })
-    }
+        issued: change.issued.clone(),
+    };
+    commit(draft, change, origin)?;
+    Ok(Ok(granted))
 }
 
 /// Commits a change to a draft, with what the register must remember of it.
-pub(super) fn commit(draft: &mut Draft, ready: Ready, origin: Origin) -> Result<(), CommitError> {
+pub(super) fn commit(draft: &mut Draft, change: Change, origin: Origin) -> Result<(), CommitError> {
     let ledger = draft.state().ledger();
     let mut notes = Vec::new();
-    for &key in &ready.keys {
+    for record in &change.records {
+        let key = RecordRef::open(record)?.identity().key();
         if ledger.waiting_for(key).next().is_some() {
             notes.push(Note::Arrived { key });
         }
     }
-    for &(missing, waits) in &ready.waits {
+    for (missing, waits) in change.waits {
+        let (missing, waits) = (missing.key(), waits.key());
         if !ledger.waiting.contains(&(missing, waits)) {
             notes.push(Note::Waits { missing, waits });
         }
     }
-    draft.commit(origin, ready.records, notes)?;
+    draft.commit(origin, change.records, notes)?;
     Ok(())
 }

@@ -178,7 +178,8 @@ mod tests {
     use crate::person::identity::{Formats, IdentityType};
     use crate::register::nrid::Issuer;
     use crate::register::persons::tests::Few;
-    use crate::register::wish::{Name, Wish, perform, version_of};
+    use crate::register::wish::tests::actor;
+    use crate::register::wish::{Wish, perform, version_of};
 
     const PNR: &str = "198402192390";
     const OLD_PNR: &str = "198402192382";
@@ -188,17 +189,6 @@ mod tests {
     const OTHER_NRID: &str = "22950606FH20";
     const LRID: &str = "19810829M071";
     const OTHER_LRID: &str = "991981000010";
-
-    fn actor() -> Actor {
-        let id = Name {
-            root: "1.2.752.29.6.2.1".to_owned(),
-            extension: "SE165565594230-1003".to_owned(),
-        };
-        Actor {
-            id,
-            ..Actor::default()
-        }
-    }
 
     fn person(value: &str) -> Person {
         Person::new(identity(value), &Formats::standard())

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::person::identity::IdentityType;
     use crate::register::persons::tests::Few;
-    use crate::register::wish::Name;
+    use crate::register::wish::tests::employed;
 
     fn text(identity: Identity) -> String {
         let formats = Formats::standard();
@@ -214,18 +214,6 @@ mod tests {
                 identity
             })
             .collect()
-    }
-
-    fn actor() -> Actor {
-        let name = |root: &str| Name {
-            root: root.to_owned(),
-            extension: "SE165565594230-1003".to_owned(),
-        };
-        Actor {
-            id: name("1.2.752.29.6.2.1"),
-            organization: Some(name("1.2.752.29.6.10.1")),
-            update_time: None,
-        }
     }
 
     #[test]
@@ -307,14 +295,14 @@ mod tests {
         let mut few = Few::default();
         let mut seen = HashSet::new();
         for _ in 0..3 {
-            let change = issue_many(&actor(), 50, &few, &formats, &mut issuer, &at)
+            let change = issue_many(&employed(), 50, &few, &formats, &mut issuer, &at)
                 .unwrap_or_else(|refusal| panic!("{refusal}"));
             assert_eq!((change.issued.len(), change.persons.len()), (50, 50));
             assert!(change.issued.iter().all(|&it| seen.insert(it)));
             few.take(&change);
         }
         for (count, refusal) in [(0, Refusal::Count), (51, Refusal::Count)] {
-            let change = issue_many(&actor(), count, &few, &formats, &mut issuer, &at);
+            let change = issue_many(&employed(), count, &few, &formats, &mut issuer, &at);
             assert_eq!(change.err(), Some(refusal));
         }
         let change = issue_many(&Actor::default(), 1, &few, &formats, &mut issuer, &at);

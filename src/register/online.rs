@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::Change;
-use super::desk::{Ready, commit};
+use super::desk::commit;
 use super::import::Applied;
 use super::merge::{self, Outcome};
 use super::persons::{Changed, Persons};
@@ -99,8 +99,8 @@ impl<'l> Online<'l> {
             } else {
                 foresee(draft.state(), &batch, &formats, &is_test, draft.at())?
             };
-            for ready in foreseen.changes {
-                commit(draft, ready, origin.clone())?;
+            for change in foreseen.changes {
+                commit(draft, change, origin.clone())?;
             }
             draft.commit(origin, Vec::new(), vec![progress])?;
             // The batch and the basis go back: they are not freed on the committer's time.
@@ -130,7 +130,7 @@ impl<'l> Online<'l> {
 /// What a batch makes of a state, and everything it rests on.
 struct Foreseen {
     applied: Vec<Applied>,
-    changes: Vec<Ready>,
+    changes: Vec<Change>,
     /// Whose records were read, and where they lie; nowhere for those who were not there.
     read: Vec<(Identity, Option<Place>)>,
     /// Who waited for whom.
@@ -199,21 +199,14 @@ fn foresee(
     let mut persons = Changed::over(&noting, []);
     let (mut applied, mut changes) = (Vec::with_capacity(batch.len()), Vec::new());
     for wanted in batch {
-        let made = match one(&persons, wanted, formats, is_test, at)? {
-            Ok(change) => Ready::of(&change).map(|ready| (change, ready)),
-            Err(unchanged) => {
-                applied.push(unchanged);
-                continue;
+        match one(&persons, wanted, formats, is_test, at)? {
+            Ok(mut change) => {
+                persons.take(&mut change);
+                changes.push(change);
+                applied.push(Applied::Changed);
             }
-        };
-        applied.push(match made {
-            Ok((change, ready)) => {
-                persons.take(change);
-                changes.push(ready);
-                Applied::Changed
-            }
-            Err(refusal) => Applied::Rejected(refusal),
-        });
+            Err(unchanged) => applied.push(unchanged),
+        }
     }
     drop(persons);
     Ok(Foreseen {
@@ -256,15 +249,12 @@ fn one<P: Persons<Error = Damaged>>(
     let alone = chain::neighbours(&person).is_empty()
         && current.is_none_or(|current| chain::neighbours(&current).is_empty())
         && persons.waiting(identity).is_empty();
-    if alone {
-        return Ok(Ok(Change {
-            persons: vec![person],
-            waits: Vec::new(),
-            subject: identity,
-            issued: Vec::new(),
-        }));
-    }
-    match settled(persons, [person], identity, at) {
+    let change = if alone {
+        Change::of(vec![person], Vec::new(), identity)
+    } else {
+        settled(persons, [person], identity, at)
+    };
+    match change {
         Ok(change) => Ok(Ok(change)),
         Err(Refusal::Damaged(damaged)) => Err(damaged),
         Err(refusal) => Ok(Err(Applied::Rejected(refusal))),

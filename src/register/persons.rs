@@ -68,10 +68,10 @@ impl<'p, P: Persons> Changed<'p, P> {
         self.persons.insert(person.identity(), person);
     }
 
-    /// Takes in a whole change.
-    pub fn take(&mut self, change: Change) {
-        self.waits.extend(change.waits);
-        change.persons.into_iter().for_each(|it| self.put(it));
+    /// Takes in a change. Its persons go over; what the log takes of it stays.
+    pub fn take(&mut self, change: &mut Change) {
+        self.waits.extend(&change.waits);
+        change.persons.drain(..).for_each(|it| self.put(it));
     }
 
     /// Whose change it holds, in their order.

@@ -112,6 +112,7 @@ mod tests {
     use crate::person::form::Form;
     use crate::register::persons::tests::Few;
     use crate::register::refusal::Wrong;
+    use crate::register::wish::tests::employed;
     use crate::register::wish::{Name, Wish, perform};
 
     const LRID: &str = "19810829M071";
@@ -159,15 +160,11 @@ mod tests {
         }
     }
 
+    /// Who tells a time of their own, which the register does not take over.
     fn actor() -> Actor {
-        let name = |root: &str| Name {
-            root: root.to_owned(),
-            extension: "SE165565594230-1003".to_owned(),
-        };
         Actor {
-            id: name("1.2.752.29.6.2.1"),
-            organization: Some(name("1.2.752.29.6.10.1")),
             update_time: Timestamp::parse("19990101000000"),
+            ..employed()
         }
     }
 

@@ -102,16 +102,7 @@ pub fn settled<P: Persons<Error = Damaged>>(
             after.put(member);
         }
     }
-    let persons = after.into_persons();
-    for person in &persons {
-        person.to_record().map_err(Refusal::Record)?;
-    }
-    Ok(Change {
-        persons,
-        waits,
-        subject,
-        issued: Vec::new(),
-    })
+    Change::of(after.into_persons(), waits, subject)
 }
 
 #[cfg(test)]

@@ -228,3 +228,31 @@ pub fn perform<P: Persons<Error = Damaged>>(
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn name(root: &str) -> Name {
+        Name {
+            root: root.to_owned(),
+            extension: "SE165565594230-1003".to_owned(),
+        }
+    }
+
+    /// Somebody at work.
+    pub(crate) fn actor() -> Actor {
+        Actor {
+            id: name("1.2.752.29.6.2.1"),
+            ..Actor::default()
+        }
+    }
+
+    /// Somebody at work for a care provider.
+    pub(crate) fn employed() -> Actor {
+        Actor {
+            organization: Some(name("1.2.752.29.6.10.1")),
+            ..actor()
+        }
+    }
+}

@@ -15,6 +15,7 @@ use super::App;
 use super::metrics::{Outcome, Route};
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
 use super::route::{correlation, hand_in};
+use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::openapi;
@@ -33,8 +34,9 @@ const LINES: &str = "application/x-ndjson";
 pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
     let began = Instant::now();
     let (head, rest) = request.into_parts();
-    let (route, wanted) = match route(app, &head) {
-        (route, Ok(Ask::Description)) => {
+    let (route, asked) = route(app, &head);
+    let wanted = match asked {
+        Ok(Ask::Description) => {
             static DOCUMENT: LazyLock<Bytes> =
                 LazyLock::new(|| Bytes::from(openapi::document().to_string()));
             pass_over(app, rest).await;
@@ -42,34 +44,45 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
                 .rest(route, Outcome::Answered, began.elapsed().as_secs_f64());
             return page(StatusCode::OK, JSON, DOCUMENT.clone());
         }
-        (route, Ok(Ask::Wanted(wanted))) => {
+        Ok(Ask::Wanted(wanted)) => {
             pass_over(app, rest).await;
-            (route, Ok(wanted))
+            Ok(Asked::Read(wanted))
         }
-        (route, Ok(Ask::Reserve)) => {
-            let issued = reserve(app, &head.headers, rest).await;
-            return issued_or_refused(app, began, route, issued);
-        }
-        (route, Ok(Ask::Body)) => {
+        Ok(Ask::Reserve) => {
             let body = posted(app, &head.headers, rest).await;
-            (route, body.and_then(|body| app.rest.persons(&body)))
+            let wish = body.and_then(|body| app.rest.reserve(&body));
+            wish.map(Asked::Change)
         }
-        (route, Err(trouble)) => {
+        Ok(Ask::Body) => {
+            let body = posted(app, &head.headers, rest).await;
+            let wanted = body.and_then(|body| app.rest.persons(&body));
+            wanted.map(Asked::Read)
+        }
+        Err(trouble) => {
             pass_over(app, rest).await;
-            (route, Err(trouble))
+            Err(trouble)
         }
     };
-    let language = wanted.as_ref().ok().and_then(Wanted::language);
-    let is_lines = wanted.as_ref().is_ok_and(Wanted::is_lines);
+    let language = match &wanted {
+        Ok(Asked::Read(wanted)) => wanted.language(),
+        _ => None,
+    };
     let performed = match wanted {
-        Ok(wanted) => perform(app, wanted).await,
+        Ok(Asked::Read(wanted)) => {
+            let media = if wanted.is_lines() { LINES } else { JSON };
+            let performed = perform(app, wanted).await;
+            performed.map(|(answered, bytes)| {
+                app.metrics.answered(answered);
+                page(StatusCode::OK, media, bytes)
+            })
+        }
+        Ok(Asked::Change(wish)) => reserve(app, wish, &head.headers)
+            .await
+            .map(|bytes| page(StatusCode::CREATED, JSON, bytes)),
         Err(trouble) => Err(trouble),
     };
     let (outcome, answer) = match performed {
-        Ok((answered, bytes)) => {
-            app.metrics.answered(answered);
-            let media = if is_lines { LINES } else { JSON };
-            let mut answer = page(StatusCode::OK, media, bytes);
+        Ok(mut answer) => {
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
             (Outcome::Answered, answer)
         }
@@ -91,6 +104,14 @@ enum Ask {
     /// Reserve identities, as the body says.
     Reserve,
     Description,
+}
+
+/// What was read of a request.
+enum Asked {
+    /// Something to be read out of a state.
+    Read(Wanted),
+    /// Something to be changed.
+    Change(Wish),
 }
 
 fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
@@ -183,32 +204,11 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes,
 }
 
 /// Has reserve identities issued.
-async fn reserve(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Vec<u8>, Trouble> {
-    let body = posted(app, headers, rest).await?;
-    let wish = app.rest.reserve(&body)?;
+async fn reserve(app: &App, wish: Wish, headers: &HeaderMap) -> Result<Vec<u8>, Trouble> {
     let origin = wish.actor().origin("rest".to_owned(), correlation(headers));
     let (judged, _) = hand_in(app, wish, origin).await?;
     let granted = judged.map_err(Trouble::NotGranted)?;
     Ok(app.rest.write_issued(&granted.issued)?)
-}
-
-fn issued_or_refused(
-    app: &App,
-    began: Instant,
-    route: Route,
-    issued: Result<Vec<u8>, Trouble>,
-) -> Answer {
-    let (outcome, answer) = match issued {
-        Ok(bytes) => {
-            let mut answer = page(StatusCode::CREATED, JSON, bytes);
-            answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
-            (Outcome::Answered, answer)
-        }
-        Err(trouble) => refused(app, route, &trouble),
-    };
-    let seconds = began.elapsed().as_secs_f64();
-    app.metrics.rest(route, outcome, seconds);
-    answer
 }
 
 /// Performs what was read: what may take long, where it disturbs nobody.

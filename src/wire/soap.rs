@@ -89,6 +89,19 @@ impl Scratch {
         self.out.written()
     }
 
+    /// Writes an answer in place of the last one; on trouble there is none.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut Buffer) -> Result<Answered, Trouble>,
+    ) -> Result<Answered, Trouble> {
+        self.out.clear();
+        let written = write(&mut self.out);
+        if written.is_err() {
+            self.out.clear();
+        }
+        written
+    }
+
     /// The answer, to be sent without a copy.
     pub fn lend_answer(&mut self) -> Bytes {
         self.out.lend()
@@ -199,24 +212,14 @@ impl Soap {
         task: &Task,
         scratch: &mut Scratch,
     ) -> Result<Answered, Trouble> {
-        let out = &mut scratch.out;
-        out.clear();
-        let performed = match task {
-            Task::Persons(wish) => self
-                .get_persons(service, state, wish, out)
-                .map_err(Trouble::from),
+        scratch.write(|out| match task {
+            Task::Persons(wish) => Ok(self.get_persons(service, state, wish, out)?),
             Task::Search(search) => self.search_persons(service, state, search, out),
-            Task::Contact(identity) => self
-                .get_contact(service, state, *identity, out)
-                .map_err(Trouble::from),
+            Task::Contact(identity) => Ok(self.get_contact(service, state, *identity, out)?),
             Task::Refused(refusal) => self.result(service, state, &Err(*refusal), out),
             // A state does not change; whoever makes the next one calls `tell_change`.
             Task::Change(_) => Err(Refusal::NotServed.into()),
-        };
-        if performed.is_err() {
-            out.clear();
-        }
-        performed
+        })
     }
 
     /// The answer to a change that was made, or refused: `state` holds it, and `outcome` tells whom
@@ -228,13 +231,7 @@ impl Soap {
         outcome: &Result<Identity, refusal::Refusal>,
         scratch: &mut Scratch,
     ) -> Result<Answered, Trouble> {
-        let out = &mut scratch.out;
-        out.clear();
-        let told = self.result(service, state, outcome, out);
-        if told.is_err() {
-            out.clear();
-        }
-        told
+        scratch.write(|out| self.result(service, state, outcome, out))
     }
 
     /// Reads a call and performs it at once.

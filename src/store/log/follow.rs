@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::block::Head;
+use super::ReadError;
 use super::recover::{self, Blocks, Segment};
-use super::{ReadError, Wrong};
 use crate::store::entry::Entry;
 
 /// Who reads a log from the files alone.
@@ -64,7 +63,7 @@ impl Follower {
                     blocks.pass(head);
                     continue;
                 }
-                Ok(Some(head)) => entries(blocks, head),
+                Ok(Some(head)) => blocks.entries(head).inspect(|_| blocks.pass(head)),
                 Err(error) => Err(error),
             };
             match read {
@@ -117,19 +116,6 @@ impl Follower {
         self.reading = Some((segment, blocks));
         Ok(true)
     }
-}
-
-fn entries(blocks: &mut Blocks, head: Head) -> Result<Vec<Entry>, ReadError> {
-    let bytes = blocks.entries(head)?;
-    let damaged = |what| blocks.damaged(blocks.at(), what);
-    let entries = head
-        .split(&bytes)
-        .map_err(damaged)?
-        .into_iter()
-        .map(|bytes| Entry::from_bytes(bytes).map_err(|_| damaged(Wrong::Entry)))
-        .collect::<Result<Vec<_>, _>>()?;
-    blocks.pass(head);
-    Ok(entries)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, FILE_HEAD, FileHead, HEAD, Head};
 use super::{ReadError, Wrong};
+use crate::store::entry::Entry;
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
@@ -147,8 +148,23 @@ impl Blocks {
         self.next += u64::from(head.count);
     }
 
+    /// A block's entries, numbered as they should be.
+    pub fn entries(&self, head: Head) -> Result<Vec<Entry>, ReadError> {
+        let bytes = self.bytes_of(head)?;
+        let damaged = |what| self.damaged(self.at, what);
+        let one = |(bytes, sequence): (&[u8], u64)| {
+            let entry = Entry::from_bytes(bytes).map_err(|_| damaged(Wrong::Entry))?;
+            let follows = entry.sequence == sequence;
+            follows
+                .then_some(entry)
+                .ok_or_else(|| damaged(Wrong::Sequence))
+        };
+        let entries = head.split(&bytes).map_err(damaged)?;
+        entries.into_iter().zip(head.first..).map(one).collect()
+    }
+
     /// The bytes of a block's entries.
-    pub fn entries(&self, head: Head) -> Result<Vec<u8>, ReadError> {
+    pub fn bytes_of(&self, head: Head) -> Result<Vec<u8>, ReadError> {
         let mut entries = vec![0; head.length as usize];
         self.read(&mut entries, self.at + HEAD as u64)?;
         let whole = head.is_of(&entries);
@@ -184,7 +200,7 @@ pub fn end(segment: &Segment) -> Result<End, ReadError> {
         let Some(head) = head.filter(|head| blocks.at() + head.span() <= blocks.bytes) else {
             break is_torn(&blocks, head)?;
         };
-        match blocks.entries(head) {
+        match blocks.bytes_of(head) {
             Ok(_) => blocks.pass(head),
             Err(ReadError::Damaged { .. }) => break is_torn(&blocks, Some(head))?,
             Err(error) => return Err(error),

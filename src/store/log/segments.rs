@@ -270,10 +270,7 @@ impl Log for Segments {
             .windows(2)
             .filter(|pair| pair[1].segment.about.first <= sequence + 1)
             .count();
-        let sizes: Vec<u64> = files
-            .iter()
-            .map(|kept| fs::metadata(&kept.segment.path).map_or(0, |file| file.len()))
-            .collect();
+        let sizes: Vec<u64> = files.iter().map(|kept| kept.bytes()).collect();
         let mut bytes: u64 = sizes.iter().sum();
         let mut gone = 0;
         while gone < older && bytes > self.keeping.keep_bytes {
@@ -287,10 +284,7 @@ impl Log for Segments {
 
     fn bytes(&self) -> u64 {
         let files = self.files.read();
-        files
-            .iter()
-            .map(|kept| fs::metadata(&kept.segment.path).map_or(0, |file| file.len()))
-            .sum()
+        files.iter().map(|kept| kept.bytes()).sum()
     }
 }
 
@@ -300,6 +294,10 @@ impl Kept {
             segment,
             marks: Mutex::new(None),
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        fs::metadata(&self.segment.path).map_or(0, |file| file.len())
     }
 
     /// Remembers where a block begins, if the last one remembered is far enough back.
@@ -373,23 +371,8 @@ impl Reading {
                 continue;
             };
             if head.first + u64::from(head.count) > self.from {
-                let bytes = blocks.entries(head)?;
-                let damaged = |what| blocks.damaged(blocks.at(), what);
-                let mut entries = Vec::with_capacity(head.count as usize);
-                for (bytes, sequence) in head
-                    .split(&bytes)
-                    .map_err(damaged)?
-                    .into_iter()
-                    .zip(head.first..)
-                {
-                    let entry = Entry::from_bytes(bytes).map_err(|_| damaged(Wrong::Entry))?;
-                    if entry.sequence != sequence {
-                        return Err(damaged(Wrong::Sequence));
-                    }
-                    if (self.from..=self.to).contains(&sequence) {
-                        entries.push(entry);
-                    }
-                }
+                let mut entries = blocks.entries(head)?;
+                entries.retain(|entry| (self.from..=self.to).contains(&entry.sequence));
                 self.from = head.first + u64::from(head.count);
                 self.ready = entries.into_iter();
             }
@@ -462,10 +445,7 @@ fn check(segments: &[Segment], after: u64) -> Result<Option<recover::End>, ReadE
     let mut first = end.last + 1;
     for segment in segments.iter().rev() {
         first = segment.about.first;
-        if first <= after + 1 {
-            break;
-        }
-        if segment.about.before + 1 != first {
+        if first <= after + 1 || segment.about.before + 1 != first {
             break;
         }
     }
