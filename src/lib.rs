@@ -22,9 +22,12 @@
 //! ([`person::schema`]) or of the contract table ([`wire::contract`]): parsing, validation,
 //! rendering, JSON, WSDL, XSD and profile masks are made from the same rows.
 //!
+//! [`access`] knows who may ask for what, and keeps the record of what was disclosed to whom.
+//!
 //! [`base`] holds what every room may lean on; [`cli`] is one file per command. Which room may use
 //! which is a table in `tests/house.rs`, and a test.
 
+pub mod access;
 pub mod base;
 pub mod cli;
 pub mod feed;

@@ -18,15 +18,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("register", &["base", "person", "store"]),
     ("query", &["base", "person", "store", "register"]),
     ("wire", &["base", "person", "store", "register", "query"]),
+    ("access", &["base", "person", "wire"]),
     ("feed", &["base", "person", "register"]),
     (
         "serve",
-        &["base", "person", "store", "register", "query", "wire"],
+        &[
+            "base", "person", "store", "register", "query", "wire", "access",
+        ],
     ),
     (
         "cli",
         &[
-            "base", "person", "store", "register", "query", "wire", "feed", "serve",
+            "base", "person", "store", "register", "query", "wire", "access", "feed", "serve",
         ],
     ),
 ];
