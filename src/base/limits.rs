@@ -122,3 +122,15 @@ pub const FOLLOWING_SECONDS: u64 = 60;
 
 /// Callers that may wait for a change at once; more are sent away.
 pub const WAITING_FOLLOWERS: usize = 1_000;
+
+/// Bytes of one file of the disclosure audit.
+pub const AUDIT_FILE_BYTES: u64 = 256 << 20;
+
+/// Bytes of the entries that are written to the disclosure audit together.
+pub const AUDIT_BLOCK_BYTES: usize = 16 << 20;
+
+/// Identities in one list of one entry of the disclosure audit.
+pub const AUDIT_IDENTITIES: usize = 100_000;
+
+/// Bytes of one name in an entry of the disclosure audit; longer ones are cut.
+pub const AUDIT_NAME_BYTES: usize = 256;

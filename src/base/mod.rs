@@ -4,6 +4,7 @@
 //! In: nothing. Out: small value types. Never here: a person, a file, a socket.
 
 pub mod limits;
+pub mod micros;
 pub mod period;
 pub mod private;
 pub mod swedish;

@@ -5,6 +5,7 @@
 //! room that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod audit;
 pub mod config;
 mod demo;
 mod export;
@@ -50,6 +51,7 @@ Examples:
   pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu log follow --data D                     changes as they come, without personal values
+  pu audit search --person 191212121212      who has seen this person
   pu wsdl --out contracts                    the contract packages";
 
 #[derive(Subcommand)]
@@ -74,6 +76,9 @@ enum Command {
     /// Read the log of changes, also while the service runs
     #[command(subcommand)]
     Log(log::Log),
+    /// Check and read the record of what was disclosed to whom, also while the service runs
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json
     Wsdl(wsdl::Wsdl),
     /// Print the effective configuration
@@ -114,6 +119,7 @@ impl Arguments {
             Command::Search(search) => search.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Log(log) => log.run(),
+            Command::Audit(audit) => audit.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);

@@ -11,6 +11,8 @@ mod support;
 // The real program as a child process.
 mod program;
 
+// The disclosure audit on the command line: what is verified, found and shown.
+mod audit;
 // Changes: the feed of those who follow, the history of persons, and who is protected in both.
 mod changes;
 // The command line: what each command prints, writes, refuses and answers to the shell.

@@ -1,0 +1,164 @@
+//! One chain while it is written: what its pen and the keeper both know of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::block::Hash;
+use super::head::Head;
+use super::medium::Writable;
+use super::recover::Recovered;
+use super::verify::Anchor;
+use super::{Shared, folder};
+use crate::base::micros::Micros;
+
+/// A chain that is written.
+pub struct Chain {
+    /// Its number.
+    pub number: u32,
+    /// How far it is written. Only its pen changes this.
+    pub end: Mutex<End>,
+    /// How far it is known to be on the disk. Locked while it is flushed.
+    settled: Mutex<Settled>,
+    /// The last write failed.
+    pub fails_to_write: AtomicBool,
+    /// The last flush, or the last replacing of the head, failed.
+    fails_to_settle: AtomicBool,
+    /// What was written may not be on the disk: the last flush failed.
+    doubtful: AtomicBool,
+}
+
+/// The end of a chain.
+#[derive(Clone)]
+pub struct End {
+    /// The file; `None` before the first one is begun.
+    pub file: Option<Arc<dyn Writable>>,
+    /// Its path.
+    pub path: Arc<Path>,
+    /// Its number; 0 before the first one is begun.
+    pub number: u64,
+    /// Its bytes.
+    pub byte: u64,
+    /// Entries of the chain.
+    pub entries: u64,
+    /// What stands for all of them.
+    pub hash: Hash,
+    /// When the next file is begun.
+    pub until: Micros,
+}
+
+struct Settled {
+    head: Head,
+    /// The entry that the last anchor named.
+    told: u64,
+}
+
+impl Chain {
+    pub fn new(number: u32, recovered: Recovered) -> Self {
+        Self {
+            number,
+            end: Mutex::new(recovered.end),
+            settled: Mutex::new(Settled {
+                head: recovered.head,
+                told: 0,
+            }),
+            fails_to_write: AtomicBool::new(false),
+            fails_to_settle: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
+        }
+    }
+
+    pub fn is_failing(&self) -> bool {
+        self.fails_to_write.load(Ordering::Relaxed) || self.fails_to_settle.load(Ordering::Relaxed)
+    }
+
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Acquire)
+    }
+
+    /// A flush failed: what was written since the last one may be lost.
+    pub fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Release);
+    }
+
+    /// Flushes the chain and replaces its head. Whether that went well.
+    pub fn settle(&self, shared: &Shared) -> bool {
+        let mut settled = self.settled.lock();
+        let end = self.end.lock().clone();
+        let Some(file) = &end.file else { return true };
+        let is_doubtful = self.is_doubtful();
+        if end.entries == settled.head.entries && !is_doubtful {
+            return true;
+        }
+        let flushed = || {
+            if is_doubtful {
+                let is_same = settled.head.number == end.number;
+                file.renew(if is_same { settled.head.byte } else { 0 }, end.byte)?;
+            }
+            file.sync()
+        };
+        let head = Head {
+            chain: self.number,
+            number: end.number,
+            byte: end.byte,
+            entries: end.entries,
+            hash: end.hash,
+        };
+        let done = match flushed() {
+            Ok(()) => {
+                shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
+                self.doubtful.store(false, Ordering::Release);
+                let path = folder::head(&shared.folder, self.number);
+                shared.medium.replace(&path, &head.to_bytes())
+            }
+            Err(error) => {
+                self.doubt();
+                Err(error)
+            }
+        };
+        let failed_before = self.fails_to_settle.swap(done.is_err(), Ordering::Relaxed);
+        match done {
+            Ok(()) => {
+                settled.head = head;
+                if failed_before {
+                    tracing::info!(chain = self.number, "the disclosure audit is flushed again");
+                }
+                true
+            }
+            Err(error) => {
+                shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+                if !failed_before {
+                    tracing::error!(chain = self.number, %error, "the disclosure audit cannot be flushed");
+                }
+                false
+            }
+        }
+    }
+
+    /// What stands for all that is on the disk.
+    pub fn anchor(&self) -> Anchor {
+        let head = self.settled.lock().head;
+        Anchor {
+            chain: self.number,
+            entry: head.entries,
+            hash: head.hash,
+        }
+    }
+
+    /// Logs the anchor, when there is a new one.
+    pub fn tell(&self) {
+        let anchor = self.anchor();
+        let mut settled = self.settled.lock();
+        if settled.told != anchor.entry {
+            settled.told = anchor.entry;
+            tracing::info!(
+                chain = anchor.chain,
+                entry = anchor.entry,
+                hash = %anchor.hash,
+                "audit anchor"
+            );
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the audit does to its files, so that a test can let a disk fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A disk.
+pub trait Medium: Send + Sync {
+    /// Makes a file that begins with these bytes; when this returns, it will be there after a crash.
+    /// A file of that name is what an earlier try left.
+    fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Arc<dyn Writable>>;
+    /// Opens a file to go on writing.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>>;
+    /// Replaces a small file as a whole; when this returns, the new one will be there after a crash.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// A file that is written in.
+pub trait Writable: Send + Sync {
+    /// Writes all bytes at a place, which is the end of the file.
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Takes off what comes after so many bytes.
+    fn cut(&self, bytes: u64) -> io::Result<()>;
+    /// Returns when all that was written is on the disk.
+    fn sync(&self) -> io::Result<()>;
+    /// Reads what stands there and writes it once more. After a flush that failed, the system takes
+    /// what it could not write for written: only what is written again will be flushed again.
+    fn renew(&self, from: u64, to: u64) -> io::Result<()>;
+}
+
+/// The disk.
+pub struct Disk;
+
+/// Bytes that are renewed at once.
+const PIECE: u64 = 1 << 20;
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+impl Medium for Disk {
+    fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Arc<dyn Writable>> {
+        let begun = || -> io::Result<File> {
+            let file = private().read(true).open(path)?;
+            FileExt::write_all_at(&file, head, 0)?;
+            file.sync_all()?;
+            sync_folder_of(path)?;
+            Ok(file)
+        };
+        match begun() {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(error) => {
+                // What cannot be removed now is begun again by the next try.
+                let _ = fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Arc::new(file))
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let new = path.with_file_name(format!(".{name}.tmp"));
+        let file = private().open(&new)?;
+        FileExt::write_all_at(&file, bytes, 0)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        sync_folder_of(path)
+    }
+}
+
+impl Writable for File {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, at)
+    }
+
+    fn cut(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn renew(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut piece = Vec::new();
+        let mut at = from;
+        while at < to {
+            piece.resize(usize::try_from((to - at).min(PIECE)).unwrap_or(0), 0);
+            self.read_exact_at(&mut piece, at)?;
+            FileExt::write_all_at(self, &piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_are_private_and_renewing_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0-000001.audit");
+        fs::write(&path, b"left by an earlier try").unwrap();
+        fs::remove_file(&path).unwrap();
+        let file = Disk.begin(&path, b"head").unwrap();
+        let long = vec![7; PIECE as usize + 5];
+        file.write_all_at(&long, 4).unwrap();
+        let before = fs::read(&path).unwrap();
+        file.renew(2, before.len() as u64).unwrap();
+        assert!(fs::read(&path).unwrap() == before);
+        assert!(file.renew(2, before.len() as u64 + 1).is_err());
+        file.cut(4).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"head");
+
+        let head = folder.path().join("0.head");
+        Disk.replace(&head, b"one").unwrap();
+        Disk.replace(&head, b"two").unwrap();
+        assert_eq!(fs::read(&head).unwrap(), b"two");
+        for path in [path, head] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}
