@@ -78,7 +78,7 @@ fn a_whole_request_allocates_as_little_as_before() {
     let formats = Formats::standard();
     let (_folder, state) = state(&formats);
     let rule = PopulationRecordRule::default();
-    let soap = Soap::compile(&formats, LOGICAL_ADDRESS_NATIONAL, rule);
+    let soap = Soap::compile(&formats, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule);
     let service = &soap.services()[2];
     let request = |count: usize| {
         let id = format!(

@@ -100,7 +100,7 @@ impl Bench {
         let rule = PopulationRecordRule::default();
         Self {
             state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
-            soap: Soap::compile(&formats, LOGICAL_ADDRESS, rule),
+            soap: Soap::compile(&formats, &[LOGICAL_ADDRESS.to_owned()], rule),
             grant: Grant::restricted(Profile::P3, rule),
             writer: RecordWriter::compile(Core::V5, &formats),
             formats,

@@ -26,6 +26,11 @@ impl HsaId {
         Ok(Self(text.to_ascii_uppercase().into()))
     }
 
+    /// The name of whoever comes where nobody is asked for one.
+    pub(super) fn anyone() -> Self {
+        Self("ANYONE".into())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,4 +6,7 @@
 //! or a disclosure that the audit does not hold. Knows no network: `serve` brings the names.
 
 pub mod audit;
+pub mod consumers;
+pub mod gate;
 pub mod hsa;
+pub mod usage;

@@ -134,3 +134,30 @@ pub const AUDIT_IDENTITIES: usize = 100_000;
 
 /// Bytes of one name in an entry of the disclosure audit; longer ones are cut.
 pub const AUDIT_NAME_BYTES: usize = 256;
+
+/// Bytes of the id by which other systems name a call.
+pub const CORRELATION_BYTES: usize = 100;
+
+/// Milliseconds that anything may wait for its turn on a serving thread; beyond that, calls are sent
+/// away.
+pub const PATIENCE_MILLISECONDS: u64 = 50;
+
+/// Seconds from the head of a request to its answer, the time that a body takes and that followers
+/// wait not counted.
+pub const ANSWER_SECONDS: u64 = 30;
+
+/// Milliseconds after which what the audit has written is flushed to the disk.
+pub const AUDIT_SYNC_MILLISECONDS: u64 = 1_000;
+
+/// Calls a second of one consumer, when the file of consumers tells no other number.
+pub const CONSUMER_REQUESTS_PER_SECOND: u32 = 1_000;
+
+/// Calls of one consumer at one moment, after a rest.
+pub const CONSUMER_BURST: u32 = 2_000;
+
+/// Calls of one consumer that are answered at once.
+pub const CONSUMER_CONCURRENT: u32 = 200;
+
+/// Refusals a second that are told and audited to those who are not known; the others are only sent
+/// away, so that strangers cannot fill the audit.
+pub const STRANGERS_PER_SECOND: u32 = 20;

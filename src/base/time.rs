@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use std::ops::Range;
+
 use jiff::Zoned;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -316,6 +318,20 @@ impl Moment {
         let at: jiff::Timestamp = std::str::from_utf8(&written).ok()?.parse().ok()?;
         Some(Self::from_zoned(&at.to_zoned(sweden())))
     }
+}
+
+/// The seconds since 1970 from the beginning of a Swedish day to the end of another; `None` when they
+/// are no dates, or in the wrong order.
+pub fn seconds_of_days(first: &str, last: &str) -> Option<Range<i64>> {
+    let day = |text: &str| {
+        text.parse::<civil::Date>()
+            .ok()
+            .filter(|_| text.len() == 10)
+    };
+    let begins = |day: civil::Date| Some(day.to_zoned(sweden()).ok()?.timestamp().as_second());
+    let (first, last) = (day(first)?, day(last)?);
+    (first <= last).then_some(())?;
+    Some(begins(first)?..begins(last.tomorrow().ok()?)?)
 }
 
 /// Europe/Stockholm. The rules are compiled in, so a machine without a time zone database answers

@@ -8,6 +8,9 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::access::gate::{Gate, GateError};
+use crate::access::hsa::{HsaId, NotAnHsaId};
+use crate::access::usage::Allowance;
 use crate::base::limits;
 use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
@@ -27,10 +30,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
-    /// The logical address that requests must carry.
+    /// The service's logical address, which requests must carry.
     pub logical_address: String,
+    /// Further logical addresses that it answers to.
+    pub other_logical_addresses: Vec<String>,
     /// Whether the snapshot is checked in full before the first answer.
     pub verify_on_start: bool,
+    /// Who may ask.
+    pub access: Access,
+    /// The record of disclosures.
+    pub audit: Audit,
     /// What protection hides.
     pub protection: Protection,
     /// Searches.
@@ -49,6 +58,36 @@ pub struct Config {
     pub log: Log,
     /// Identity formats beside the built-in ones.
     pub identity_formats: Vec<FormatRow>,
+}
+
+/// `[access]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// The file of consumers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<PathBuf>,
+    /// The HSA-id that connections without a certificate count as: those from this machine, such as
+    /// a proxy's. Without it, they may ask for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_consumer: Option<String>,
+    /// Whether everybody on this machine may ask for everything: for trying out.
+    pub open: bool,
+}
+
+/// `[audit]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Its folder; `audit` in the data folder when it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Bytes of one file.
+    pub file_bytes: u64,
+    /// Milliseconds after which what was written is flushed to the disk; 0 for before each answer.
+    pub sync_milliseconds: u64,
+    /// Whether disclosures are recorded. Only where `access.open` is set, they may not be.
+    pub record: bool,
 }
 
 /// `[protection]`
@@ -121,6 +160,16 @@ pub struct Limits {
     pub header_seconds: u64,
     /// Seconds for the body of a request.
     pub body_seconds: u64,
+    /// Seconds an answer may take, the time for its body and for following not counted.
+    pub answer_seconds: u64,
+    /// Milliseconds that anything may wait for its turn on a serving thread.
+    pub patience_milliseconds: u64,
+    /// Calls a second of a consumer whose own limits are not given.
+    pub consumer_requests_per_second: u32,
+    /// Calls of such a consumer at one moment, after a rest.
+    pub consumer_burst: u32,
+    /// Calls of such a consumer that are answered at once.
+    pub consumer_concurrent: u32,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
     /// Wide searches at once; 0 for one per core.
@@ -157,7 +206,10 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
+            other_logical_addresses: Vec::new(),
             verify_on_start: true,
+            access: Access::default(),
+            audit: Audit::default(),
             protection: Protection::default(),
             search: Search::default(),
             rest: Rest::default(),
@@ -192,6 +244,17 @@ impl Rest {
     }
 }
 
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            file_bytes: limits::AUDIT_FILE_BYTES,
+            sync_milliseconds: limits::AUDIT_SYNC_MILLISECONDS,
+            record: true,
+        }
+    }
+}
+
 impl Default for Changes {
     fn default() -> Self {
         Self {
@@ -217,6 +280,11 @@ impl Default for Limits {
             connections_per_thread: limits::CONNECTIONS_PER_THREAD,
             header_seconds: limits::HEADER_SECONDS,
             body_seconds: limits::BODY_SECONDS,
+            answer_seconds: limits::ANSWER_SECONDS,
+            patience_milliseconds: limits::PATIENCE_MILLISECONDS,
+            consumer_requests_per_second: limits::CONSUMER_REQUESTS_PER_SECOND,
+            consumer_burst: limits::CONSUMER_BURST,
+            consumer_concurrent: limits::CONSUMER_CONCURRENT,
             drain_seconds: limits::DRAIN_SECONDS,
             wide_searches: 0,
             waiting_searches: limits::WAITING_SEARCHES,
@@ -250,6 +318,33 @@ pub enum ConfigError {
     /// An identity format is wrong.
     #[error("configuration: {0}")]
     Format(#[from] FormatError),
+    /// Nobody would be let in.
+    #[error(
+        "nobody may come in: name the file of consumers in access.consumers, or set access.open \
+         to let everybody on this machine ask for everything"
+    )]
+    NobodyMayComeIn,
+    /// Both a file of consumers and an open gate.
+    #[error("access.open and access.consumers cannot both be given")]
+    OpenAndGuarded,
+    /// An open gate to other machines.
+    #[error("access.open is for this machine only: it cannot be combined with tls.listen")]
+    OpenToOthers,
+    /// No audit behind a guarded gate.
+    #[error("audit.record can be false only where access.open is true")]
+    NotRecorded,
+    /// Not an HSA-id.
+    #[error("access.local_consumer: {0}")]
+    LocalConsumer(NotAnHsaId),
+    /// Limits that let nothing through.
+    #[error(
+        "limits.consumer_requests_per_second, consumer_burst and consumer_concurrent must be more \
+         than zero, the first at most {max}", max = Allowance::MOST_PER_SECOND
+    )]
+    Allowance,
+    /// The consumers cannot be read.
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }
 
 impl Config {
@@ -274,6 +369,46 @@ impl Config {
     /// The identity formats in use.
     pub fn formats(&self) -> Result<Formats, ConfigError> {
         Ok(Formats::with(&self.identity_formats)?)
+    }
+
+    /// Every logical address that the service answers to, its own first.
+    pub fn logical_addresses(&self) -> Vec<String> {
+        let own = std::iter::once(&self.logical_address);
+        own.chain(&self.other_logical_addresses).cloned().collect()
+    }
+
+    /// Who may come in.
+    pub fn gate(&self) -> Result<Gate, ConfigError> {
+        let Access {
+            consumers,
+            local_consumer,
+            open,
+        } = &self.access;
+        match (consumers, open) {
+            (Some(_), true) => Err(ConfigError::OpenAndGuarded),
+            (None, false) => Err(ConfigError::NobodyMayComeIn),
+            (None, true) => Ok(Gate::open()),
+            (Some(_), false) if !self.audit.record => Err(ConfigError::NotRecorded),
+            (Some(file), false) => {
+                let local = local_consumer.as_deref().map(HsaId::parse).transpose();
+                let local = local.map_err(ConfigError::LocalConsumer)?;
+                let allowance = Allowance {
+                    requests_per_second: self.limits.consumer_requests_per_second,
+                    burst: self.limits.consumer_burst,
+                    concurrent: self.limits.consumer_concurrent,
+                };
+                if !allowance.is_sound() {
+                    return Err(ConfigError::Allowance);
+                }
+                Ok(Gate::guarded(file, local, allowance)?)
+            }
+        }
+    }
+
+    /// The folder of the audit.
+    pub fn audit_folder(&self) -> PathBuf {
+        let folder = self.audit.folder.clone();
+        folder.unwrap_or_else(|| self.data.join("audit"))
     }
 
     /// How the log keeps its files.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::config::{Config, Log, LogFormat, Rest, Search};
+use super::config::{Access, Config, Log, LogFormat, Rest, Search};
 use super::generate::{morning, synthetic_posts, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
@@ -62,6 +62,10 @@ impl Demo {
                 history: true,
                 changes: true,
                 reserve_identities: true,
+            },
+            access: Access {
+                open: true,
+                ..Access::default()
             },
             ..Config::default()
         };

@@ -6,21 +6,32 @@ use clap::Args;
 
 use super::{Common, Failure, progress};
 use crate::feed::exchange::{Header, Writer};
+use crate::person::counties::Counties;
 use crate::person::view::{Grant, Shield, restrict};
 use crate::store::state;
 
-/// Write the whole register as NDJSON: every person, every field, protected or not.
+/// Write the register as NDJSON: every person, every field, protected or not.
+///
+/// The file holds protected persons in full: keep it as you keep the register. With --counties it
+/// holds those who are registered in them, and nobody who is registered nowhere.
 #[derive(Args)]
 pub struct Export {
     /// File to write; .gz and .zst are packed
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Only persons registered in these counties: two digits each
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    counties: Vec<String>,
     #[command(flatten)]
     common: Common,
 }
 
 impl Export {
     pub fn run(self) -> Result<(), Failure> {
+        let counties = match self.counties.as_slice() {
+            [] => Counties::ALL,
+            codes => Counties::parse(codes).ok_or("a county is two digits")?,
+        };
         let config = self.common.config()?;
         let formats = config.formats()?;
         let state = state::open(&config.data, &formats)?
@@ -30,7 +41,10 @@ impl Export {
         let bar = progress::bar("exporting", state.persons(), "persons");
         let everything = Grant::backup();
         for record in state.records() {
-            writer.write(&restrict(record?, &everything, Shield::NONE))?;
+            let view = restrict(record?, &everything, Shield::NONE);
+            if counties.have(&view)? {
+                writer.write(&view)?;
+            }
             bar.inc(1);
         }
         let persons = writer.finish()?;

@@ -49,11 +49,9 @@ impl Register {
         message: &str,
     ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
         const NO_VERSION: &str = "the version is 3, 4 or 5";
-        let (address, rule) = (
-            &self.config.logical_address,
-            self.config.protection.population_record,
-        );
-        let soap = Soap::compile(&self.formats, address, rule);
+        let address = &self.config.logical_address;
+        let rule = self.config.protection.population_record;
+        let soap = Soap::compile(&self.formats, std::slice::from_ref(address), rule);
         let twin = if unrestricted { "Unrestricted" } else { "" };
         let endpoint = find(&format!("{contract}{twin}"), version).ok_or(NO_VERSION)?;
         let service = soap.find(&endpoint.path()).ok_or(NO_VERSION)?;

@@ -7,6 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
 use super::{Failure, inbox, logging};
+use crate::access::audit::{Audit, Keeping};
+use crate::access::gate::Reload;
 use crate::base::limits;
 use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
@@ -23,8 +25,8 @@ use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
-/// How often histograms are gathered.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often histograms are gathered, and the file of consumers is looked at.
+const UPKEEP: Duration = Duration::from_secs(2);
 
 /// Serves until told to stop.
 pub fn run(config: &Config) -> Result<(), Failure> {
@@ -55,7 +57,9 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let newest = live.store.pin().sequence();
     let news = Arc::new(News::since(newest, limits::WAITING_FOLLOWERS));
     let app = Arc::new(App {
-        soap: Soap::compile(&formats, &config.logical_address, rule),
+        soap: Soap::compile(&formats, &config.logical_addresses(), rule),
+        gate: config.gate()?,
+        audit: audit(config)?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
         news: Arc::clone(&news),
@@ -69,6 +73,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         readiness: Readiness::default(),
         body_bytes: config.limits.body_bytes,
         body_seconds: config.limits.body_seconds,
+        answer_seconds: config.limits.answer_seconds,
         descriptions: crate::serve::route::Descriptions::default(),
         store: Arc::clone(&live.store),
         desk: Desk::new(Arc::clone(&live), formats.clone()),
@@ -89,6 +94,29 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     Ok((Arc::clone(&app), running))
 }
 
+/// The audit, where disclosures are recorded.
+fn audit(config: &Config) -> Result<Option<Arc<Audit>>, Failure> {
+    if !config.audit.record {
+        return Ok(None);
+    }
+    let keeping = Keeping {
+        file_bytes: config.audit.file_bytes,
+        sync: Duration::from_millis(config.audit.sync_milliseconds),
+    };
+    Ok(Some(Audit::open(&config.audit_folder(), keeping)?))
+}
+
+/// Puts a changed file of consumers in force, when it is whole.
+fn look_at_consumers(app: &App) {
+    match app.gate.look() {
+        Reload::Unchanged => {}
+        Reload::InForce(consumers) => tracing::info!(consumers, "new consumers are in force"),
+        Reload::Refused(error) => {
+            tracing::error!(%error, "the consumers in force stay: the new file is refused");
+        }
+    }
+}
+
 /// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot.
 pub fn until_told(app: &App) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -103,7 +131,10 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = snapshot.recv() => app.live.want_snapshot(),
-                () = tokio::time::sleep(UPKEEP) => app.metrics.upkeep(),
+                () = tokio::time::sleep(UPKEEP) => {
+                    app.metrics.upkeep();
+                    look_at_consumers(app);
+                }
             }
         }
     })

@@ -5,6 +5,7 @@
 //! [editable form](edit::Person), which only the rooms that change records use (`tests/house.rs`
 //! holds that).
 
+pub mod counties;
 pub mod edit;
 pub mod field;
 pub mod form;

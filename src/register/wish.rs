@@ -71,6 +71,18 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// Whom it names.
+    pub fn identities(&self) -> impl Iterator<Item = Identity> {
+        let (one, other) = match self {
+            Self::UpdatePerson { identity, .. } => (*identity, None),
+            Self::UpdateContact { identity, .. } => (Some(*identity), None),
+            Self::Link { from, to, .. } => (Some(*from), Some(*to)),
+            Self::Unlink { from, identity, .. } => (Some(*from), Some(*identity)),
+            Self::IssueReserve { .. } => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+
     /// Who wishes.
     pub const fn actor(&self) -> &Actor {
         match self {

@@ -166,7 +166,13 @@ fn run(
                 app.metrics.connection(true);
                 let service = {
                     let app = Arc::clone(&app);
-                    service_fn(move |request| answer(Arc::clone(&app), request))
+                    service_fn(move |request| {
+                        answer(
+                            Arc::clone(&app),
+                            Arc::new(super::peer::Peer::Local),
+                            request,
+                        )
+                    })
                 };
                 let connection = http.serve_connection(TokioIo::new(stream), service);
                 if let Err(error) = watcher.watch(connection.into_owned()).await {

@@ -1,16 +1,23 @@
 //! Counters for Prometheus. Handles are made once; labels are contracts and outcomes, never a
 //! person.
 
+mod access;
+
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
+use super::App;
 use crate::store::live::Live;
 use crate::store::state::State;
 use crate::wire::contract::ENDPOINTS;
+use crate::wire::disclosed::Disclosed;
+use crate::wire::route::Route;
 use crate::wire::search::Language;
-use crate::wire::soap::Answered;
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,54 +30,6 @@ pub enum Outcome {
     ServerFault,
     /// Not begun, because too much was waiting.
     SentAway,
-}
-
-/// A route of the REST interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Route {
-    /// One person.
-    Person,
-    /// Several persons.
-    Persons,
-    /// A search.
-    Search,
-    /// Who changed a person.
-    History,
-    /// Who changed.
-    Changes,
-    /// Reserve identities.
-    Reserve,
-    /// The interface's description.
-    Description,
-    /// No route.
-    Other,
-}
-
-impl Route {
-    const ALL: [Self; 8] = [
-        Self::Person,
-        Self::Persons,
-        Self::Search,
-        Self::History,
-        Self::Changes,
-        Self::Reserve,
-        Self::Description,
-        Self::Other,
-    ];
-
-    /// Its name in labels and in the log.
-    pub const fn name(self) -> &'static str {
-        [
-            "person",
-            "persons",
-            "search",
-            "history",
-            "changes",
-            "reserve_identities",
-            "description",
-            "other",
-        ][self as usize]
-    }
 }
 
 impl Outcome {
@@ -160,7 +119,10 @@ pub struct Metrics {
     changes: Changes,
     /// Files.
     pub feed: Feed,
+    shed: Counter,
     handle: PrometheusHandle,
+    /// Where values are kept whose labels are known only when they are read.
+    recorder: Arc<PrometheusRecorder>,
 }
 
 /// Upper bounds in seconds: from what the engine needs to what the service level allows.
@@ -179,12 +141,12 @@ impl Metrics {
         let builder = builder
             .set_buckets_for_metric(seconds, &SECONDS)
             .unwrap_or_else(|_| PrometheusBuilder::new());
-        let recorder = builder.build_recorder();
+        let recorder = Arc::new(builder.build_recorder());
         let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || Self::made(handle))
+        metrics::with_local_recorder(&*recorder, || Self::made(handle, Arc::clone(&recorder)))
     }
 
-    fn made(handle: PrometheusHandle) -> Self {
+    fn made(handle: PrometheusHandle, recorder: Arc<PrometheusRecorder>) -> Self {
         metrics::describe_counter!("pu_requests_total", "Requests to a contract, by outcome");
         metrics::describe_histogram!("pu_request_seconds", "From the whole body to the answer");
         metrics::describe_counter!("pu_rest_requests_total", "REST requests, by outcome");
@@ -197,7 +159,12 @@ impl Metrics {
         metrics::describe_counter!("pu_records_total", "Records in answers");
         metrics::describe_counter!("pu_http_refusals_total", "Requests that were not SOAP");
         metrics::describe_gauge!("pu_connections", "Open connections");
+        metrics::describe_counter!(
+            "pu_shed_total",
+            "Calls sent away because a thread was behind"
+        );
         Changes::describe();
+        access::describe();
         let labels = |endpoint: &crate::wire::contract::Endpoint| {
             [
                 ("contract", endpoint.contract.to_owned()),
@@ -243,7 +210,9 @@ impl Metrics {
             connections: gauge!("pu_connections"),
             changes: Changes::made(),
             feed: Feed::made(),
+            shed: counter!("pu_shed_total"),
             handle,
+            recorder,
         }
     }
 
@@ -270,9 +239,9 @@ impl Metrics {
     }
 
     /// Counts what an answer holds.
-    pub fn answered(&self, answered: Answered) {
-        self.identities.increment(answered.asked as u64);
-        self.records.increment(answered.found as u64);
+    pub fn answered(&self, disclosed: &Disclosed) {
+        self.identities.increment(disclosed.asked.len() as u64);
+        self.records.increment(disclosed.shown.len() as u64);
     }
 
     /// Counts a request that was refused before it was SOAP.
@@ -289,9 +258,32 @@ impl Metrics {
         }
     }
 
-    /// Looks at the register at work, before its metrics are read.
-    pub fn observe(&self, live: &Live) {
-        self.changes.observe(live);
+    /// A call was sent away because its thread was behind.
+    pub fn shed(&self) {
+        self.shed.increment(1);
+    }
+
+    /// A measure of how far behind a thread is.
+    pub fn lag(&self, thread: usize) -> Gauge {
+        let thread = thread.to_string();
+        self.with_labels(|| gauge!("pu_thread_lag_seconds", "thread" => thread))
+    }
+
+    /// Looks at what keeps its own counts, before metrics are read.
+    pub fn observe(&self, app: &App) {
+        self.changes.observe(&app.live);
+        self.with_labels(|| {
+            access::observe_gate(&app.gate);
+            access::observe_counties(&app.store.pin());
+            if let Some(audit) = &app.audit {
+                access::observe_audit(audit);
+            }
+        });
+    }
+
+    /// Makes or finds metrics by labels.
+    fn with_labels<T>(&self, work: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&*self.recorder, work)
     }
 
     /// The text for Prometheus.

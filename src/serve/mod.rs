@@ -2,20 +2,27 @@
 //!
 //! In: connections. Out: answers of the contracts, their descriptions, health and metrics. One
 //! current-thread runtime per core, each with its own listening socket; lookups and narrow searches run
-//! where the request was read, wide searches on a pool of their own. What can never happen here: personal data in a log line, metric or error page,
-//! or a listener outside loopback without TLS.
+//! where the request was read, wide searches on a pool of their own. What can never happen here: personal
+//! data in a log line, metric or error page, a listener outside this machine without TLS, or an answer
+//! about a person that leaves before the audit has its entry.
 
+pub mod admission;
+pub mod entrance;
 pub mod listen;
 pub mod metrics;
 pub mod news;
 pub mod page;
+pub mod peer;
 pub mod readiness;
+pub mod record;
 pub mod rest;
 pub mod route;
 pub mod wide;
 
 use std::sync::Arc;
 
+use crate::access::audit::Audit;
+use crate::access::gate::Gate;
 use crate::register::desk::Desk;
 use crate::store::live::Live;
 use crate::store::state::Store;
@@ -44,6 +51,10 @@ pub struct App {
     pub soap: Soap,
     /// The REST interface.
     pub rest: Rest,
+    /// Who may come in.
+    pub gate: Gate,
+    /// Where disclosures are recorded; `None` for trying out and measuring.
+    pub audit: Option<Arc<Audit>>,
     /// Threads for wide searches.
     pub wide: Wide,
     /// Counters.
@@ -54,6 +65,8 @@ pub struct App {
     pub body_bytes: usize,
     /// Seconds a body may take.
     pub body_seconds: u64,
+    /// Seconds an answer may take.
+    pub answer_seconds: u64,
     /// Contract descriptions that were asked for.
     pub descriptions: route::Descriptions,
 }

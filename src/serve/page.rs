@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode};
 use uuid::Uuid;
 
 use super::App;
+use super::admission;
 use super::readiness::Phase;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Told, Trouble};
@@ -66,17 +67,22 @@ fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
         HttpRefusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
-        HttpRefusal::Busy | HttpRefusal::TooManyFollowers | HttpRefusal::Starting => {
+        HttpRefusal::Busy
+        | HttpRefusal::TooManyFollowers
+        | HttpRefusal::Limited
+        | HttpRefusal::Overloaded
+        | HttpRefusal::NotInTime
+        | HttpRefusal::Starting => {
             headers.insert(RETRY_AFTER, HeaderValue::from(limits::RETRY_SECONDS));
         }
         _ => {}
     }
 }
 
-/// Whether the register is answered from.
+/// Whether the register is answered from, and there is time for one more call.
 pub fn answers(app: &App) -> Result<(), HttpRefusal> {
     match app.readiness.phase() {
-        Phase::Ready | Phase::Draining => Ok(()),
+        Phase::Ready | Phase::Draining => admission::has_time(app),
         Phase::Verifying => Err(HttpRefusal::Starting),
         Phase::Damaged => Err(HttpRefusal::DamagedRegister),
     }

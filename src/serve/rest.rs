@@ -12,15 +12,20 @@ use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
-use super::metrics::{Outcome, Route};
+use super::entrance::{Admitted, admit, deny};
+use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
-use super::route::{correlation, hand_in};
+use super::peer::Peer;
+use super::record::{Record, record};
+use super::route::{hand_in, in_time};
+use crate::access::consumers::{Consumer, Why};
 use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::openapi;
-use crate::wire::rest::{Sources, Wanted};
-use crate::wire::soap::Answered;
+use crate::wire::rest::{Page, Sources, Wanted};
+use crate::wire::route::Route;
+use crate::wire::task::Noted;
 
 /// What every path begins with.
 pub const PREFIX: &str = "/v1/";
@@ -30,11 +35,31 @@ const JSON: &str = "application/json";
 /// Several JSON texts, a line each.
 const LINES: &str = "application/x-ndjson";
 
+/// What the log says of changes that came this way.
+const BY: &str = "rest";
+
+/// The routes as the audit tells them.
+static SERVICES: LazyLock<[String; Route::ALL.len()]> =
+    LazyLock::new(|| Route::ALL.map(|route| format!("rest/{}", route.name())));
+
 /// Answers a request to a path that begins with the prefix.
-pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
+pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
     let began = Instant::now();
     let (head, rest) = request.into_parts();
     let (route, asked) = route(app, &head);
+    let service = &SERVICES[route as usize];
+    let admitted = match route.takes_a_right() {
+        true => {
+            let may = |consumer: &Consumer| consumer.may_take(route);
+            let admitted = admit(app, peer, &head.headers, service, may).await;
+            admitted.map(Some)
+        }
+        false => Ok(None),
+    };
+    let (admitted, asked) = match admitted {
+        Ok(admitted) => (admitted, asked),
+        Err(trouble) => (None, Err(trouble)),
+    };
     let wanted = match asked {
         Ok(Ask::Description) => {
             static DOCUMENT: LazyLock<Bytes> =
@@ -63,26 +88,35 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
             Err(trouble)
         }
     };
-    let language = match &wanted {
-        Ok(Asked::Read(wanted)) => wanted.language(),
-        _ => None,
+    let noted = match &wanted {
+        Ok(Asked::Read(wanted)) => wanted.noted(),
+        _ => Noted::default(),
     };
-    let performed = match wanted {
-        Ok(Asked::Read(wanted)) => {
+    let performed = match (wanted, &admitted) {
+        (Ok(Asked::Read(wanted)), Some(admitted)) => {
             let media = if wanted.is_lines() { LINES } else { JSON };
-            let performed = perform(app, wanted).await;
-            performed.map(|(answered, bytes)| {
-                app.metrics.answered(answered);
-                page(StatusCode::OK, media, bytes)
-            })
+            let performed = perform(app, wanted, service, admitted).await;
+            performed.map(|it| (it.disclosed, page(StatusCode::OK, media, it.bytes)))
         }
-        Ok(Asked::Change(wish)) => reserve(app, wish, &head.headers)
-            .await
-            .map(|bytes| page(StatusCode::CREATED, JSON, bytes)),
-        Err(trouble) => Err(trouble),
+        (Ok(Asked::Change(wish)), Some(admitted)) => {
+            let issued = reserve(app, wish, admitted).await;
+            issued.map(|it| (it.disclosed, page(StatusCode::CREATED, JSON, it.bytes)))
+        }
+        (Err(trouble), _) => Err(trouble),
+        // Whatever can be read or changed takes a right.
+        (Ok(_), None) => Err(Trouble::Failed),
+    };
+    let performed = match &admitted {
+        // What never reached the register tells of nobody, and a refusal has its own entry.
+        Some(admitted) if !matches!(performed, Err(Trouble::NotAllowed(_) | Trouble::Http(_))) => {
+            let recorded = record(app, Record::of(service, admitted, &noted, &performed)).await;
+            recorded.and(performed)
+        }
+        _ => performed,
     };
     let (outcome, answer) = match performed {
-        Ok(mut answer) => {
+        Ok((disclosed, mut answer)) => {
+            app.metrics.answered(&disclosed);
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
             (Outcome::Answered, answer)
         }
@@ -90,7 +124,7 @@ pub async fn answer(app: &Arc<App>, request: Request<Incoming>) -> Answer {
     };
     let seconds = began.elapsed().as_secs_f64();
     app.metrics.rest(route, outcome, seconds);
-    if let Some(language) = language {
+    if let Some(language) = noted.language {
         app.metrics.search(language, outcome, seconds);
     }
     answer
@@ -204,26 +238,33 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes,
 }
 
 /// Has reserve identities issued.
-async fn reserve(app: &App, wish: Wish, headers: &HeaderMap) -> Result<Vec<u8>, Trouble> {
-    let origin = wish.actor().origin("rest".to_owned(), correlation(headers));
-    let (judged, _) = hand_in(app, wish, origin).await?;
+async fn reserve(app: &App, wish: Wish, admitted: &Admitted) -> Result<Page, Trouble> {
+    let (judged, _) = hand_in(app, wish, BY.to_owned(), admitted).await?;
     let granted = judged.map_err(Trouble::NotGranted)?;
-    Ok(app.rest.write_issued(&granted.issued)?)
+    Ok(app.rest.write_issued(granted.issued)?)
 }
 
 /// Performs what was read: what may take long, where it disturbs nobody.
-async fn perform(app: &Arc<App>, mut wanted: Wanted) -> Result<(Answered, Vec<u8>), Trouble> {
+async fn perform(
+    app: &Arc<App>,
+    mut wanted: Wanted,
+    service: &str,
+    admitted: &Admitted,
+) -> Result<Page, Trouble> {
     let on = |app: &App, state: &State, wanted: &Wanted| {
         let sources = Sources {
             state,
             log: app.live.committer.log(),
             trail: &app.trail,
         };
-        let mut out = Vec::with_capacity(4096);
-        let answered = app.rest.perform(&sources, wanted, &mut out)?;
-        Ok((answered, out))
+        let mut page = Page::default();
+        app.rest.perform(&sources, wanted, &mut page)?;
+        Ok(page)
     };
     if let Wanted::Changes(following) = &mut wanted {
+        if !following.keep_within(admitted.consumer().counties) {
+            return Err(deny(app, service, admitted, Why::County).await);
+        }
         // Who waits from now on hears of what comes first.
         let newest = app.store.pin().sequence();
         let since = *following.since.get_or_insert(newest);
@@ -236,14 +277,20 @@ async fn perform(app: &Arc<App>, mut wanted: Wanted) -> Result<(Answered, Vec<u8
         }
     }
     let (their, state) = (Arc::clone(app), app.store.keep());
-    app.wide.run(move || on(&their, &state, &wanted)).await?
+    let work = move || on(&their, &state, &wanted);
+    in_time(app, app.wide.run(work)).await??
 }
 
 fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
     let log_id = Uuid::new_v4();
     let told = app.soap.tell(trouble, log_id);
     let route = route.name();
-    let outcome = if let Trouble::Http(HttpRefusal::Busy | HttpRefusal::TooManyFollowers) = trouble
+    let outcome = if let Trouble::Http(
+        HttpRefusal::Busy
+        | HttpRefusal::TooManyFollowers
+        | HttpRefusal::Limited
+        | HttpRefusal::Overloaded,
+    ) = trouble
     {
         Outcome::SentAway
     } else if told.is_ours() {

@@ -3,31 +3,35 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderMap};
+use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
+use super::entrance::{Admitted, CORRELATION, admit, correlation, deny};
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
+use super::peer::Peer;
 use super::readiness::Phase;
+use super::record::{Performed, Record, record};
 use super::rest;
+use crate::access::consumers::{Consumer, Why};
+use crate::person::identity::Identity;
 use crate::register::desk::Judged;
 use crate::register::wish::Wish;
-use crate::store::entry::Origin;
 use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
 use crate::wire::fault::{HttpRefusal, Trouble};
 use crate::wire::request::RequestError;
 use crate::wire::search::Language;
-use crate::wire::soap::{Answered, Call, Scratch, Service};
-use crate::wire::task::Task;
+use crate::wire::soap::{Call, Scratch, Service};
+use crate::wire::task::{Noted, Task};
 
 /// WSDL and schema documents by address, made when first asked for.
 #[derive(Default)]
@@ -44,32 +48,47 @@ thread_local! {
 }
 
 /// Answers a request. Never fails: what goes wrong becomes an answer.
-pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub async fn answer(
+    app: Arc<App>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let correlation = correlation(request.headers()).cloned();
+    let mut answer = room(&app, &peer, request).await;
+    if let Some(correlation) = correlation {
+        answer.headers_mut().insert(CORRELATION, correlation);
+    }
+    Ok(answer)
+}
+
+/// Finds the room that a request is for.
+async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     let answer = match path {
-        "/healthz" => get(&app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
-        "/readyz" => get(&app, &request, || ready(&app)),
-        "/metrics" => get(&app, &request, || {
-            app.metrics.observe(&app.live);
+        "/healthz" => get(app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
+        "/readyz" => get(app, &request, || ready(app)),
+        // They name the consumers, and are the operator's.
+        "/metrics" if matches!(peer, Peer::Local) => get(app, &request, || {
+            app.metrics.observe(app);
             page(StatusCode::OK, TEXT, app.metrics.render())
         }),
         _ => match app.soap.find(path) {
             Some(service) => match *request.method() {
-                Method::POST => return Ok(post(&app, service, request).await),
-                Method::GET | Method::HEAD => describe(&app, service, &request),
-                _ => refuse(&app, HttpRefusal::Method("GET, HEAD, POST")),
+                Method::POST => return post(app, peer, service, request).await,
+                Method::GET | Method::HEAD => describe(app, service, &request),
+                _ => refuse(app, HttpRefusal::Method("GET, HEAD, POST")),
             },
             None if path.starts_with(rest::PREFIX) => {
-                return Ok(rest::answer(&app, request).await);
+                return rest::answer(app, peer, request).await;
             }
-            None => refuse(&app, HttpRefusal::NoPage),
+            None => refuse(app, HttpRefusal::NoPage),
         },
     };
     if answer.status().is_client_error() {
         app.metrics.http_refusal();
-        pass_over(&app, request.into_body()).await;
+        pass_over(app, request.into_body()).await;
     }
-    Ok(answer)
+    answer
 }
 
 fn get(app: &App, request: &Request<Incoming>, page: impl FnOnce() -> Answer) -> Answer {
@@ -130,14 +149,27 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
 }
 
 /// A SOAP request.
-async fn post(app: &Arc<App>, service: &Service, request: Request<Incoming>) -> Answer {
-    if let Err(refusal) = answers(app) {
-        return refuse(app, refusal);
-    }
+async fn post(
+    app: &Arc<App>,
+    peer: &Peer,
+    service: &Service,
+    request: Request<Incoming>,
+) -> Answer {
     let (head, rest) = request.into_parts();
     let refused = |refusal| {
         app.metrics.http_refusal();
         refuse(app, refusal)
+    };
+    if let Err(refusal) = answers(app) {
+        return refused(refusal);
+    }
+    let may = |consumer: &Consumer| consumer.may_call(service.number, service.endpoint);
+    let admitted = match admit(app, peer, &head.headers, &service.name, may).await {
+        Ok(admitted) => admitted,
+        Err(trouble) => {
+            pass_over(app, rest).await;
+            return end(app, service, Instant::now(), None, Err(trouble));
+        }
     };
     let soap_12 = |media: &str| media.eq_ignore_ascii_case("application/soap+xml");
     let content = content_type(&head.headers)
@@ -161,17 +193,51 @@ async fn post(app: &Arc<App>, service: &Service, request: Request<Incoming>) -> 
         soap_action,
     };
     let began = Instant::now();
-    let (language, performed) = match at_once(app, service, call, soap_12(content.media)) {
-        Reached::Answer(language, performed) => (language, performed),
-        Reached::Wide(task) => (task.language(), wide(app, service, task).await),
-        Reached::Change(wish) => (None, change(app, service, *wish, &head.headers).await),
+    let reached = at_once(app, service, &admitted, call, soap_12(content.media));
+    let (noted, performed) = match reached {
+        Reached::Answer(noted, performed) => (noted, performed),
+        Reached::Wide(task) => (task.noted(), wide(app, service, task).await),
+        Reached::Change(wish) => {
+            let changed = change(app, service, *wish, &admitted).await;
+            (Noted::default(), changed)
+        }
+        Reached::Denied(why) => {
+            let denied = deny(app, &service.name, &admitted, why).await;
+            return end(app, service, began, None, Err(denied));
+        }
     };
+    let recorded = record(
+        app,
+        Record {
+            unrestricted: service.endpoint.unrestricted,
+            ..Record::of(&service.name, &admitted, &noted, &performed)
+        },
+    );
+    let performed = match recorded.await {
+        Ok(()) => performed,
+        Err(not_recorded) => Err(not_recorded),
+    };
+    end(app, service, began, noted.language, performed)
+}
+
+/// Turns what came of a call into its answer, and counts it.
+fn end(
+    app: &App,
+    service: &Service,
+    began: Instant,
+    language: Option<Language>,
+    performed: Performed<Bytes>,
+) -> Answer {
     let (outcome, answer) = match performed {
-        Ok((answered, bytes)) => {
-            app.metrics.answered(answered);
+        Ok((disclosed, bytes)) => {
+            app.metrics.answered(&disclosed);
+            SCRATCH.with_borrow_mut(|scratch| scratch.keep(disclosed));
             (Outcome::Answered, page(StatusCode::OK, XML, bytes))
         }
-        Err(Trouble::Http(refusal)) => (Outcome::SentAway, refused(refusal)),
+        Err(Trouble::Http(refusal)) => {
+            app.metrics.http_refusal();
+            (Outcome::SentAway, refuse(app, refusal))
+        }
         Err(trouble) => fault(app, service, &trouble),
     };
     let seconds = began.elapsed().as_secs_f64();
@@ -182,28 +248,37 @@ async fn post(app: &Arc<App>, service: &Service, request: Request<Incoming>) -> 
     answer
 }
 
-type Performed = Result<(Answered, Bytes), Trouble>;
-
 /// How far a call came on the thread that read it.
 enum Reached {
     /// To its end.
-    Answer(Option<Language>, Performed),
+    Answer(Noted, Performed<Bytes>),
     /// To a search that goes on elsewhere.
     Wide(Task),
     /// To a change, which the committer makes.
     Change(Box<Wish>),
+    /// To an address that the caller has no right to.
+    Denied(Why),
 }
 
 /// Reads a call and performs it out of the newest state, unless that may take long.
-fn at_once(app: &App, service: &Service, call: Call<'_>, soap_12: bool) -> Reached {
+fn at_once(
+    app: &App,
+    service: &Service,
+    admitted: &Admitted,
+    call: Call<'_>,
+    soap_12: bool,
+) -> Reached {
     if soap_12 {
-        return Reached::Answer(None, Err(RequestError::NotSoap11.into()));
+        return Reached::Answer(Noted::default(), Err(RequestError::NotSoap11.into()));
     }
     let state = app.store.pin();
     SCRATCH.with_borrow_mut(|scratch| {
         let task = match app.soap.read(service, call, scratch) {
-            Ok(task) => task,
-            Err(trouble) => return Reached::Answer(None, Err(trouble)),
+            Ok((task, address)) => match admitted.consumer().may_address(address) {
+                Ok(()) => task,
+                Err(why) => return Reached::Denied(why),
+            },
+            Err(trouble) => return Reached::Answer(Noted::default(), Err(trouble)),
         };
         if let Task::Change(wish) = task {
             return Reached::Change(wish);
@@ -212,48 +287,60 @@ fn at_once(app: &App, service: &Service, call: Call<'_>, soap_12: bool) -> Reach
             return Reached::Wide(task);
         }
         let performed = perform(app, service, &state, &task, scratch);
-        Reached::Answer(task.language(), performed)
+        Reached::Answer(task.noted(), performed)
     })
 }
 
 /// Performs a search where it disturbs nobody.
-async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed {
+async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes> {
     let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
     let work = move || {
         let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
         SCRATCH.with_borrow_mut(|scratch| perform(&their, service, &state, &task, scratch))
     };
-    app.wide.run(work).await?
+    in_time(app, app.wide.run(work)).await??
 }
 
 /// Performs a wish.
-async fn change(app: &App, service: &Service, wish: Wish, headers: &HeaderMap) -> Performed {
-    let endpoint = service.endpoint;
-    let by = format!("{}/{}", endpoint.contract, endpoint.major);
-    let origin = wish.actor().origin(by, correlation(headers));
-    let (outcome, state) = hand_in(app, wish, origin).await?;
+async fn change(app: &App, service: &Service, wish: Wish, admitted: &Admitted) -> Performed<Bytes> {
+    let mut asked: Vec<Identity> = wish.identities().collect();
+    let (outcome, state) = hand_in(app, wish, service.name.clone(), admitted).await?;
     let outcome = outcome.map(|granted| granted.subject);
     SCRATCH.with_borrow_mut(|scratch| {
-        let answered = app.soap.tell_change(service, &state, &outcome, scratch)?;
-        Ok((answered, scratch.lend_answer()))
+        app.soap.tell_change(service, &state, &outcome, scratch)?;
+        let (mut disclosed, bytes) = scratch.lend_answer();
+        disclosed.asked.append(&mut asked);
+        Ok((disclosed, bytes))
     })
 }
 
-/// Hands a wish in and waits until it is judged, and what it changes on the disk.
-pub(super) async fn hand_in(app: &App, wish: Wish, origin: Origin) -> Result<Judged, Trouble> {
+/// Hands a wish in that came by a contract or a route, and waits until it is judged, and what it
+/// changes on the disk.
+pub(super) async fn hand_in(
+    app: &App,
+    wish: Wish,
+    by: String,
+    admitted: &Admitted,
+) -> Result<Judged, Trouble> {
+    if app.audit.as_ref().is_some_and(|audit| audit.is_failing()) {
+        return Err(Trouble::NotAudited);
+    }
+    let mut origin = wish.actor().origin(by, admitted.correlation.clone());
+    origin.consumer = Some(admitted.consumer().hsa_id.to_string());
     let (tell, told) = oneshot::channel();
     app.desk.submit(wish, origin, move |judged| {
         // Who has hung up is not told; the change is made all the same.
         let _ = tell.send(judged);
     })?;
-    Ok(told.await.map_err(|_| Trouble::Failed)??)
+    let judged = in_time(app, told).await?;
+    Ok(judged.map_err(|_| Trouble::Failed)??)
 }
 
-/// What names a request in other systems' logs, when it can be kept in ours.
-pub(super) fn correlation(headers: &HeaderMap) -> Option<String> {
-    const LONGEST: usize = 100;
-    let id = headers.get("x-skltp-correlation-id")?.to_str().ok()?;
-    (id.len() <= LONGEST).then(|| id.to_owned())
+/// Waits for something, as long as an answer may take.
+pub(super) async fn in_time<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let patience = Duration::from_secs(app.answer_seconds);
+    let done = tokio::time::timeout(patience, work).await;
+    done.map_err(|_| HttpRefusal::NotInTime.into())
 }
 
 fn perform(
@@ -262,9 +349,9 @@ fn perform(
     state: &State,
     task: &Task,
     scratch: &mut Scratch,
-) -> Performed {
-    let answered = app.soap.perform(service, state, task, scratch)?;
-    Ok((answered, scratch.lend_answer()))
+) -> Performed<Bytes> {
+    app.soap.perform(service, state, task, scratch)?;
+    Ok(scratch.lend_answer())
 }
 
 /// Faults go out with HTTP 500, whoever is to blame (WS-I Basic Profile 1.1).

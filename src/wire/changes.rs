@@ -10,14 +10,12 @@ use serde_json::json;
 
 use super::fault::Trouble;
 use super::history::written;
-use super::rest::{ParameterError, Rest, Sources, once, read_profile};
+use super::rest::{Page, ParameterError, Rest, Sources, once, read_profile};
 use crate::base::limits;
 use crate::base::time::DateTime;
-use crate::person::field::Field;
+use crate::person::counties::Counties;
 use crate::person::identity::Identity;
-use crate::person::json;
 use crate::person::record::{Damaged, RecordRef};
-use crate::person::value::ValueRef;
 use crate::person::view::{Grant, Profile, Shield, View, restrict};
 use crate::store::entry::{Changed, Entry};
 use crate::store::log::ReadError;
@@ -31,13 +29,24 @@ pub struct Following {
     limit: usize,
     /// Seconds to wait for something newer.
     pub wait: u64,
-    profile: Profile,
-    county: Option<[u8; 2]>,
+    /// How much of the persons.
+    pub profile: Profile,
+    /// Those who are, or were, registered in one of these.
+    counties: Counties,
     /// The number of the identity's format.
     format: Option<u8>,
 }
 
-const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
+impl Following {
+    /// Keeps to the counties somebody has a right to. Answers whether that leaves what was asked for:
+    /// a county that was named must be among them.
+    pub fn keep_within(&mut self, counties: Counties) -> bool {
+        if self.counties.is_all() {
+            self.counties = counties;
+        }
+        self.counties.are_within(counties)
+    }
+}
 
 impl Rest {
     /// Reads a request for changes.
@@ -50,7 +59,7 @@ impl Rest {
             limit: limits::CHANGES_PER_ANSWER,
             wait: 0,
             profile: super::rest::DEFAULT_PROFILE,
-            county: None,
+            counties: Counties::ALL,
             format: None,
         };
         let known = ["since", "limit", "wait", "profile", "county", "type"];
@@ -73,9 +82,8 @@ impl Rest {
                 }
                 "profile" => following.profile = read_profile(&value)?,
                 "county" => {
-                    let county = <[u8; 2]>::try_from(value.as_bytes()).ok();
-                    let county = county.filter(|it| it.iter().all(u8::is_ascii_digit));
-                    following.county = Some(county.ok_or(wrong("en länskod med två siffror"))?);
+                    let county = Counties::one(&value);
+                    following.counties = county.ok_or(wrong("en länskod med två siffror"))?;
                 }
                 _ => {
                     let mut rows = self.formats.rows();
@@ -94,23 +102,22 @@ impl Rest {
         &self,
         sources: &Sources<'_>,
         following: &Following,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, Trouble> {
+        out: &mut Page,
+    ) -> Result<(), Trouble> {
         let newest = sources.state.sequence();
         let since = following.since.unwrap_or(newest);
         let mut reached = since;
-        let mut found = 0;
         if since < newest {
             let gathered = self.gather(sources, following, since)?;
             reached = gathered.reached;
             for changed in gathered.in_order() {
                 let view = self.newest(sources, following, changed.identity)?;
                 self.write_change(&view, &changed, out)?;
-                found += 1;
             }
         }
-        end_line(out, &json!({"sequence": reached}));
-        Ok(found)
+        out.push(&json!({"sequence": reached}).to_string());
+        out.push("\n");
+        Ok(())
     }
 
     /// A person as the caller is shown them, now.
@@ -125,21 +132,16 @@ impl Rest {
         Ok(restrict(record, &grant, Shield::NONE))
     }
 
-    fn write_change(
-        &self,
-        view: &View<'_>,
-        changed: &Told,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Damaged> {
+    fn write_change(&self, view: &View<'_>, changed: &Told, out: &mut Page) -> Result<(), Damaged> {
         let head = json!({
             "sequence": changed.sequence,
             "at": changed.at.map(written),
             "by": changed.by,
         });
-        out.extend_from_slice(head.to_string().trim_end_matches('}').as_bytes());
-        out.extend_from_slice(b",\"personRecord\":");
-        json::write(view, &self.formats, out)?;
-        out.extend_from_slice(b"}\n");
+        out.push(head.to_string().trim_end_matches('}'));
+        out.push(",\"personRecord\":");
+        out.show(view, &self.formats)?;
+        out.push("}\n");
         Ok(())
     }
 
@@ -182,15 +184,13 @@ impl Rest {
                     continue;
                 }
                 let left = gathered.add(&entry, change, identity);
-                let wanted = match following.county {
-                    None => true,
-                    Some(county) => {
-                        let now = sources.state.record(identity)?.ok_or(Damaged)?;
-                        let view = self.newest(sources, following, identity)?;
-                        // Where a protected person came from is not shown, so not told either.
-                        let left = if now.shield().is_on() { &[] } else { &*left };
-                        concerns(&view, county, left)?
-                    }
+                let wanted = following.counties.is_all() || {
+                    let now = sources.state.record(identity)?.ok_or(Damaged)?;
+                    let view = self.newest(sources, following, identity)?;
+                    // Where a protected person came from is not shown, so not told either.
+                    let left = if now.shield().is_on() { &[] } else { &*left };
+                    let has_left = left.iter().any(|it| following.counties.has(*it));
+                    has_left || following.counties.have(&view)?
                 };
                 if wanted {
                     gathered.want(identity);
@@ -200,20 +200,6 @@ impl Rest {
         }
         Ok(gathered)
     }
-}
-
-/// Whether a change concerns a county: the person is registered there, or has left it. Where the
-/// county is hidden, it is not told by who is found either.
-fn concerns(view: &View<'_>, county: [u8; 2], left: &[[u8; 2]]) -> Result<bool, Damaged> {
-    if !view.mask().has(COUNTY) {
-        return Ok(false);
-    }
-    for value in view.values(COUNTY) {
-        if matches!(value?, ValueRef::Text(text) if text.xml() == county) {
-            return Ok(true);
-        }
-    }
-    Ok(left.contains(&county))
 }
 
 /// What the log tells of a person's changes.
@@ -272,9 +258,4 @@ impl Gathered {
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
-}
-
-fn end_line(out: &mut Vec<u8>, value: &serde_json::Value) {
-    out.extend_from_slice(value.to_string().as_bytes());
-    out.push(b'\n');
 }

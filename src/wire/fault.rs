@@ -99,6 +99,15 @@ pub enum HttpRefusal {
     /// The register is damaged.
     #[error("the register is damaged and not served")]
     DamagedRegister,
+    /// More calls than the consumer may make.
+    #[error("more calls than the consumer may make")]
+    Limited,
+    /// More calls than the service can answer in time.
+    #[error("the service is overloaded")]
+    Overloaded,
+    /// An answer that did not come in time.
+    #[error("the answer took too long")]
+    NotInTime,
     /// Too many wide searches.
     #[error("too many searches are waiting")]
     Busy,
@@ -125,6 +134,12 @@ pub enum Trouble {
     /// Refused before or beside the contract.
     #[error(transparent)]
     Http(#[from] HttpRefusal),
+    /// The caller has no right to it. The text is the HSA-id of the system, when one is known.
+    #[error("{who} is not allowed to do this", who = .0.as_deref().unwrap_or("somebody unknown"))]
+    NotAllowed(Option<String>),
+    /// The disclosure cannot be recorded, so there is none.
+    #[error("the audit takes no entries")]
+    NotAudited,
     /// The register is damaged.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -165,6 +180,13 @@ impl From<SearchError> for Trouble {
             SearchError::Damaged(damaged) => Self::Damaged(damaged),
             error => Self::Search(error),
         }
+    }
+}
+
+impl Trouble {
+    /// What kind it is.
+    pub fn kind(&self) -> &'static Kind {
+        tell(self, "", Uuid::nil()).kind
     }
 }
 
@@ -209,6 +231,7 @@ kinds! {
     HIDDEN_NODE "hidden-node" 400 Client "Uppgiften visas inte i profilen";
     TOO_WIDE "too-wide" 400 Client "Sökningen är för bred";
     TOO_MANY_HITS "too-many-hits" 400 Client "För många träffar";
+    NOT_ALLOWED "not-allowed" 403 Client "Obehörigt anrop";
     EXPLANATION_OFF "explanation-off" 403 Client "Förklaringar lämnas inte ut";
     HISTORY_OFF "history-off" 403 Client "Ändringshistorik lämnas inte ut";
     RESERVE_OFF "reserve-identities-off" 403 Client "Reservidentiteter lämnas inte ut";
@@ -222,10 +245,13 @@ kinds! {
     GONE "gone" 410 Client "Ändringarna finns inte längre kvar";
     TOO_LARGE "too-large" 413 Client "Begäran är för stor";
     UNSUPPORTED_MEDIA "unsupported-media" 415 Client "Innehållstypen stöds inte";
+    LIMITED "limited" 429 Client "För många anrop";
     TECHNICAL "technical" 500 Server "Tekniskt fel";
     NOT_SERVED "not-served" 501 Server "Inte infört";
     UNAVAILABLE "unavailable" 503 Server "Tjänsten svarar inte just nu";
     READ_ONLY "read-only" 503 Server "Registret tar inte emot ändringar";
+    NOT_AUDITED "not-audited" 503 Server "Uppgifter lämnas inte ut just nu";
+    NOT_IN_TIME "not-in-time" 503 Server "Svaret dröjde för länge";
     BUSY "busy" 503 Server "Tjänsten är upptagen";
 }
 
@@ -247,6 +273,17 @@ pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
         Trouble::Parameter(error) => of_parameter(*error),
         Trouble::Search(error) => of_search(error),
         Trouble::Http(refusal) => of_http(*refusal),
+        Trouble::NotAllowed(who) => (
+            &NOT_ALLOWED,
+            match who {
+                Some(who) => format!("Obehörigt anrop för system {who}."),
+                None => "Obehörigt anrop: inget system är angivet.".to_owned(),
+            },
+        ),
+        Trouble::NotAudited => (
+            &NOT_AUDITED,
+            format!("Uppgifter lämnas inte ut just nu. Log-id: {log_id}"),
+        ),
         Trouble::NotGranted(refusal) => (&NOT_GRANTED, result::text(*refusal)),
         Trouble::ReadOnly(_) => (
             &READ_ONLY,
@@ -516,6 +553,18 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         HttpRefusal::Cut => (&MALFORMED_REQUEST, "Meddelandet kom inte fram helt."),
         HttpRefusal::Starting => (&UNAVAILABLE, "Tjänsten startar."),
         HttpRefusal::DamagedRegister => (&UNAVAILABLE, "Registret är skadat och lämnas inte ut."),
+        HttpRefusal::Limited => (
+            &LIMITED,
+            "För många anrop från systemet. Försök igen om en stund.",
+        ),
+        HttpRefusal::Overloaded => (
+            &BUSY,
+            "För många anrop till tjänsten. Försök igen om en stund.",
+        ),
+        HttpRefusal::NotInTime => (
+            &NOT_IN_TIME,
+            "Svaret dröjde för länge. Försök igen om en stund.",
+        ),
         HttpRefusal::Busy => (&BUSY, "För många sökningar pågår. Försök igen om en stund."),
         HttpRefusal::TooManyFollowers => (
             &BUSY,
@@ -833,6 +882,21 @@ mod tests {
                 "unavailable",
                 "Registret är skadat",
             ),
+            (
+                HttpRefusal::Limited,
+                "limited",
+                "För många anrop från systemet.",
+            ),
+            (
+                HttpRefusal::Overloaded,
+                "busy",
+                "För många anrop till tjänsten.",
+            ),
+            (
+                HttpRefusal::NotInTime,
+                "not-in-time",
+                "Svaret dröjde för länge.",
+            ),
             (HttpRefusal::Busy, "busy", "För många sökningar pågår."),
             (
                 HttpRefusal::TooManyFollowers,
@@ -851,6 +915,21 @@ mod tests {
             Trouble::NotGranted(register::refusal::Refusal::SeriesUsedUp),
             "not-granted",
             "Det finns inga lediga",
+        ));
+        all.push((
+            Trouble::NotAllowed(Some("SE1-A".to_owned())),
+            "not-allowed",
+            "Obehörigt anrop för system SE1-A.",
+        ));
+        all.push((
+            Trouble::NotAllowed(None),
+            "not-allowed",
+            "Obehörigt anrop: inget system är angivet.",
+        ));
+        all.push((
+            Trouble::NotAudited,
+            "not-audited",
+            "Uppgifter lämnas inte ut just nu. Log-id: 0000",
         ));
         all.push((
             Trouble::ReadOnly("x".to_owned()),

@@ -7,6 +7,7 @@
 pub mod changes;
 pub mod contract;
 pub mod describe;
+pub mod disclosed;
 pub mod fault;
 pub mod history;
 pub mod message;
@@ -19,6 +20,7 @@ pub mod request;
 pub mod reserve;
 pub mod rest;
 pub mod result;
+pub mod route;
 pub mod search;
 pub mod soap;
 pub mod task;

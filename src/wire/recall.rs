@@ -30,6 +30,8 @@ pub struct Recall {
 
 struct Shape {
     endpoint: usize,
+    /// The place of the logical address it was sent to.
+    address: usize,
     charset: Option<String>,
     body: Vec<u8>,
     /// Where each identity's value stands, and the number of its format.
@@ -45,15 +47,15 @@ const MOST: usize = 8;
 const LONGEST: usize = limits::BODY_BYTES / 8;
 
 impl Recall {
-    /// What `body` wishes, when its shape is known. The inner error is the place of an identity that
-    /// breaks its format, from 1.
+    /// What `body` wishes, and the place of the address it was sent to, when its shape is known. The
+    /// inner error is the place of an identity that breaks its format, from 1.
     pub fn find(
         &mut self,
         endpoint: usize,
         charset: Option<&str>,
         body: &[u8],
         formats: &Formats,
-    ) -> Option<Result<Wish, usize>> {
+    ) -> Option<Result<(Wish, usize), usize>> {
         let at = self.shapes.iter().position(|shape| {
             shape.endpoint == endpoint
                 && shape.body.len() == body.len()
@@ -61,14 +63,15 @@ impl Recall {
                 && shape.fits(body)
         })?;
         self.shapes[..=at].rotate_right(1);
-        Some(self.shapes[0].wish(body, formats))
+        let shape = &self.shapes[0];
+        Some(shape.wish(body, formats).map(|wish| (wish, shape.address)))
     }
 
     /// Remembers the shape of an accepted request. `values` are the identities' values, each a part
     /// of `body`; when one is not, nothing is remembered.
     pub fn note(
         &mut self,
-        endpoint: usize,
+        (endpoint, address): (usize, usize),
         charset: Option<&str>,
         body: &[u8],
         values: &[&str],
@@ -97,6 +100,7 @@ impl Recall {
             0,
             Shape {
                 endpoint,
+                address,
                 charset,
                 body,
                 places,
@@ -178,7 +182,7 @@ mod tests {
         };
         let mut recall = Recall::default();
         recall.note(
-            7,
+            (7, 1),
             Some("UTF-8"),
             text.as_bytes(),
             &[at(FIRST), at(SECOND)],
@@ -190,12 +194,13 @@ mod tests {
     #[test]
     fn the_same_shape_says_the_same_about_others() {
         let (mut recall, formats) = known();
-        let wish = recall
+        let (wish, address) = recall
             .find(7, Some("UTF-8"), body(SECOND, FIRST).as_bytes(), &formats)
             .unwrap()
             .unwrap();
         let expected = [SECOND, FIRST].map(|it| formats.guess(it).unwrap());
         assert_eq!(wish.identities, expected);
+        assert_eq!(address, 1);
         assert_eq!((wish.profile, wish.follow), (Profile::P1, Follow::Nothing));
     }
 
@@ -251,7 +256,7 @@ mod tests {
                 profile: Profile::P1,
                 follow: Follow::Nothing,
             };
-            recall.note(0, None, text.as_bytes(), &[&text[4..]], &wish);
+            recall.note((0, 0), None, text.as_bytes(), &[&text[4..]], &wish);
         }
         assert_eq!(recall.shapes.len(), MOST);
     }
@@ -268,7 +273,7 @@ mod tests {
         };
         let elsewhere = FIRST.to_owned();
         recall.note(
-            0,
+            (0, 0),
             None,
             body(FIRST, SECOND).as_bytes(),
             &[&elsewhere],

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use super::disclosed::Disclosed;
 use super::message::CONTACT_INFORMATION_RECORD;
 use crate::base::time::PartialDate;
 use crate::person::field::{Field, FieldMask, Wrap};
@@ -81,6 +82,8 @@ impl Drop for Lent {
 pub struct Buffer {
     bytes: Vec<u8>,
     len: usize,
+    /// Whom it tells of. Whoever is rendered is noted by the renderer.
+    pub disclosed: Disclosed,
 }
 
 impl Buffer {
@@ -98,8 +101,9 @@ impl Buffer {
     }
 
     /// Forgets what has been written.
-    pub const fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.len = 0;
+        self.disclosed.clear();
     }
 
     /// Appends bytes.
@@ -205,6 +209,7 @@ impl RecordWriter {
     /// Writes what `view` shows, without an element around it.
     #[inline]
     pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
+        out.disclosed.shown.push(view.identity());
         self.write_within(&self.fields, view, out)
     }
 
@@ -231,6 +236,7 @@ impl RecordWriter {
 
     /// Writes a contact record of what `view` shows, without an element around it.
     pub fn write_contact(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
+        out.disclosed.shown.push(view.identity());
         for part in &self.contact {
             match part {
                 ContactPart::PersonId => {

@@ -178,15 +178,15 @@ fn declared_encoding(text: &str) -> Option<&str> {
     rest[1..].split(quote).next()
 }
 
-/// Reads the request in `text`: one envelope to `logical_address` holding `message`, whose values
-/// go to `sink`.
+/// Reads the request in `text`: one envelope to one of `addresses` holding the plan's message, whose
+/// values go to `sink`. Answers with the place of the address.
 pub fn read<'x>(
     text: &'x str,
     plan: &Plan,
     names: Names<'_>,
-    logical_address: &str,
+    addresses: &[String],
     sink: &mut impl Sink<'x>,
-) -> Result<(), RequestError> {
+) -> Result<usize, RequestError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().trim_text_start = true;
     let mut parser = Parser {
@@ -197,7 +197,7 @@ pub fn read<'x>(
         depth: 0,
         pending_end: false,
     };
-    parser.envelope(plan, logical_address, sink)
+    parser.envelope(plan, addresses, sink)
 }
 
 /// A namespace, as far as the reader tells them apart.
@@ -251,9 +251,9 @@ impl<'x> Parser<'x, '_> {
     fn envelope(
         &mut self,
         plan: &Plan,
-        logical_address: &str,
+        addresses: &[String],
         sink: &mut impl Sink<'x>,
-    ) -> Result<(), RequestError> {
+    ) -> Result<usize, RequestError> {
         let envelope = self.start()?.ok_or(RequestError::NotSoap11)?;
         if envelope.namespace != Namespace::Soap11 || envelope.local != "Envelope" {
             return Err(RequestError::NotSoap11);
@@ -265,17 +265,14 @@ impl<'x> Parser<'x, '_> {
         let mut first = self.start()?.ok_or_else(|| expected("Body"))?;
         let mut addressed = None;
         if first.namespace == Namespace::Soap11 && first.local == "Header" {
-            addressed = self.header(logical_address)?;
+            addressed = self.header(addresses)?;
             first = self.start()?.ok_or_else(|| expected("Body"))?;
         }
         if first.namespace != Namespace::Soap11 || first.local != "Body" {
             return Err(expected("Body"));
         }
-        match addressed {
-            None => return Err(RequestError::NoLogicalAddress),
-            Some(false) => return Err(RequestError::ForeignLogicalAddress),
-            Some(true) => {}
-        }
+        let addressed = addressed.ok_or(RequestError::NoLogicalAddress)?;
+        let address = addressed.ok_or(RequestError::ForeignLogicalAddress)?;
         let root = self.start()?.ok_or(RequestError::WrongOperation)?;
         if root.namespace != Namespace::Responder || root.local != plan.node(0).name {
             return Err(RequestError::WrongOperation);
@@ -286,20 +283,21 @@ impl<'x> Parser<'x, '_> {
         // SOAP 1.1 tolerates elements after the body; the basic profile does not.
         self.end_of("Envelope")?;
         match self.next_step()? {
-            Step::Eof => Ok(()),
+            Step::Eof => Ok(address),
             _ => Err(RequestError::NotXml {
                 at: self.reader.buffer_position(),
             }),
         }
     }
 
-    /// Reads the header's blocks. Answers whether the logical address is ours; `None` without one.
-    fn header(&mut self, logical_address: &str) -> Result<Option<bool>, RequestError> {
+    /// Reads the header's blocks. Answers with the place of the logical address among ours, when there
+    /// is one and it is ours.
+    fn header(&mut self, addresses: &[String]) -> Result<Option<Option<usize>>, RequestError> {
         let mut addressed = None;
         while let Some(block) = self.start()? {
             if block.namespace == Namespace::Registry && block.local == "LogicalAddress" {
                 let address = self.value("LogicalAddress")?;
-                addressed = Some(address.trim() == logical_address);
+                addressed = Some(addresses.iter().position(|it| it == address.trim()));
             } else if self.must_be_understood(&block)? {
                 return Err(RequestError::MustUnderstand);
             } else {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fault::Trouble;
-use super::rest::{ParameterError, Rest};
+use super::rest::{Page, ParameterError, Rest};
 use crate::base::limits;
 use crate::person::identity::Identity;
 use crate::person::record::Damaged;
@@ -42,17 +42,20 @@ impl Rest {
     }
 
     /// Writes the identities that were issued.
-    pub fn write_issued(&self, issued: &[Identity]) -> Result<Vec<u8>, Damaged> {
+    pub fn write_issued(&self, issued: Vec<Identity>) -> Result<Page, Damaged> {
         let one = |&identity: &Identity| {
             let both = self.formats.root(identity).zip(self.formats.text(identity));
             let (root, extension) = both.ok_or(Damaged)?;
             Ok(json!({"root": root, "extension": extension.as_str()}))
         };
-        let issued = issued
+        let named = issued
             .iter()
             .map(one)
             .collect::<Result<Vec<_>, Damaged>>()?;
-        Ok(json!({"personalIdentity": issued}).to_string().into_bytes())
+        let mut page = Page::default();
+        page.push(&json!({"personalIdentity": named}).to_string());
+        page.disclosed.shown = issued;
+        Ok(page)
     }
 }
 

@@ -7,12 +7,13 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::changes::Following;
+use super::disclosed::Disclosed;
 use super::fault::{Refusal, Trouble};
 use super::history::history;
 use super::parameters::{Built, PARAMETERS};
 use super::recall::Wish;
 use super::search::{Language, Search};
-use super::soap::Answered;
+use super::task::Noted;
 use crate::base::limits;
 use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::json;
@@ -141,6 +142,27 @@ pub struct Sources<'a> {
     pub trail: &'a Trail,
 }
 
+/// An answer as it is written, and whom it tells of.
+#[derive(Default)]
+pub struct Page {
+    /// The answer.
+    pub bytes: Vec<u8>,
+    /// Whom it tells of.
+    pub disclosed: Disclosed,
+}
+
+impl Page {
+    pub(super) fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes a record: the one way for a record into an answer.
+    pub(super) fn show(&mut self, view: &View<'_>, formats: &Formats) -> Result<(), Damaged> {
+        self.disclosed.shown.push(view.identity());
+        json::write(view, formats, &mut self.bytes)
+    }
+}
+
 /// A request that was read, to be performed on one state.
 pub enum Wanted {
     /// One person.
@@ -177,11 +199,13 @@ impl Wanted {
         matches!(self, Self::Changes(_))
     }
 
-    /// The language searched in, when it is a search.
-    pub const fn language(&self) -> Option<Language> {
+    /// What is remembered of it when it is done.
+    pub fn noted(&self) -> Noted {
         match self {
-            Self::Search { search, .. } => Some(search.language),
-            _ => None,
+            Self::Person(wish) | Self::Persons(wish) => Noted::of(wish.profile),
+            Self::Search { search, .. } => Noted::of_search(search),
+            Self::Changes(following) => Noted::of(following.profile),
+            Self::History(_) => Noted::default(),
         }
     }
 }
@@ -331,28 +355,28 @@ impl Rest {
         &self,
         sources: &Sources<'_>,
         wanted: &Wanted,
-        out: &mut Vec<u8>,
-    ) -> Result<Answered, Trouble> {
+        out: &mut Page,
+    ) -> Result<(), Trouble> {
         let state = sources.state;
         match wanted {
             Wanted::History(identity) => {
                 let rule = self.population_record;
                 let told = history(sources, *identity, rule, &self.formats)?;
-                out.extend_from_slice(told.to_string().as_bytes());
-                Ok(Answered { asked: 1, found: 0 })
+                out.disclosed.asked.push(*identity);
+                out.disclosed.shown.push(*identity);
+                out.bytes.extend_from_slice(told.to_string().as_bytes());
+                Ok(())
             }
-            Wanted::Changes(following) => {
-                let found = self.write_changes(sources, following, out)?;
-                Ok(Answered { asked: 0, found })
-            }
+            Wanted::Changes(following) => self.write_changes(sources, following, out),
             Wanted::Person(wish) => {
                 let grant = Grant::restricted(wish.profile, self.population_record);
                 for &identity in &wish.identities {
+                    out.disclosed.asked.push(identity);
                     let view = lookup(state, identity, &grant, wish.follow)?
                         .ok_or(ParameterError::UnknownPerson)?;
-                    json::write(&view, &self.formats, out)?;
+                    out.show(&view, &self.formats)?;
                 }
-                Ok(Answered { asked: 1, found: 1 })
+                Ok(())
             }
             Wanted::Persons(wish) => Ok(self.write_persons(state, wish, out)?),
             Wanted::Search {
@@ -365,66 +389,53 @@ impl Rest {
                     .perform(state, &grant)
                     .map_err(|error| built.told(error))?;
                 let explanation = explain.then_some(&found.explanation);
-                self.write_hits(&found.hits, explanation, out)?;
-                Ok(Answered {
-                    asked: 0,
-                    found: found.hits.len(),
-                })
+                Ok(self.write_hits(&found.hits, explanation, out)?)
             }
         }
     }
 
-    fn write_persons(
-        &self,
-        state: &State,
-        wish: &Wish,
-        out: &mut Vec<u8>,
-    ) -> Result<Answered, Damaged> {
+    fn write_persons(&self, state: &State, wish: &Wish, out: &mut Page) -> Result<(), Damaged> {
         let grant = Grant::restricted(wish.profile, self.population_record);
-        let mut found = 0;
-        out.extend_from_slice(b"{\"requestedPersonRecord\":[");
+        out.disclosed.asked.extend_from_slice(&wish.identities);
+        out.push("{\"requestedPersonRecord\":[");
         for (at, &identity) in wish.identities.iter().enumerate() {
             if at > 0 {
-                out.push(b',');
+                out.push(",");
             }
             let asked = self.formats.root(identity).zip(self.formats.text(identity));
             let (root, extension) = asked.ok_or(Damaged)?;
             let asked = serde_json::json!({"root": root, "extension": extension.as_str()});
-            out.extend_from_slice(b"{\"requestedPersonalIdentity\":");
-            out.extend_from_slice(asked.to_string().as_bytes());
+            out.push("{\"requestedPersonalIdentity\":");
+            out.push(&asked.to_string());
             if let Some(view) = lookup(state, identity, &grant, wish.follow)? {
-                out.extend_from_slice(b",\"personRecord\":");
-                json::write(&view, &self.formats, out)?;
-                found += 1;
+                out.push(",\"personRecord\":");
+                out.show(&view, &self.formats)?;
             }
-            out.push(b'}');
+            out.push("}");
         }
-        out.extend_from_slice(b"]}");
-        Ok(Answered {
-            asked: wish.identities.len(),
-            found,
-        })
+        out.push("]}");
+        Ok(())
     }
 
     fn write_hits(
         &self,
         hits: &[View<'_>],
         explanation: Option<&Explanation>,
-        out: &mut Vec<u8>,
+        out: &mut Page,
     ) -> Result<(), Damaged> {
-        out.extend_from_slice(format!("{{\"count\":{},\"personRecord\":[", hits.len()).as_bytes());
+        out.push(&format!("{{\"count\":{},\"personRecord\":[", hits.len()));
         for (at, view) in hits.iter().enumerate() {
             if at > 0 {
-                out.push(b',');
+                out.push(",");
             }
-            json::write(view, &self.formats, out)?;
+            out.show(view, &self.formats)?;
         }
-        out.push(b']');
-        if let Some(explanation) = explanation.and_then(|it| serde_json::to_vec(it).ok()) {
-            out.extend_from_slice(b",\"explanation\":");
-            out.extend_from_slice(&explanation);
+        out.push("]");
+        if let Some(explanation) = explanation.and_then(|it| serde_json::to_string(it).ok()) {
+            out.push(",\"explanation\":");
+            out.push(&explanation);
         }
-        out.push(b'}');
+        out.push("}");
         Ok(())
     }
 

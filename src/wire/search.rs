@@ -1,6 +1,7 @@
 //! A search as it is asked for, whatever way it came: language, text and profile.
 
 use crate::base::limits;
+use crate::base::private::Private;
 use crate::person::identity::Formats;
 use crate::person::view::{Grant, Profile};
 use crate::query::search::{Found, Question, SearchError, search};
@@ -46,6 +47,8 @@ pub struct Search {
     pub language: Language,
     /// How much of the persons found.
     pub profile: Profile,
+    /// The query, for the audit.
+    pub query: Private<Box<str>>,
     /// The question, or why the query is none; told when it is performed.
     question: Box<Result<Question, SearchError>>,
 }
@@ -60,6 +63,7 @@ impl Search {
         Self {
             language,
             profile,
+            query: Private::new(query.into()),
             question: Box::new(question),
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::contract::{
     ENDPOINTS, Endpoint, Message, Operation, core_namespace, extension_namespace,
 };
+use super::disclosed::Disclosed;
 use super::fault::{Refusal, Told, Trouble, tell};
 use super::plan::Plan;
 use super::recall::{Recall, Wish};
@@ -31,7 +32,8 @@ pub struct Soap {
     by_path: HashMap<String, usize>,
     writers: [RecordWriter; Core::ALL.len()],
     formats: Formats,
-    logical_address: String,
+    /// The first is the service's own; it also answers to the others.
+    logical_addresses: Vec<String>,
     population_record: PopulationRecordRule,
 }
 
@@ -41,6 +43,8 @@ pub struct Service {
     pub number: usize,
     /// Its row in the table.
     pub endpoint: &'static Endpoint,
+    /// Contract and major version, as the log and the audit tell it.
+    pub name: String,
     soap_action: String,
     responder: String,
     request: Plan,
@@ -89,11 +93,16 @@ impl Scratch {
         self.out.written()
     }
 
+    /// Whom the answer tells of.
+    pub const fn disclosed(&self) -> &Disclosed {
+        &self.out.disclosed
+    }
+
     /// Writes an answer in place of the last one; on trouble there is none.
     fn write(
         &mut self,
-        write: impl FnOnce(&mut Buffer) -> Result<Answered, Trouble>,
-    ) -> Result<Answered, Trouble> {
+        write: impl FnOnce(&mut Buffer) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         self.out.clear();
         let written = write(&mut self.out);
         if written.is_err() {
@@ -102,26 +111,22 @@ impl Scratch {
         written
     }
 
-    /// The answer, to be sent without a copy.
-    pub fn lend_answer(&mut self) -> Bytes {
-        self.out.lend()
+    /// The answer, to be sent without a copy, and whom it tells of.
+    pub fn lend_answer(&mut self) -> (Disclosed, Bytes) {
+        (std::mem::take(&mut self.out.disclosed), self.out.lend())
     }
-}
 
-/// What an answer holds, for metrics.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Answered {
-    /// Identities asked for.
-    pub asked: usize,
-    /// Records in the answer.
-    pub found: usize,
+    /// Takes the room of a list back that has served.
+    pub fn keep(&mut self, disclosed: Disclosed) {
+        self.out.disclosed = disclosed;
+    }
 }
 
 impl Soap {
     /// Compiles every endpoint.
     pub fn compile(
         formats: &Formats,
-        logical_address: &str,
+        logical_addresses: &[String],
         population_record: PopulationRecordRule,
     ) -> Self {
         let services: Vec<Service> = ENDPOINTS
@@ -135,7 +140,7 @@ impl Soap {
             services,
             writers: Core::ALL.map(|core| RecordWriter::compile(core, formats)),
             formats: formats.clone(),
-            logical_address: logical_address.to_owned(),
+            logical_addresses: logical_addresses.to_vec(),
             population_record,
         }
     }
@@ -145,9 +150,9 @@ impl Soap {
         self.services.get(*self.by_path.get(path)?)
     }
 
-    /// The logical address that requests must carry.
+    /// The service's own logical address.
     pub fn logical_address(&self) -> &str {
-        &self.logical_address
+        self.logical_addresses.first().map_or("", String::as_str)
     }
 
     /// Every endpoint, in the order of their numbers.
@@ -155,53 +160,58 @@ impl Soap {
         &self.services
     }
 
-    /// Reads a call, up to the point where it needs a state.
+    /// Reads a call, up to the point where it needs a state. Answers with the logical address that it
+    /// was sent to, too.
     pub fn read(
         &self,
         service: &Service,
         call: Call<'_>,
         scratch: &mut Scratch,
-    ) -> Result<Task, Trouble> {
+    ) -> Result<(Task, &str), Trouble> {
         if call
             .soap_action
             .is_some_and(|it| !it.is_empty() && it != service.soap_action)
         {
             return Err(RequestError::WrongOperation.into());
         }
-        match &service.reading {
-            Reading::Persons(places) => self
-                .wish(service, *places, call, &mut scratch.recall)
-                .map(Task::Persons),
+        let (task, address) = match &service.reading {
+            Reading::Persons(places) => {
+                let (wish, address) = self.wish(service, *places, call, &mut scratch.recall)?;
+                (Task::Persons(wish), address)
+            }
             Reading::Contact(places) => {
                 let text = request::decode(call.body, call.charset)?;
                 let mut reading = update::Reading::new(places, &self.formats);
-                self.check(service, &text, &mut reading)?;
-                let identity = reading.identity();
-                let refused = |error| Trouble::from(Refusal::of_identity(1, error));
-                identity.map(Task::Contact).map_err(refused)
+                let address = self.check(service, &text, &mut reading)?;
+                let refused = |error| Refusal::of_identity(1, error);
+                let identity = reading.identity().map_err(refused)?;
+                (Task::Contact(identity), address)
             }
             Reading::Change(places) => {
                 let text = request::decode(call.body, call.charset)?;
                 let mut reading = update::Reading::new(places, &self.formats);
-                self.check(service, &text, &mut reading)?;
-                match reading.wish(service.endpoint) {
-                    Some(Ok(wish)) => Ok(Task::Change(Box::new(wish))),
-                    Some(Err(refusal)) => Ok(Task::Refused(refusal)),
-                    None => Err(Refusal::NotServed.into()),
-                }
+                let address = self.check(service, &text, &mut reading)?;
+                let wish = reading.wish(service.endpoint);
+                let task = match wish.ok_or(Refusal::NotServed)? {
+                    Ok(wish) => Task::Change(Box::new(wish)),
+                    Err(refusal) => Task::Refused(refusal),
+                };
+                (task, address)
             }
             Reading::Search(places) => {
                 let text = request::decode(call.body, call.charset)?;
                 let mut reading = SearchPersons::new(*places);
-                self.check(service, &text, &mut reading)?;
-                Ok(Task::Search(reading.search(&self.formats)?))
+                let address = self.check(service, &text, &mut reading)?;
+                (Task::Search(reading.search(&self.formats)?), address)
             }
             Reading::Checked => {
                 let text = request::decode(call.body, call.charset)?;
                 self.check(service, &text, &mut Ignore)?;
-                Err(Refusal::NotServed.into())
+                return Err(Refusal::NotServed.into());
             }
-        }
+        };
+        let address = self.logical_addresses.get(address);
+        Ok((task, address.map_or("", String::as_str)))
     }
 
     /// Performs what was read on one state. On trouble, `scratch` holds no answer.
@@ -211,7 +221,7 @@ impl Soap {
         state: &State,
         task: &Task,
         scratch: &mut Scratch,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<(), Trouble> {
         scratch.write(|out| match task {
             Task::Persons(wish) => Ok(self.get_persons(service, state, wish, out)?),
             Task::Search(search) => self.search_persons(service, state, search, out),
@@ -230,7 +240,7 @@ impl Soap {
         state: &State,
         outcome: &Result<Identity, refusal::Refusal>,
         scratch: &mut Scratch,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<(), Trouble> {
         scratch.write(|out| self.result(service, state, outcome, out))
     }
 
@@ -241,14 +251,14 @@ impl Soap {
         state: &State,
         call: Call<'_>,
         scratch: &mut Scratch,
-    ) -> Result<Answered, Trouble> {
-        let task = self.read(service, call, scratch)?;
+    ) -> Result<(), Trouble> {
+        let (task, _) = self.read(service, call, scratch)?;
         self.perform(service, state, &task, scratch)
     }
 
     /// What a caller is told of trouble; `log_id` names it in the log when it is ours.
     pub fn tell(&self, trouble: &Trouble, log_id: uuid::Uuid) -> Told {
-        tell(trouble, &self.logical_address, log_id)
+        tell(trouble, self.logical_address(), log_id)
     }
 
     fn check<'x>(
@@ -256,34 +266,35 @@ impl Soap {
         service: &Service,
         text: &'x str,
         sink: &mut impl Sink<'x>,
-    ) -> Result<(), RequestError> {
+    ) -> Result<usize, RequestError> {
         let core = service.endpoint.core;
         let names = Names {
             responder: &service.responder,
             core: core.map(core_namespace),
             extensions: core == Some(Core::V3),
         };
-        request::read(text, &service.request, names, &self.logical_address, sink)
+        request::read(text, &service.request, names, &self.logical_addresses, sink)
     }
 
-    /// What a request for persons wishes: by its shape when that is known, else by reading it.
+    /// What a request for persons wishes, and the place of the address it was sent to: by its shape
+    /// when that is known, else by reading it.
     fn wish(
         &self,
         service: &Service,
         places: PersonsPlaces,
         call: Call<'_>,
         recall: &mut Recall,
-    ) -> Result<Wish, Trouble> {
+    ) -> Result<(Wish, usize), Trouble> {
         let (number, charset) = (service.number, call.charset);
         if let Some(known) = recall.find(number, charset, call.body, &self.formats) {
             return known.map_err(|place| Refusal::MalformedIdentity(place).into());
         }
         let text = request::decode(call.body, charset)?;
         let mut reading = GetPersons::new(places, &self.formats);
-        self.check(service, &text, &mut reading)?;
+        let address = self.check(service, &text, &mut reading)?;
         let (wish, values) = reading.wish()?;
-        recall.note(number, charset, call.body, &values, &wish);
-        Ok(wish)
+        recall.note((number, address), charset, call.body, &values, &wish);
+        Ok((wish, address))
     }
 
     fn get_persons(
@@ -292,10 +303,10 @@ impl Soap {
         state: &State,
         wish: &Wish,
         out: &mut Buffer,
-    ) -> Result<Answered, Damaged> {
+    ) -> Result<(), Damaged> {
         let grant = self.grant(service, wish.profile);
         let writer = self.writer(service);
-        let mut found = 0;
+        out.disclosed.asked.extend_from_slice(&wish.identities);
         out.push(&service.head);
         for &identity in &wish.identities {
             out.push(b"<r:requestedPersonRecord><p:requestedPersonalIdentity>");
@@ -305,15 +316,11 @@ impl Soap {
                 out.push(b"<p:personRecord>");
                 writer.write(&view, out)?;
                 out.push(b"</p:personRecord>");
-                found += 1;
             }
             out.push(b"</r:requestedPersonRecord>");
         }
         out.push(&service.foot);
-        Ok(Answered {
-            asked: wish.identities.len(),
-            found,
-        })
+        Ok(())
     }
 
     /// Each hit is its own record: a search follows no links.
@@ -323,7 +330,7 @@ impl Soap {
         state: &State,
         search: &Search,
         out: &mut Buffer,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<(), Trouble> {
         let found = search.perform(state, &self.grant(service, search.profile))?;
         let writer = self.writer(service);
         out.push(&service.head);
@@ -333,10 +340,7 @@ impl Soap {
             out.push(b"</r:personRecord>");
         }
         out.push(&service.foot);
-        Ok(Answered {
-            asked: 0,
-            found: found.hits.len(),
-        })
+        Ok(())
     }
 
     fn get_contact(
@@ -345,8 +349,9 @@ impl Soap {
         state: &State,
         identity: Identity,
         out: &mut Buffer,
-    ) -> Result<Answered, Damaged> {
+    ) -> Result<(), Damaged> {
         let grant = self.grant(service, Profile::P3);
+        out.disclosed.asked.push(identity);
         out.push(&service.head);
         let view = lookup(state, identity, &grant, Follow::Nothing)?;
         if let Some(view) = &view {
@@ -355,10 +360,7 @@ impl Soap {
             out.push(b"</r:contactInformationRecord>");
         }
         out.push(&service.foot);
-        Ok(Answered {
-            asked: 1,
-            found: usize::from(view.is_some()),
-        })
+        Ok(())
     }
 
     /// A result, with the record it was about when there is one to show.
@@ -368,7 +370,7 @@ impl Soap {
         state: &State,
         outcome: &Result<Identity, refusal::Refusal>,
         out: &mut Buffer,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<(), Trouble> {
         if let Err(refusal::Refusal::Damaged(damaged)) = outcome {
             return Err((*damaged).into());
         }
@@ -395,30 +397,29 @@ impl Soap {
         if !bare {
             out.push(b"</p:result>");
         }
-        let mut found = 0;
         if let (Ok(subject), false) = (outcome, bare) {
-            found = self.changed_record(service, state, *subject, out)?;
+            self.changed_record(service, state, *subject, out)?;
         }
         for piece in [b"</r:", element, b">"] {
             out.push(piece);
         }
         out.push(&service.foot);
-        Ok(Answered { asked: 1, found })
+        Ok(())
     }
 
-    /// The record that a change was about, as its contract shows it; how many there were.
+    /// The record that a change was about, as its contract shows it.
     fn changed_record(
         &self,
         service: &Service,
         state: &State,
         subject: Identity,
         out: &mut Buffer,
-    ) -> Result<usize, Damaged> {
+    ) -> Result<(), Damaged> {
         let of_contact = service.endpoint.operation == Operation::UpdateContactInformation;
         let profile = if of_contact { Profile::P3 } else { Profile::P5 };
         let grant = self.grant(service, profile);
         let Some(view) = lookup(state, subject, &grant, Follow::Nothing)? else {
-            return Ok(0);
+            return Ok(());
         };
         if of_contact {
             out.push(b"<p:contactInformationRecord>");
@@ -429,7 +430,7 @@ impl Soap {
             self.writer(service).write(&view, out)?;
             out.push(b"</p:personRecord>");
         }
-        Ok(1)
+        Ok(())
     }
 
     #[inline]
@@ -465,6 +466,7 @@ impl Service {
         Self {
             number,
             endpoint,
+            name: format!("{}/{}", endpoint.contract, endpoint.major),
             soap_action: endpoint.soap_action(),
             reading: match endpoint.operation {
                 Operation::GetPersons => Reading::Persons(PersonsPlaces::find(&request)),

@@ -10,6 +10,7 @@ use super::recall::Wish;
 use super::request::Sink;
 use super::search::{Language, Search};
 use crate::base::limits;
+use crate::base::private::Private;
 use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::view::Profile;
 use crate::query::lookup::Follow;
@@ -39,11 +40,44 @@ impl Task {
         }
     }
 
-    /// The language searched in, when it is a search.
-    pub const fn language(&self) -> Option<Language> {
+    /// What is remembered of it when it is done.
+    pub fn noted(&self) -> Noted {
         match self {
-            Self::Search(search) => Some(search.language),
-            _ => None,
+            Self::Persons(wish) => Noted::of(wish.profile),
+            Self::Search(search) => Noted::of_search(search),
+            Self::Contact(_) => Noted::of(Profile::P3),
+            Self::Change(_) | Self::Refused(_) => Noted::default(),
+        }
+    }
+}
+
+/// What is remembered of a request when it is done, for metrics and the audit.
+#[derive(Default)]
+pub struct Noted {
+    /// The profile asked for.
+    pub profile: Option<Profile>,
+    /// The language searched in, when it was a search.
+    pub language: Option<Language>,
+    /// The query, when it was a search.
+    pub query: Option<Private<Box<str>>>,
+}
+
+impl Noted {
+    /// Persons read by identity.
+    pub const fn of(profile: Profile) -> Self {
+        Self {
+            profile: Some(profile),
+            language: None,
+            query: None,
+        }
+    }
+
+    /// A search.
+    pub fn of_search(search: &Search) -> Self {
+        Self {
+            profile: Some(search.profile),
+            language: Some(search.language),
+            query: Some(search.query.clone()),
         }
     }
 }

@@ -6,6 +6,8 @@
     reason = "a failed helper is a failed test; clippy sees only #[test] functions as such"
 )]
 
+// What services say beside their answers, gathered over the whole run.
+mod evidence;
 // A served register of a few persons, and a client for it.
 mod support;
 // The real program as a child process.
@@ -13,6 +15,8 @@ mod program;
 
 // The disclosure audit on the command line: what is verified, found and shown.
 mod audit;
+// Access: consumers, their rights and limits, intermediaries, and what the audit holds of it.
+mod access;
 // Changes: the feed of those who follow, the history of persons, and who is protected in both.
 mod changes;
 // The command line: what each command prints, writes, refuses and answers to the shell.

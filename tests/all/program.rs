@@ -8,6 +8,8 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::evidence;
+
 /// What a finished run left behind.
 #[derive(Debug)]
 pub struct Ran {
@@ -27,6 +29,7 @@ fn program() -> Command {
 /// Runs `pu` to its end.
 pub fn pu<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Ran {
     let output = program().args(arguments).output().unwrap();
+    evidence::add("stderr", &String::from_utf8_lossy(&output.stderr));
     Ran {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -73,6 +76,7 @@ impl Serving {
         let (say, hear) = channel();
         let log = std::thread::spawn(move || {
             let lines = log.lines().map(Result::unwrap).inspect(|line| {
+                evidence::add("log", line);
                 if let Some((_, rest)) = line.split_once("\"address\":\"") {
                     let address = rest[..rest.find('"').unwrap()].parse().unwrap();
                     // Only the first one is waited for.
@@ -103,7 +107,9 @@ impl Serving {
 pub fn configure(data: &Path, more: &str) -> PathBuf {
     let config = data.join("pu.toml");
     let folder = data.display();
-    let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{more}\n");
+    let text = format!(
+        "data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\naccess.open = true\n{more}\n"
+    );
     std::fs::write(&config, text).unwrap();
     config
 }

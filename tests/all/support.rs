@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pu::base::time::Moment;
-use pu::cli::config::Config;
+use pu::cli::config::{Access, Config};
 use pu::cli::serve::begin;
 use pu::person::identity::{Formats, Identity};
 use pu::person::json;
@@ -27,6 +27,8 @@ use pu::wire::fault::Trouble;
 use pu::wire::soap::{Call, Scratch, Soap};
 use pu::wire::task::Task;
 use tempfile::TempDir;
+
+use crate::evidence;
 
 /// When everything in a test register was written.
 pub const WRITTEN: &str = "2025-01-07T06:00:00.000+01:00";
@@ -73,9 +75,14 @@ impl Service {
             data: folder.path().to_path_buf(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             threads: 2,
+            access: Access {
+                open: true,
+                ..Access::default()
+            },
             ..Config::default()
         };
         change(&mut config);
+        evidence::gather();
         let (app, running) = begin(&config).unwrap_or_else(|error| panic!("{error}"));
         while app.readiness.phase() == Phase::Verifying {
             std::thread::sleep(Duration::from_millis(1));
@@ -113,6 +120,8 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
+            self.app.metrics.observe(&self.app);
+            evidence::add("metrics", &self.app.metrics.render());
             running.stop();
         }
     }
@@ -199,6 +208,9 @@ impl Client {
         let mut body = vec![0; length.map_or(0, |value| value.parse().unwrap())];
         self.stream.read_exact(&mut body).ok()?;
         answer.body = String::from_utf8(body).unwrap();
+        if answer.status >= 400 {
+            evidence::add("refusal", &answer.body);
+        }
         Some(answer)
     }
 
@@ -329,7 +341,7 @@ impl Care {
             issuer: Issuer::default(),
             at: Moment::parse("2025-02-03T04:05:06").unwrap(),
             state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
-            soap: Soap::compile(&formats, LOGICAL_ADDRESS_NATIONAL, rule),
+            soap: Soap::compile(&formats, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule),
             formats,
             records: BTreeMap::new(),
             _folder: folder,
@@ -364,7 +376,7 @@ impl Care {
         };
         let mut scratch = Scratch::default();
         let path = path(contract, major);
-        let task = self
+        let (task, _) = self
             .soap
             .read(self.soap.find(&path).unwrap(), call, &mut scratch)?;
         let outcome = match &task {

@@ -1,0 +1,196 @@
+//! The way in: whose call it is, whether they may make it, and whether there is room for it.
+
+use std::sync::Arc;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::App;
+use super::peer::Peer;
+use super::record::{Record, record};
+use crate::access::consumers::{Consumer, Why};
+use crate::access::gate::{Caller, Claim, Denied, Named, now};
+use crate::access::usage::{Fate, Turn};
+use crate::base::limits;
+use crate::wire::fault::{HttpRefusal, Trouble};
+
+/// What names a request in other systems' logs.
+pub const CORRELATION: HeaderName = HeaderName::from_static("x-skltp-correlation-id");
+
+/// The consumer at the beginning of the chain, as the platform spells it now, and as it did.
+const ORIGINAL: [HeaderName; 2] = [
+    HeaderName::from_static("x-rivta-original-serviceconsumer-hsaid"),
+    HeaderName::from_static("x-rivta-originalserviceconsumer-hsaid"),
+];
+
+/// The system that called the platform.
+const SENDER: HeaderName = HeaderName::from_static("x-vp-sender-id");
+
+/// The instance of the platform.
+const INSTANCE: HeaderName = HeaderName::from_static("x-vp-instance-id");
+
+/// A call that was let in.
+pub struct Admitted {
+    /// Whose it is.
+    pub caller: Caller,
+    /// What names it in other systems' logs.
+    pub correlation: Option<String>,
+    /// A place among the calls that are answered at once.
+    _turn: Turn,
+}
+
+impl Admitted {
+    /// The consumer whose rights hold.
+    pub fn consumer(&self) -> &Consumer {
+        &self.caller.consumer
+    }
+}
+
+/// Lets a call to `service` in, when `may` says that the caller has the right.
+pub async fn admit(
+    app: &App,
+    peer: &Peer,
+    headers: &HeaderMap,
+    service: &str,
+    may: impl Fn(&Consumer) -> Result<(), Why>,
+) -> Result<Admitted, Trouble> {
+    let now = now();
+    let correlation = || correlation(headers).and_then(|id| id.to_str().ok().map(str::to_owned));
+    let caller = app.gate.caller(peer.hsa(), &named(headers), now);
+    let caller = caller.and_then(|caller| match may(&caller.consumer) {
+        Ok(()) => Ok(caller),
+        Err(why) => Err(caller.denied(why)),
+    });
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(denied) => return Err(turn_away(app, service, denied, correlation()).await),
+    };
+    let usage = Arc::clone(&caller.consumer.usage);
+    let Some(turn) = usage.enter() else {
+        usage.count(Fate::Limited, now);
+        return Err(HttpRefusal::Limited.into());
+    };
+    usage.count(Fate::Admitted, now);
+    Ok(Admitted {
+        caller,
+        correlation: correlation(),
+        _turn: turn,
+    })
+}
+
+/// Turns away a call that was let in, when it is seen only later that it may not be made.
+pub async fn deny(app: &App, service: &str, admitted: &Admitted, why: Why) -> Trouble {
+    let denied = admitted.caller.denied(why);
+    turn_away(app, service, denied, admitted.correlation.clone()).await
+}
+
+/// Tells, logs, counts and records a refusal, unless there are too many of them.
+async fn turn_away(
+    app: &App,
+    service: &str,
+    denied: Denied,
+    correlation: Option<String>,
+) -> Trouble {
+    let Some(_turn) = app.gate.refuse(&denied, now()) else {
+        return HttpRefusal::Limited.into();
+    };
+    let trouble = Trouble::NotAllowed(denied.who.as_ref().map(ToString::to_string));
+    let system = denied.who.as_ref().map_or("unknown", |it| it.as_str());
+    let (why, correlation) = (denied.why, correlation.as_deref());
+    tracing::info!(service, system, error = %why, correlation, "call not allowed");
+    let entry = Record {
+        consumer: denied.who.as_ref(),
+        via: denied.via.as_ref(),
+        service,
+        answer: trouble.kind().name,
+        correlation,
+        ..Record::default()
+    };
+    match record(app, entry).await {
+        Ok(()) => trouble,
+        Err(not_recorded) => not_recorded,
+    }
+}
+
+/// What names a request in other systems' logs, when it can be kept in ours.
+pub fn correlation(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let id = headers.get(CORRELATION)?;
+    let fits = id.len() <= limits::CORRELATION_BYTES && id.to_str().is_ok();
+    fits.then_some(id)
+}
+
+/// The headers that name another consumer than the one connected.
+fn named(headers: &HeaderMap) -> Named<'_> {
+    Named {
+        original: claim(headers, &ORIGINAL),
+        sender: claim(headers, &[SENDER]),
+        instance: claim(headers, &[INSTANCE]),
+    }
+}
+
+/// What some headers that mean the same say together.
+fn claim<'h>(headers: &'h HeaderMap, names: &[HeaderName]) -> Claim<'h> {
+    let mut said = Claim::None;
+    for value in names.iter().flat_map(|name| headers.get_all(name)) {
+        let Ok(value) = value.to_str() else {
+            return Claim::Unclear;
+        };
+        match said {
+            Claim::None => said = Claim::One(value.trim()),
+            Claim::One(before) if before == value.trim() => {}
+            Claim::One(_) | Claim::Unclear => return Claim::Unclear,
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn either_spelling_names_the_original_consumer() {
+        for name in ORIGINAL {
+            let name: &'static str = if name == ORIGINAL[0] {
+                "x-rivta-original-serviceconsumer-hsaid"
+            } else {
+                "X-RIVTA-OriginalServiceConsumer-HsaId"
+            };
+            let mut headers = HeaderMap::new();
+            let header = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.insert(header, HeaderValue::from_static(" SE1-A "));
+            assert_eq!(named(&headers).original, Claim::One("SE1-A"));
+        }
+        assert_eq!(named(&HeaderMap::new()).original, Claim::None);
+    }
+
+    #[test]
+    fn what_is_said_twice_must_be_the_same() {
+        let both = [
+            ("x-rivta-original-serviceconsumer-hsaid", "SE1-A"),
+            ("x-rivta-originalserviceconsumer-hsaid", "SE1-A"),
+        ];
+        assert_eq!(named(&headers(&both)).original, Claim::One("SE1-A"));
+        let differing = [("x-vp-sender-id", "SE1-A"), ("x-vp-sender-id", "SE1-B")];
+        assert_eq!(named(&headers(&differing)).sender, Claim::Unclear);
+    }
+
+    #[test]
+    fn a_correlation_id_is_short_and_plain() {
+        let of = |value: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CORRELATION, HeaderValue::from_bytes(value).unwrap());
+            correlation(&headers).is_some()
+        };
+        assert!(of(b"8f6a-1"));
+        assert!(!of(&[b'x'; limits::CORRELATION_BYTES + 1]));
+        assert!(!of("ö".as_bytes()));
+    }
+}

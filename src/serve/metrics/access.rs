@@ -1,0 +1,104 @@
+//! What consumers do, and what the audit holds, as metrics. The values are kept where they arise and
+//! are read when somebody looks.
+
+use std::sync::atomic::Ordering;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use crate::access::audit::Audit;
+use crate::access::gate::{Gate, now};
+use crate::access::usage::{Fate, Usage};
+use crate::person::keys::Index;
+use crate::store::state::State;
+
+/// Whose name calls without rights are counted under.
+const STRANGERS: &str = "unknown";
+
+pub(super) fn describe() {
+    describe_counter!("pu_consumer_calls_total", "Calls of a consumer, by fate");
+    describe_gauge!(
+        "pu_consumer_calls_by_hour",
+        "Calls of a consumer within the last 24 hours, by hour of the day (UTC)"
+    );
+    describe_gauge!("pu_consumer_running", "Calls of a consumer being answered");
+    describe_gauge!("pu_consumers", "Consumers in the file in force");
+    describe_counter!("pu_consumer_files_total", "Files of consumers, by outcome");
+    describe_counter!(
+        "pu_named_consumers_ignored_total",
+        "Headers that name another consumer, from those who may not"
+    );
+    describe_gauge!(
+        "pu_county_persons",
+        "Persons in the snapshot, by the county they are registered in"
+    );
+    describe_counter!("pu_audit_entries_total", "Entries of the audit");
+    describe_counter!("pu_audit_writes_total", "Blocks of entries written at once");
+    describe_counter!("pu_audit_bytes_total", "Bytes of the audit");
+    describe_counter!(
+        "pu_audit_failures_total",
+        "Blocks that could not be written"
+    );
+    describe_gauge!(
+        "pu_audit_failing",
+        "1 while nothing can be recorded, and so disclosed"
+    );
+}
+
+pub(super) fn observe_gate(gate: &Gate) {
+    let consumers = gate.consumers();
+    let count = u32::try_from(consumers.len()).unwrap_or(u32::MAX);
+    gauge!("pu_consumers").set(count);
+    let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    counter!("pu_consumer_files_total", "outcome" => "in_force").absolute(load(&gate.reloads));
+    counter!("pu_consumer_files_total", "outcome" => "refused").absolute(load(&gate.refused_files));
+    counter!("pu_named_consumers_ignored_total").absolute(load(&gate.headers_ignored));
+    observe_usage(STRANGERS, gate.strangers());
+    for consumer in consumers.all() {
+        observe_usage(consumer.hsa_id.as_str(), &consumer.usage);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "calls within an hour stay far below 2^53"
+)]
+fn observe_usage(consumer: &str, usage: &Usage) {
+    let consumer = consumer.to_owned();
+    for fate in Fate::ALL {
+        let labels = [
+            ("consumer", consumer.clone()),
+            ("fate", fate.name().to_owned()),
+        ];
+        counter!("pu_consumer_calls_total", &labels).absolute(usage.by_fate(fate));
+    }
+    gauge!("pu_consumer_running", "consumer" => consumer.clone()).set(usage.running());
+    for (hour, calls) in usage.by_hour(now()).into_iter().enumerate() {
+        let labels = [
+            ("consumer", consumer.clone()),
+            ("hour", format!("{hour:02}")),
+        ];
+        gauge!("pu_consumer_calls_by_hour", &labels).set(calls as f64);
+    }
+}
+
+/// Persons by the county they are registered in: who is responsible for how many.
+#[expect(clippy::cast_precision_loss, reason = "no country has 2^53 persons")]
+pub(super) fn observe_counties(state: &State) {
+    let index = state.snapshot().search();
+    for county in 0..100 {
+        let county = format!("{county:02}");
+        let persons = index.prefix(Index::Locality, county.as_bytes()).len();
+        if persons > 0 {
+            gauge!("pu_county_persons", "county" => county).set(persons as f64);
+        }
+    }
+}
+
+pub(super) fn observe_audit(audit: &Audit) {
+    let counts = audit.counts();
+    counter!("pu_audit_entries_total").absolute(counts.entries);
+    counter!("pu_audit_writes_total").absolute(counts.blocks);
+    counter!("pu_audit_bytes_total").absolute(counts.bytes);
+    counter!("pu_audit_failures_total").absolute(counts.failures);
+    gauge!("pu_audit_failing").set(u8::from(audit.is_failing()));
+}

@@ -1,0 +1,132 @@
+//! The audit at work: every answer waits here until its entry is written. Each serving thread has a
+//! chain of its own, and whatever is ready to leave at one time is written at once.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::App;
+use super::entrance::Admitted;
+use crate::access::audit::{Audit, Entry, Fate, Pen, Ticket};
+use crate::access::hsa::HsaId;
+use crate::base::micros::Micros;
+use crate::person::view::Profile;
+use crate::wire::disclosed::Disclosed;
+use crate::wire::fault::Trouble;
+use crate::wire::task::Noted;
+
+/// What is recorded of a call.
+#[derive(Default)]
+pub struct Record<'a> {
+    /// Whose rights were used, or were missed.
+    pub consumer: Option<&'a HsaId>,
+    /// The system that was connected, when it was another.
+    pub via: Option<&'a HsaId>,
+    /// A contract with its version, or a route.
+    pub service: &'a str,
+    /// The profile asked for.
+    pub profile: Option<Profile>,
+    /// Whether protected persons were shown in full.
+    pub unrestricted: bool,
+    /// `ok`, or the kind of trouble.
+    pub answer: &'a str,
+    /// Whom it was about.
+    pub disclosed: Option<&'a Disclosed>,
+    /// The query of a search.
+    pub query: Option<&'a str>,
+    /// What names the call in other systems' logs.
+    pub correlation: Option<&'a str>,
+}
+
+/// What came of a call: whom the answer tells of, and the answer; or why there is none.
+pub type Performed<T> = Result<(Disclosed, T), Trouble>;
+
+impl<'a> Record<'a> {
+    /// A call that was let in, and what came of it.
+    pub fn of<T>(
+        service: &'a str,
+        admitted: &'a Admitted,
+        noted: &'a Noted,
+        performed: &'a Performed<T>,
+    ) -> Self {
+        let (answer, disclosed) = match performed {
+            Ok((disclosed, _)) => (ANSWERED, Some(disclosed)),
+            Err(trouble) => (trouble.kind().name, None),
+        };
+        Self {
+            consumer: Some(&admitted.consumer().hsa_id),
+            via: admitted.caller.via.as_ref(),
+            service,
+            profile: noted.profile,
+            unrestricted: false,
+            answer,
+            disclosed,
+            query: noted.query.as_ref().map(|it| &**it.reveal()),
+            correlation: admitted.correlation.as_deref(),
+        }
+    }
+}
+
+/// What the record says of a call that was answered.
+const ANSWERED: &str = "ok";
+
+thread_local! {
+    static PEN: RefCell<Option<Pen>> = const { RefCell::new(None) };
+}
+
+/// Records a call. When this returns well, its answer may leave.
+pub async fn record(app: &App, record: Record<'_>) -> Result<(), Trouble> {
+    let Some(audit) = &app.audit else {
+        return Ok(());
+    };
+    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &record))?;
+    // Whoever else is ready now comes first; the one who returns first writes for all of them.
+    stand_back().await;
+    if ticket.fate() == Fate::Pending {
+        PEN.with_borrow_mut(|pen| {
+            if let Some(Err(error)) = pen.as_mut().map(Pen::write) {
+                tracing::error!(%error, "the audit cannot be written: nothing is disclosed");
+            }
+        });
+    }
+    match ticket.fate() {
+        Fate::Written => Ok(()),
+        Fate::Pending | Fate::Lost => Err(Trouble::NotAudited),
+    }
+}
+
+fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, record: &Record<'_>) -> Result<Ticket, Trouble> {
+    let pen = match pen {
+        Some(pen) => pen,
+        None => pen.insert(audit.pen().map_err(|error| {
+            tracing::error!(%error, "the audit cannot be opened: nothing is disclosed");
+            Trouble::NotAudited
+        })?),
+    };
+    Ok(pen.note(&Entry {
+        at: Micros::now(),
+        consumer: record.consumer.map(HsaId::as_str),
+        via: record.via.map(HsaId::as_str),
+        service: record.service,
+        profile: record.profile,
+        unrestricted: record.unrestricted,
+        answer: record.answer,
+        asked: record.disclosed.map_or(&[], |it| &it.asked),
+        shown: record.disclosed.map_or(&[], |it| &it.shown),
+        query: record.query,
+        correlation: record.correlation,
+    }))
+}
+
+/// Lets every other task that is ready run once.
+async fn stand_back() {
+    let mut stood_back = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut stood_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,20 @@
+//! Whom an answer tells of: for the audit and the metrics.
+
+use crate::person::identity::Identity;
+
+/// The persons of one request and its answer. Not `Debug`: it is personal data.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Disclosed {
+    /// Who was asked for, or was to be changed.
+    pub asked: Vec<Identity>,
+    /// Whose records the answer holds.
+    pub shown: Vec<Identity>,
+}
+
+impl Disclosed {
+    /// Forgets everybody, and keeps the room.
+    pub fn clear(&mut self) {
+        self.asked.clear();
+        self.shown.clear();
+    }
+}
