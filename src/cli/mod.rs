@@ -5,6 +5,7 @@
 //! room that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod certs;
 pub mod config;
 mod demo;
 mod export;
@@ -50,7 +51,8 @@ Examples:
   pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu log follow --data D                     changes as they come, without personal values
-  pu wsdl --out contracts                    the contract packages";
+  pu wsdl --out contracts                    the contract packages
+  pu certs dev --out certs                   certificates and a configuration to try TLS out";
 
 #[derive(Subcommand)]
 enum Command {
@@ -76,6 +78,9 @@ enum Command {
     Log(log::Log),
     /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json
     Wsdl(wsdl::Wsdl),
+    /// Write certificates for trying mutual TLS out
+    #[command(subcommand)]
+    Certs(certs::Certs),
     /// Print the effective configuration
     Config(Common),
 }
@@ -115,6 +120,7 @@ impl Arguments {
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Log(log) => log.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
+            Command::Certs(certs) => certs.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);
                 Ok(())

@@ -5,13 +5,18 @@
 //! where the request was read, wide searches on a pool of their own. What can never happen here: personal data in a log line, metric or error page,
 //! or a listener outside loopback without TLS.
 
+pub mod callers;
+mod connection;
+mod door;
 pub mod listen;
 pub mod metrics;
 pub mod news;
 pub mod page;
+pub mod peer;
 pub mod readiness;
 pub mod rest;
 pub mod route;
+pub mod tls;
 pub mod wide;
 
 use std::sync::Arc;
@@ -23,9 +28,11 @@ use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
+use callers::Callers;
 use metrics::Metrics;
 use news::News;
 use readiness::Readiness;
+use tls::Tls;
 use wide::Wide;
 
 /// What every request needs.
@@ -44,6 +51,10 @@ pub struct App {
     pub soap: Soap,
     /// The REST interface.
     pub rest: Rest,
+    /// Mutual TLS, when it is served.
+    pub tls: Option<Arc<Tls>>,
+    /// Who has how many connections.
+    pub callers: Arc<Callers>,
     /// Threads for wide searches.
     pub wide: Wide,
     /// Counters.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::App;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
+use super::peer::Peer;
 use super::readiness::Phase;
 use super::rest;
 use crate::register::desk::Judged;
@@ -44,7 +45,11 @@ thread_local! {
 }
 
 /// Answers a request. Never fails: what goes wrong becomes an answer.
-pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub async fn answer(
+    app: Arc<App>,
+    _peer: &Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let path = request.uri().path();
     let answer = match path {
         "/healthz" => get(&app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
