@@ -185,11 +185,7 @@ impl Dev {
             name,
         } in CLIENTS
         {
-            println!(
-                "  {file}.pem{:1$} {hsa}  {category} ({name})",
-                "",
-                13 - file.len()
-            );
+            println!("  {:18}{hsa:24}{category} ({name})", format!("{file}.pem"));
         }
         println!("  expired.pem, revoked.pem   are refused\n");
         println!("Serve (with a register in the folder snapshots):\n");

@@ -33,7 +33,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let lock = DataLock::take(&config.data)?;
     let (app, running) = begin(config)?;
     lock.tell_inbox(&config.inbox())?;
-    tracing::info!(address = %running.address, tls = ?running.tls, "listening");
+    let tls = running.tls.map(tracing::field::display);
+    tracing::info!(address = %running.address, tls, "listening");
     until_told(&app)?;
     tracing::info!("stopping");
     running.stop();

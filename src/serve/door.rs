@@ -2,13 +2,15 @@
 //! and leaves it in the kernel's queue until then.
 
 use std::io;
+use std::net::Shutdown;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
@@ -117,7 +119,13 @@ impl Doors {
                 drop(hand);
                 let (stream, certified) = match shaken {
                     Ok(shaken) => shaken,
-                    Err(failure) => return tls.handshakes.note_failed(&failure, remote),
+                    Err((failure, stream)) => {
+                        tls.handshakes.note_failed(&failure, remote);
+                        if let Some(stream) = stream {
+                            part(&stream).await;
+                        }
+                        return;
+                    }
                 };
                 tls.handshakes.note_done();
                 let protocol = match stream.get_ref().1.alpn_protocol() {
@@ -158,6 +166,28 @@ async fn taken<T>(accepted: io::Result<T>) -> Option<T> {
             tokio::time::sleep(Duration::from_millis(10)).await;
             None
         }
+    }
+}
+
+/// Lets a caller read why it is refused: were what it still sent not read, the connection would be
+/// reset, and the alert with it.
+async fn part(stream: &TcpStream) {
+    const PIECES: usize = 64;
+    let read = async {
+        let mut waste = [0; 1024];
+        for _ in 0..PIECES {
+            stream.readable().await?;
+            match stream.try_read(&mut waste) {
+                Ok(0) => break,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                _ => {}
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    if SockRef::from(stream).shutdown(Shutdown::Write).is_ok() {
+        // A caller that stays is left.
+        let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
     }
 }
 

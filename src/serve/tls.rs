@@ -195,27 +195,29 @@ impl Tls {
         self.material.load().lists_until.map(seconds_until)
     }
 
-    /// Shakes hands, and says who it was with.
+    /// Shakes hands, and says who it was with, or why not, with the connection while it is open.
     pub(super) async fn shake(
         &self,
         stream: TcpStream,
         within: Duration,
-    ) -> Result<(TlsStream<TcpStream>, Certified), Failure> {
+    ) -> Result<(TlsStream<TcpStream>, Certified), (Failure, Option<TcpStream>)> {
         let mut material = self.material.load_full();
         let accept = TlsAcceptor::from(Arc::clone(&material.config)).accept(stream);
-        let stream = tokio::time::timeout(within, accept)
+        let stream = tokio::time::timeout(within, accept.into_fallible())
             .await
-            .map_err(|_| Failure::Timeout)?
-            .map_err(|error| Failure::of(&error))?;
+            .map_err(|_| (Failure::Timeout, None))?
+            .map_err(|(error, stream)| (Failure::of(&error), Some(stream)))?;
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default().to_vec();
         // rustls believes a resumed session what was true when it began.
         if session.handshake_kind() == Some(HandshakeKind::Resumed) {
             material = self.material.load_full();
-            material.verify(&chain)?;
+            material.verify(&chain).map_err(|failure| (failure, None))?;
         }
-        let certified = Certified::new(chain, material.generation).ok_or(Failure::NoHsaId)?;
-        Ok((stream, certified))
+        match Certified::new(chain, material.generation) {
+            Some(certified) => Ok((stream, certified)),
+            None => Err((Failure::NoHsaId, None)),
+        }
     }
 
     /// Judges again who was let in under an older generation.

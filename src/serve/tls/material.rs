@@ -200,10 +200,10 @@ fn read(path: &Path, secret: bool) -> Result<Vec<u8>, BadFile> {
         let mut bytes = Vec::new();
         let most = limits::CERTIFICATE_FILE_BYTES;
         file.take(most + 1).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 > most {
-            true => Err(Why::TooLarge),
-            false => Ok(bytes),
+        if bytes.len() as u64 > most {
+            return Err(Why::TooLarge);
         }
+        Ok(bytes)
     };
     inner().map_err(|why| bad(path, why))
 }
@@ -235,10 +235,10 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     if found.is_empty() {
         return Err(bad(path, Why::NoCertificate));
     }
-    match found.iter().all(|it| parse_x509_certificate(it).is_ok()) {
-        true => Ok(found),
-        false => Err(bad(path, Why::Certificate)),
+    if found.iter().any(|it| parse_x509_certificate(it).is_err()) {
+        return Err(bad(path, Why::Certificate));
     }
+    Ok(found)
 }
 
 /// A revocation list with its times.
