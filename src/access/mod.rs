@@ -6,6 +6,7 @@
 //! or a disclosure that the audit does not hold. Knows no network: `serve` brings the names.
 
 pub mod audit;
+pub mod authority;
 pub mod consumers;
 pub mod gate;
 pub mod hsa;

@@ -161,3 +161,52 @@ pub const CONSUMER_CONCURRENT: u32 = 200;
 /// Refusals a second that are told and audited to those who are not known; the others are only sent
 /// away, so that strangers cannot fill the audit.
 pub const STRANGERS_PER_SECOND: u32 = 20;
+
+/// Open connections per remote address, on all threads together.
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_000;
+
+/// Seconds after which a connection is ended in an orderly way, however busy it is.
+pub const CONNECTION_SECONDS: u64 = 3_600;
+
+/// Seconds for a TLS handshake.
+pub const HANDSHAKE_SECONDS: u64 = 5;
+
+/// TLS handshakes begun per second and thread. One costs about half a millisecond of computing.
+pub const HANDSHAKES_PER_SECOND: u32 = 300;
+
+/// TLS handshakes under way per thread: silent ones cost memory, not time.
+pub const HANDSHAKES_AT_ONCE: usize = 1_024;
+
+/// Failed handshakes that are logged per second; the rest are counted.
+pub const HANDSHAKES_LOGGED: u32 = 10;
+
+/// Sessions that may be resumed, of one set of certificates.
+pub const SESSIONS_KEPT: usize = 1_024;
+
+/// Bytes of one certificate file or revocation list.
+pub const CERTIFICATE_FILE_BYTES: u64 = 256 << 20;
+
+/// Headers of one HTTP/1.1 request.
+pub const HEADERS: usize = 64;
+
+/// Bytes of the headers of one HTTP/2 request.
+pub const HEADER_LIST_BYTES: u32 = 16 << 10;
+
+/// Open streams of one HTTP/2 connection.
+pub const STREAMS: u32 = 128;
+
+/// Streams that an HTTP/2 client may reset before we have looked at them, or for which it makes us
+/// reset them: beyond that the connection ends (rapid reset, CVE-2023-44487 and CVE-2025-8671).
+pub const STREAMS_RESET: usize = 32;
+
+/// Bytes of answers buffered per HTTP/2 stream.
+pub const STREAM_BUFFER_BYTES: usize = 64 << 10;
+
+/// Seconds between questions whether an HTTP/2 client is alive.
+pub const PING_SECONDS: u64 = 20;
+
+/// Seconds it may take to say that it is.
+pub const PONG_SECONDS: u64 = 10;
+
+/// Seconds an HTTP/2 connection may be without requests.
+pub const IDLE_SECONDS: u64 = 300;

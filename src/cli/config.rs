@@ -2,7 +2,9 @@
 //! (`PU_LISTEN`, `PU_LIMITS__BODY_BYTES`), then flags. Unknown keys are refused.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -16,6 +18,7 @@ use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
 use crate::person::view::PopulationRecordRule;
 use crate::serve::listen::Listening;
+use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 use crate::wire::rest::Offered;
@@ -28,6 +31,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Where to listen. Plain HTTP: loopback only.
     pub listen: SocketAddr,
+    /// A unix socket to listen on beside.
+    pub listen_unix: Option<PathBuf>,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
     /// The service's logical address, which requests must carry.
@@ -40,6 +45,8 @@ pub struct Config {
     pub access: Access,
     /// The record of disclosures.
     pub audit: Audit,
+    /// Mutual TLS.
+    pub tls: TlsFiles,
     /// What protection hides.
     pub protection: Protection,
     /// Searches.
@@ -88,6 +95,26 @@ pub struct Audit {
     pub sync_milliseconds: u64,
     /// Whether disclosures are recorded. Only where `access.open` is set, they may not be.
     pub record: bool,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsFiles {
+    /// Where to listen with mutual TLS; nowhere when it is not given.
+    pub listen: Option<SocketAddr>,
+    /// The server's certificate with the authorities between it and its root (PEM).
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM), which only its owner may read.
+    pub key: Option<PathBuf>,
+    /// The authorities whose certificates callers may show (PEM).
+    pub client_authorities: Vec<PathBuf>,
+    /// Revocation lists (PEM or DER). When any are given, every authority needs one.
+    pub revocation_lists: Vec<PathBuf>,
+    /// Whether callers are refused when a revocation list is too old: `refuse` or `accept`.
+    pub expired_revocation_lists: ExpiredLists,
+    /// When unknown callers are refused: `fault`, by an answer, or `handshake`.
+    pub unknown_consumers: UnknownConsumers,
 }
 
 /// `[protection]`
@@ -156,6 +183,14 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Open connections per thread.
     pub connections_per_thread: usize,
+    /// Open connections per remote address; 0 for no limit.
+    pub connections_per_address: usize,
+    /// Seconds after which a connection is ended in an orderly way.
+    pub connection_seconds: u64,
+    /// Seconds for a TLS handshake.
+    pub handshake_seconds: u64,
+    /// TLS handshakes begun per second and thread.
+    pub handshakes_per_second: NonZeroU32,
     /// Seconds for the head of a request.
     pub header_seconds: u64,
     /// Seconds for the body of a request.
@@ -204,12 +239,14 @@ impl Default for Config {
         Self {
             data: PathBuf::from("snapshots"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen_unix: None,
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),
             verify_on_start: true,
             access: Access::default(),
             audit: Audit::default(),
+            tls: TlsFiles::default(),
             protection: Protection::default(),
             search: Search::default(),
             rest: Rest::default(),
@@ -255,6 +292,28 @@ impl Default for Audit {
     }
 }
 
+impl TlsFiles {
+    /// The files, when TLS is asked for.
+    pub fn files(&self) -> Result<Option<Files>, ConfigError> {
+        if self.listen.is_none() {
+            return Ok(None);
+        }
+        let given =
+            |path: &Option<PathBuf>, name| path.clone().ok_or(ConfigError::TlsWithout(name));
+        if self.client_authorities.is_empty() {
+            return Err(ConfigError::TlsWithout("client_authorities"));
+        }
+        Ok(Some(Files {
+            certificate: given(&self.certificate, "certificate")?,
+            key: given(&self.key, "key")?,
+            client_authorities: self.client_authorities.clone(),
+            revocation_lists: self.revocation_lists.clone(),
+            expired_revocation_lists: self.expired_revocation_lists,
+            unknown_consumers: self.unknown_consumers,
+        }))
+    }
+}
+
 impl Default for Changes {
     fn default() -> Self {
         Self {
@@ -278,6 +337,11 @@ impl Default for Limits {
         Self {
             body_bytes: limits::BODY_BYTES,
             connections_per_thread: limits::CONNECTIONS_PER_THREAD,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            connection_seconds: limits::CONNECTION_SECONDS,
+            handshake_seconds: limits::HANDSHAKE_SECONDS,
+            handshakes_per_second: NonZeroU32::new(limits::HANDSHAKES_PER_SECOND)
+                .unwrap_or(NonZeroU32::MIN),
             header_seconds: limits::HEADER_SECONDS,
             body_seconds: limits::BODY_SECONDS,
             answer_seconds: limits::ANSWER_SECONDS,
@@ -315,6 +379,9 @@ pub enum ConfigError {
     /// A key or value is wrong.
     #[error("configuration: {0}")]
     Wrong(Box<figment::Error>),
+    /// TLS is asked for without something it needs.
+    #[error("configuration: tls.listen is given, but not tls.{0}")]
+    TlsWithout(&'static str),
     /// An identity format is wrong.
     #[error("configuration: {0}")]
     Format(#[from] FormatError),
@@ -363,6 +430,7 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
         config.formats()?;
+        config.tls.files()?;
         Ok(config)
     }
 
@@ -387,6 +455,7 @@ impl Config {
         match (consumers, open) {
             (Some(_), true) => Err(ConfigError::OpenAndGuarded),
             (None, false) => Err(ConfigError::NobodyMayComeIn),
+            (None, true) if self.tls.listen.is_some() => Err(ConfigError::OpenToOthers),
             (None, true) => Ok(Gate::open()),
             (Some(_), false) if !self.audit.record => Err(ConfigError::NotRecorded),
             (Some(file), false) => {
@@ -426,12 +495,19 @@ impl Config {
     }
 
     /// How to listen.
-    pub const fn listening(&self) -> Listening {
+    pub fn listening(&self) -> Listening {
         Listening {
             address: self.listen,
+            tls: self.tls.listen,
+            unix: self.listen_unix.clone(),
             threads: self.threads,
             connections_per_thread: self.limits.connections_per_thread,
+            connections_per_address: self.limits.connections_per_address,
+            connection_seconds: self.limits.connection_seconds,
+            handshake_seconds: self.limits.handshake_seconds,
+            handshakes_per_second: self.limits.handshakes_per_second,
             header_seconds: self.limits.header_seconds,
+            patience: Duration::from_millis(self.limits.patience_milliseconds),
             drain_seconds: self.limits.drain_seconds,
         }
     }
@@ -487,6 +563,22 @@ mod tests {
     fn a_format_that_takes_a_built_in_number_is_refused() {
         let text = "[[identity_formats]]\nnumber = 1\nroot = \"1.2\"\nshort_name = \"X\"\nname = \"x\"\npattern = \"[0-9]{3}\"\n";
         assert!(matches!(read(text), Err(ConfigError::Format(_))));
+    }
+
+    #[test]
+    fn tls_wants_its_files() {
+        let listen = "[tls]\nlisten = \"0.0.0.0:8443\"\n";
+        let missing = read(listen).unwrap_err().to_string();
+        assert!(missing.contains("tls.client_authorities"), "{missing}");
+        let more = listen.to_owned() + "client_authorities = [\"ca.pem\"]\n";
+        let missing = read(&more).unwrap_err().to_string();
+        assert!(missing.contains("tls.certificate"), "{missing}");
+        let whole = more + "certificate = \"c\"\nkey = \"k\"\nunknown_consumers = \"handshake\"\n";
+        let config = read(&whole).unwrap();
+        let files = config.tls.files().unwrap().unwrap();
+        assert_eq!(files.unknown_consumers, UnknownConsumers::Handshake);
+        let printed = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(read(&printed).unwrap(), config);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod certs;
 pub mod config;
 mod demo;
 mod export;
@@ -52,7 +53,8 @@ Examples:
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu log follow --data D                     changes as they come, without personal values
   pu audit search --person 191212121212      who has seen this person
-  pu wsdl --out contracts                    the contract packages";
+  pu wsdl --out contracts                    the contract packages
+  pu certs dev --out certs                   certificates and a configuration to try TLS out";
 
 #[derive(Subcommand)]
 enum Command {
@@ -81,6 +83,9 @@ enum Command {
     Audit(audit::Audit),
     /// Write the contract packages (WSDL and XSD) of every domain version, and openapi.json
     Wsdl(wsdl::Wsdl),
+    /// Write certificates for trying mutual TLS out
+    #[command(subcommand)]
+    Certs(certs::Certs),
     /// Print the effective configuration
     Config(Common),
 }
@@ -121,6 +126,7 @@ impl Arguments {
             Command::Log(log) => log.run(),
             Command::Audit(audit) => audit.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
+            Command::Certs(certs) => certs.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);
                 Ok(())

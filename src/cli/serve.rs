@@ -18,6 +18,7 @@ use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::readiness::{Phase, Readiness};
+use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
@@ -34,7 +35,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let lock = DataLock::take(&config.data)?;
     let (app, running) = begin(config)?;
     lock.tell_inbox(&config.inbox())?;
-    tracing::info!(address = %running.address, "listening");
+    let tls = running.tls.map(tracing::field::display);
+    tracing::info!(address = %running.address, tls, "listening");
     until_told(&app)?;
     tracing::info!("stopping");
     running.stop();
@@ -54,11 +56,18 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection.population_record;
     let metrics = Metrics::install();
+    let gate = Arc::new(config.gate()?);
+    let known: Known = {
+        let gate = Arc::clone(&gate);
+        Arc::new(move |hsa_id| gate.knows(hsa_id))
+    };
+    let tls = config.tls.files()?.map(|files| Tls::open(files, known));
+    let tls = tls.transpose()?.map(Arc::new);
     let newest = live.store.pin().sequence();
     let news = Arc::new(News::since(newest, limits::WAITING_FOLLOWERS));
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
-        gate: config.gate()?,
+        gate,
         audit: audit(config)?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
@@ -69,6 +78,8 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
             metrics.wide_running.clone(),
             metrics.wide_waiting.clone(),
         ),
+        tls,
+        callers: Arc::default(),
         metrics,
         readiness: Readiness::default(),
         body_bytes: config.limits.body_bytes,
@@ -82,7 +93,10 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     app.store.on_publish(move |sequence| news.tell(sequence));
     let state = app.store.pin();
     let inbox = Inbox::open(&config.inbox(), &formats)?;
-    let mut running = start(&app, config.listening())?;
+    let mut running = start(&app, &config.listening(), app.tls.as_ref())?;
+    if let Some(tls) = &app.tls {
+        running.companions.push(tls.watch(app.readiness.clone())?);
+    }
     running
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
@@ -117,7 +131,8 @@ fn look_at_consumers(app: &App) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot.
+/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot,
+/// SIGHUP for a look at the files of TLS.
 pub fn until_told(app: &App) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -126,11 +141,13 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut snapshot = signal(SignalKind::user_defined1())?;
+        let mut reload = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = snapshot.recv() => app.live.want_snapshot(),
+                _ = reload.recv() => app.tls.iter().for_each(|tls| tls.look_soon()),
                 () = tokio::time::sleep(UPKEEP) => {
                     app.metrics.upkeep();
                     look_at_consumers(app);

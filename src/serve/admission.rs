@@ -59,7 +59,7 @@ pub fn has_time(app: &App) -> Result<(), HttpRefusal> {
 }
 
 /// Watches the thread it runs on, for as long as that serves.
-pub async fn watch(patience: Duration, lag: Gauge) {
+pub async fn watch_load(patience: Duration, lag: Gauge) {
     let mut shortest = Duration::MAX;
     let mut looks = 0;
     loop {

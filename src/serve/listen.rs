@@ -1,35 +1,55 @@
-//! Listening: one thread per core, each with a current-thread runtime and a socket of its own on
-//! the same port (`SO_REUSEPORT`), so that no two cores share a queue.
+//! Listening: one thread per core, each with a current-thread runtime and sockets of its own on
+//! the same ports (`SO_REUSEPORT`), so that no two cores share a queue. The unix socket, which has no
+//! ports, is shared.
 
+use std::fs::{self, Permissions};
+use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use socket2::{Domain, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 
 use super::App;
+use super::admission::watch_load;
+use super::connection::{Patience, Server};
+use super::door::Doors;
 use super::readiness::Phase;
-use super::route::answer;
+use super::tls::Tls;
 
 /// How to listen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listening {
-    /// The address. Port 0 takes a free one.
+    /// The address without TLS. Port 0 takes a free one.
     pub address: SocketAddr,
+    /// The address with TLS.
+    pub tls: Option<SocketAddr>,
+    /// The unix socket.
+    pub unix: Option<PathBuf>,
     /// Threads; 0 for one per core.
     pub threads: usize,
-    /// Open connections per thread; more wait.
+    /// Open connections per thread and way in; more wait.
     pub connections_per_thread: usize,
+    /// Open connections per remote address; more are closed at once. 0 is no limit.
+    pub connections_per_address: usize,
+    /// Seconds after which a connection is ended in an orderly way.
+    pub connection_seconds: u64,
     /// Seconds for the head of a request.
     pub header_seconds: u64,
+    /// Seconds for a handshake.
+    pub handshake_seconds: u64,
+    /// Handshakes begun per second and thread; more wait.
+    pub handshakes_per_second: NonZeroU32,
+    /// How long anything may wait for its turn on a thread before calls are sent away.
+    pub patience: Duration,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
 }
@@ -48,6 +68,20 @@ pub enum ListenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Somebody else listens on the unix socket.
+    #[error("another process listens on {0}")]
+    UnixTaken(PathBuf),
+    /// Something else than a socket has its name.
+    #[error("{0} is there already, and is no socket")]
+    NotASocket(PathBuf),
+    /// The unix socket cannot be made.
+    #[error("cannot listen on {path}")]
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -55,11 +89,14 @@ pub enum ListenError {
 
 /// A service that listens.
 pub struct Running {
-    /// The address, with the port that was taken.
+    /// The address without TLS, with the port that was taken.
     pub address: SocketAddr,
+    /// The address with TLS, with the port that was taken.
+    pub tls: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     app: Arc<App>,
+    unix: Option<UnixFile>,
     /// Threads beside, which end by themselves when the node goes down.
     pub companions: Vec<JoinHandle<()>>,
 }
@@ -69,6 +106,7 @@ impl Running {
     pub fn stop(self) {
         self.app.readiness.set(Phase::Draining);
         self.app.news.end();
+        drop(self.unix);
         // Threads that are gone already need no word.
         let _ = self.stop.send(true);
         for thread in self.threads.into_iter().chain(self.companions) {
@@ -79,53 +117,78 @@ impl Running {
     }
 }
 
-/// Starts to serve.
-pub fn start(app: &Arc<App>, listening: Listening) -> Result<Running, ListenError> {
+/// One thread's sockets.
+struct Sockets {
+    plain: Socket,
+    tls: Option<(Socket, Arc<Tls>)>,
+    unix: Option<Socket>,
+}
+
+/// Starts to serve; with `tls`, also on the address for it.
+pub fn start(
+    app: &Arc<App>,
+    listening: &Listening,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Running, ListenError> {
     if !listening.address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(listening.address));
     }
-    let failed = |source| ListenError::Socket {
-        address: listening.address,
-        source,
-    };
-    let first = socket(listening.address).map_err(failed)?;
-    let address = first
-        .local_addr()
-        .map_err(failed)?
-        .as_socket()
-        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let threads = match listening.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let mut sockets = vec![first];
-    for _ in 1..threads {
-        sockets.push(socket(address).map_err(failed)?);
-    }
+    let (address, plain) = ports(listening.address, threads)?;
+    let (tls_address, mut tls_sockets) = match listening.tls.filter(|_| tls.is_some()) {
+        Some(address) => {
+            let (address, sockets) = ports(address, threads)?;
+            (Some(address), sockets)
+        }
+        None => (None, Vec::new()),
+    };
+    let unix = listening.unix.as_deref().map(unix_socket).transpose()?;
     let (stop, _) = watch::channel(false);
-    let threads = sockets
-        .into_iter()
-        .enumerate()
-        .map(|(number, socket)| {
-            let (app, stop) = (Arc::clone(app), stop.subscribe());
-            let listener = socket.into();
-            std::thread::Builder::new()
-                .name(format!("serve-{number}"))
-                .spawn(move || {
-                    if let Err(error) = run(&app, listener, stop, listening) {
-                        tracing::error!(%error, "a serving thread failed");
-                    }
-                })
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(ListenError::Thread)?;
+    let mut started = Vec::new();
+    for (number, plain) in plain.into_iter().enumerate() {
+        let unix = unix.as_ref().map(|(socket, _)| socket.try_clone());
+        let sockets = Sockets {
+            plain,
+            tls: tls_sockets.pop().zip(tls.cloned()),
+            unix: unix.transpose().map_err(ListenError::Thread)?,
+        };
+        let (app, stop, listening) = (Arc::clone(app), stop.subscribe(), listening.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!("serve-{number}"))
+            .spawn(move || {
+                if let Err(error) = run(number, app, sockets, stop, listening) {
+                    tracing::error!(%error, "a serving thread failed");
+                }
+            });
+        started.push(thread.map_err(ListenError::Thread)?);
+    }
     Ok(Running {
         address,
+        tls: tls_address,
         stop,
-        threads,
+        threads: started,
         app: Arc::clone(app),
+        unix: unix.map(|(_, file)| file),
         companions: Vec::new(),
     })
+}
+
+/// A socket per thread on one address, and that address with the port that was taken.
+fn ports(address: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<Socket>), ListenError> {
+    let failed = |source| ListenError::Socket { address, source };
+    let first = socket(address).map_err(failed)?;
+    let taken = first.local_addr().map_err(failed)?;
+    let taken = taken
+        .as_socket()
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let mut sockets = vec![first];
+    for _ in 1..threads {
+        sockets.push(socket(taken).map_err(failed)?);
+    }
+    Ok((taken, sockets))
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
@@ -138,55 +201,109 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// The unix socket's file, removed when dropped, unless another has taken its name.
+struct UnixFile {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl Drop for UnixFile {
+    fn drop(&mut self) {
+        let found = fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            // What is left behind is replaced at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The unix socket, for its owner and group. One that a dead process has left is replaced.
+fn unix_socket(path: &Path) -> Result<(Socket, UnixFile), ListenError> {
+    if let Ok(found) = fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(ListenError::NotASocket(path.to_path_buf()));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(ListenError::UnixTaken(path.to_path_buf()));
+        }
+    }
+    let make = || {
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        // Nobody gets through before it listens.
+        fs::set_permissions(path, Permissions::from_mode(0o660))?;
+        let found = fs::symlink_metadata(path)?;
+        socket.listen(1024)?;
+        let file = UnixFile {
+            path: path.to_path_buf(),
+            file: (found.dev(), found.ino()),
+        };
+        Ok((socket, file))
+    };
+    make().map_err(|source| ListenError::Unix {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
 fn run(
-    app: &Arc<App>,
-    listener: std::net::TcpListener,
+    number: usize,
+    app: Arc<App>,
+    sockets: Sockets,
     mut stop: watch::Receiver<bool>,
     listening: Listening,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let drain = Duration::from_secs(listening.drain_seconds);
+    let patience = Patience {
+        head: Duration::from_secs(listening.header_seconds),
+        whole: Duration::from_secs(listening.connection_seconds),
+        end: drain,
+    };
+    let secure = sockets.tls.as_ref().map(|(_, tls)| Arc::clone(tls));
     runtime.block_on(async {
-        let listener = TcpListener::from_std(listener)?;
-        let open = Arc::new(Semaphore::new(listening.connections_per_thread));
-        let graceful = GracefulShutdown::new();
-        let http = http(listening);
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&listener, &open) => accepted,
-                _ = stop.changed() => break,
-            };
-            let Some((stream, permit)) = accepted else {
-                continue;
-            };
-            let (app, http) = (Arc::clone(app), http.clone());
-            let watcher = graceful.watcher();
-            tokio::spawn(async move {
-                app.metrics.connection(true);
-                let service = {
-                    let app = Arc::clone(&app);
-                    service_fn(move |request| {
-                        answer(
-                            Arc::clone(&app),
-                            Arc::new(super::peer::Peer::Local),
-                            request,
-                        )
-                    })
-                };
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(%error, "connection ended");
-                }
-                app.metrics.connection(false);
-                drop(permit);
-            });
+        tokio::spawn(watch_load(listening.patience, app.metrics.lag(number)));
+        let doors = Doors {
+            server: Arc::new(Server::new(app, secure, patience)),
+            listening,
+            ending: watch::channel(()).0,
+        };
+        let plain = TcpListener::from_std(sockets.plain.into())?;
+        let tls = match sockets.tls {
+            Some((socket, tls)) => Some((TcpListener::from_std(socket.into())?, tls)),
+            None => None,
+        };
+        let unix = match sockets.unix {
+            Some(socket) => Some(UnixListener::from_std(socket.into())?),
+            None => None,
+        };
+        let tls = async {
+            match tls {
+                Some((listener, tls)) => doors.tls(listener, &tls).await,
+                None => pending().await,
+            }
+        };
+        let unix = async {
+            match unix {
+                Some(listener) => doors.unix(listener).await,
+                None => pending().await,
+            }
+        };
+        // The doors are closed, and their sockets with them, when told to stop.
+        tokio::select! {
+            () = doors.plain(plain) => {}
+            () = tls => {}
+            () = unix => {}
+            _ = stop.changed() => {}
         }
-        drop(listener);
-        let drained = tokio::time::timeout(
-            Duration::from_secs(listening.drain_seconds),
-            graceful.shutdown(),
-        );
+        let _ = doors.ending.send(());
+        let drained = tokio::time::timeout(drain, doors.ending.closed());
         if drained.await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
@@ -195,38 +312,4 @@ fn run(
     // A search that outlasts the patience is left to end with the process.
     runtime.shutdown_background();
     Ok(())
-}
-
-/// The next connection, when there is room for one more.
-async fn accept(
-    listener: &TcpListener,
-    open: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(open).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Answers are written in one piece: nothing is gained by waiting for more.
-            let _ = stream.set_nodelay(true);
-            Some((stream, permit))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            None
-        }
-    }
-}
-
-fn http(listening: Listening) -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(listening.header_seconds))
-        .max_buf_size(64 * 1024)
-        .pipeline_flush(true);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
-        .keep_alive_interval(Some(Duration::from_secs(30)));
-    http
 }

@@ -278,6 +278,10 @@ impl Metrics {
             if let Some(audit) = &app.audit {
                 access::observe_audit(audit);
             }
+            if let Some(tls) = &app.tls {
+                access::observe_tls(tls);
+            }
+            counter!("pu_connections_refused_total").absolute(app.callers.refused());
         });
     }
 

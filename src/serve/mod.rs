@@ -7,6 +7,9 @@
 //! about a person that leaves before the audit has its entry.
 
 pub mod admission;
+pub mod callers;
+mod connection;
+mod door;
 pub mod entrance;
 pub mod listen;
 pub mod metrics;
@@ -17,6 +20,7 @@ pub mod readiness;
 pub mod record;
 pub mod rest;
 pub mod route;
+pub mod tls;
 pub mod wide;
 
 use std::sync::Arc;
@@ -30,9 +34,11 @@ use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
+use callers::Callers;
 use metrics::Metrics;
 use news::News;
 use readiness::Readiness;
+use tls::Tls;
 use wide::Wide;
 
 /// What every request needs.
@@ -52,9 +58,13 @@ pub struct App {
     /// The REST interface.
     pub rest: Rest,
     /// Who may come in.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Where disclosures are recorded; `None` for trying out and measuring.
     pub audit: Option<Arc<Audit>>,
+    /// Mutual TLS, when it is served.
+    pub tls: Option<Arc<Tls>>,
+    /// Who has how many connections.
+    pub callers: Arc<Callers>,
     /// Threads for wide searches.
     pub wide: Wide,
     /// Counters.

@@ -50,11 +50,11 @@ thread_local! {
 /// Answers a request. Never fails: what goes wrong becomes an answer.
 pub async fn answer(
     app: Arc<App>,
-    peer: Arc<Peer>,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let correlation = correlation(request.headers()).cloned();
-    let mut answer = room(&app, &peer, request).await;
+    let mut answer = room(&app, peer, request).await;
     if let Some(correlation) = correlation {
         answer.headers_mut().insert(CORRELATION, correlation);
     }

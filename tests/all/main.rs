@@ -31,6 +31,8 @@ mod errors;
 mod front_end;
 // Goldens: answers of all versions and profiles, read by a human when they change.
 mod golden;
+// The handshake: who is let in, who loses the way in, and callers who take too much or too long.
+mod handshake;
 // The inbox: files into a served register, whatever is stopped in the middle.
 mod inbox;
 // The index: it finds whom a look at every record finds; free text finds people as they are typed.

@@ -56,6 +56,7 @@ impl Ran {
 /// A `pu serve` of its own, killed when dropped.
 pub struct Serving {
     pub address: SocketAddr,
+    tls: Option<SocketAddr>,
     child: Child,
     log: Option<JoinHandle<Vec<String>>>,
 }
@@ -79,25 +80,38 @@ impl Serving {
                 evidence::add("log", line);
                 if let Some((_, rest)) = line.split_once("\"address\":\"") {
                     let address = rest[..rest.find('"').unwrap()].parse().unwrap();
+                    let tls = line.split_once("\"tls\":\"");
+                    let tls = tls.map(|(_, it)| it[..it.find('"').unwrap()].parse().unwrap());
                     // Only the first one is waited for.
-                    let _ = say.send(address);
+                    let _ = say.send((address, tls));
                 }
             });
             lines.collect()
         });
-        let address = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+        let (address, tls) = hear.recv_timeout(Duration::from_secs(20)).unwrap();
         Self {
             address,
+            tls,
             child,
             log: Some(log),
         }
     }
 
+    /// Its address with TLS.
+    pub fn tls(&self) -> SocketAddr {
+        self.tls.unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(told.success());
+    }
+
     /// Tells it to stop (SIGTERM), and waits. Answers how it ended and its whole log.
     pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
-        let id = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(told.success());
+        self.signal("-TERM");
         let lines = self.log.take().unwrap().join().unwrap();
         (self.child.wait().unwrap(), lines)
     }

@@ -58,6 +58,7 @@ pub fn register(persons: &str) -> TempDir {
 /// A service over a register, on a port of its own.
 pub struct Service {
     pub address: SocketAddr,
+    pub tls: Option<SocketAddr>,
     pub app: Arc<App>,
     running: Option<Running>,
     _folder: TempDir,
@@ -89,6 +90,7 @@ impl Service {
         }
         Self {
             address: running.address,
+            tls: running.tls,
             app,
             running: Some(running),
             _folder: folder,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+use super::super::tls::Tls;
 use crate::access::audit::Audit;
 use crate::access::gate::{Gate, now};
 use crate::access::usage::{Fate, Usage};
@@ -30,6 +31,27 @@ pub(super) fn describe() {
     describe_gauge!(
         "pu_county_persons",
         "Persons in the snapshot, by the county they are registered in"
+    );
+    describe_counter!(
+        "pu_connections_refused_total",
+        "Connections over the limit of an address"
+    );
+    describe_counter!("pu_tls_handshakes_total", "Handshakes, by outcome");
+    describe_counter!(
+        "pu_tls_connections_lost_total",
+        "Open connections whose certificates were no longer good when new files were read"
+    );
+    describe_counter!(
+        "pu_tls_files_refused_total",
+        "Certificates, keys and lists that were not whole: the old ones stay in force"
+    );
+    describe_gauge!(
+        "pu_tls_certificate_expires_seconds",
+        "Until our certificate expires"
+    );
+    describe_gauge!(
+        "pu_tls_revocation_list_expires_seconds",
+        "Until the first revocation list is out of date"
     );
     describe_counter!("pu_audit_entries_total", "Entries of the audit");
     describe_counter!("pu_audit_writes_total", "Blocks of entries written at once");
@@ -91,6 +113,24 @@ pub(super) fn observe_counties(state: &State) {
         if persons > 0 {
             gauge!("pu_county_persons", "county" => county).set(persons as f64);
         }
+    }
+}
+
+/// Handshakes, and what runs out.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of a certificate's life stay far below 2^53"
+)]
+pub(super) fn observe_tls(tls: &Tls) {
+    let handshakes = &tls.handshakes;
+    for (outcome, count) in handshakes.failed().chain([("done", handshakes.done())]) {
+        counter!("pu_tls_handshakes_total", "outcome" => outcome).absolute(count);
+    }
+    counter!("pu_tls_connections_lost_total").absolute(handshakes.lost());
+    counter!("pu_tls_files_refused_total").absolute(tls.files_refused());
+    gauge!("pu_tls_certificate_expires_seconds").set(tls.certificate_seconds() as f64);
+    if let Some(seconds) = tls.revocation_list_seconds() {
+        gauge!("pu_tls_revocation_list_expires_seconds").set(seconds as f64);
     }
 }
 

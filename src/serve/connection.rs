@@ -1,0 +1,255 @@
+//! One connection: which HTTP is spoken on it, how long it may take, and an orderly end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::App;
+use super::page::{Answer, TEXT, page, pass_over};
+use super::peer::Peer;
+use super::route::answer;
+use super::tls::Tls;
+use crate::base::limits;
+
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// How connections are served.
+pub(super) struct Server {
+    pub app: Arc<App>,
+    pub tls: Option<Arc<Tls>>,
+    http_1: http1::Builder,
+    http_2: http2::Builder<TokioExecutor>,
+    patience: Patience,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// The head of a request.
+    pub head: Duration,
+    /// A connection, until it is ended in an orderly way.
+    pub whole: Duration,
+    /// That end.
+    pub end: Duration,
+}
+
+/// What goes on in a connection.
+struct Activity {
+    requests: Mutex<Requests>,
+    end: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Requests {
+    open: usize,
+    any: bool,
+    since: Instant,
+}
+
+/// A request under way, over when dropped.
+struct UnderWay(Arc<Activity>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut requests = self.0.requests.lock();
+        requests.open -= 1;
+        requests.since = Instant::now();
+    }
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self {
+            requests: Mutex::new(Requests {
+                open: 0,
+                any: false,
+                since: Instant::now(),
+            }),
+            end: Notify::new(),
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        let mut requests = self.requests.lock();
+        requests.open += 1;
+        requests.any = true;
+        UnderWay(Arc::clone(self))
+    }
+
+    /// When the connection has been idle for too long, if nothing happens; the first request must
+    /// come as soon as any head.
+    fn idle_until(&self, first: Duration) -> Instant {
+        let requests = *self.requests.lock();
+        let idle = Duration::from_secs(limits::IDLE_SECONDS);
+        match requests {
+            Requests {
+                open: 0,
+                any,
+                since,
+            } => since + if any { idle } else { first },
+            _ => Instant::now() + idle,
+        }
+    }
+}
+
+impl Server {
+    pub fn new(app: Arc<App>, tls: Option<Arc<Tls>>, patience: Patience) -> Self {
+        let mut http_1 = http1::Builder::new();
+        http_1
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience.head)
+            .max_headers(limits::HEADERS)
+            .max_buf_size(64 * 1024)
+            .pipeline_flush(true);
+        let mut http_2 = http2::Builder::new(TokioExecutor::new());
+        http_2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits::STREAMS)
+            .max_pending_accept_reset_streams(limits::STREAMS_RESET)
+            .max_local_error_reset_streams(limits::STREAMS_RESET)
+            .max_header_list_size(limits::HEADER_LIST_BYTES)
+            .max_send_buf_size(limits::STREAM_BUFFER_BYTES)
+            .keep_alive_interval(Duration::from_secs(limits::PING_SECONDS))
+            .keep_alive_timeout(Duration::from_secs(limits::PONG_SECONDS));
+        Self {
+            app,
+            tls,
+            http_1,
+            http_2,
+            patience,
+        }
+    }
+
+    /// Serves a connection to its end. `ending` changes when the node goes down, and is held until
+    /// the connection is closed.
+    pub async fn serve<I>(
+        self: &Arc<Self>,
+        stream: I,
+        protocol: Protocol,
+        peer: Peer,
+        ending: watch::Receiver<()>,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let service = {
+            let (server, peer, activity) =
+                (Arc::clone(self), Arc::new(peer), Arc::clone(&activity));
+            service_fn(move |request| {
+                let (server, peer) = (Arc::clone(&server), Arc::clone(&peer));
+                let under_way = activity.begin();
+                async move { server.answer(&peer, request, &under_way.0).await }
+            })
+        };
+        let stream = TokioIo::new(stream);
+        let served = match protocol {
+            Protocol::Http1 => {
+                let connection = self.http_1.serve_connection(stream, service);
+                self.drive(connection, None, &activity, ending).await
+            }
+            Protocol::Http2 => {
+                let connection = self.http_2.serve_connection(stream, service);
+                let first = Some(self.patience.head);
+                self.drive(connection, first, &activity, ending).await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    async fn answer(
+        &self,
+        peer: &Arc<Peer>,
+        request: Request<Incoming>,
+        activity: &Activity,
+    ) -> Result<Answer, Infallible> {
+        if let (Peer::Certified(certified), Some(tls)) = (&**peer, &self.tls)
+            && let Err(failure) = tls.judge_again(certified)
+        {
+            tls.handshakes.note_lost(&failure, certified.hsa());
+            pass_over(&self.app, request.into_body()).await;
+            activity.end.notify_one();
+            let text = "Certifikatet godtas inte längre.\n";
+            return Ok(page(StatusCode::FORBIDDEN, TEXT, text));
+        }
+        answer(Arc::clone(&self.app), peer, request).await
+    }
+
+    /// Drives a connection until it ends, or has to. HTTP/1.1 itself sees to it that heads come in
+    /// time; of HTTP/2 the `first` request must, and then there must be some now and then.
+    async fn drive<C>(
+        &self,
+        connection: C,
+        first: Option<Duration>,
+        activity: &Activity,
+        mut ending: watch::Receiver<()>,
+    ) -> hyper::Result<()>
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let mut connection = pin!(connection);
+        let whole = Instant::now() + self.patience.whole;
+        loop {
+            let idle = first.map_or(whole, |first| activity.idle_until(first));
+            tokio::select! {
+                biased;
+                done = connection.as_mut() => return done,
+                _ = ending.changed() => break,
+                () = activity.end.notified() => break,
+                () = sleep_until(whole.min(idle)) => {
+                    let now = Instant::now();
+                    if now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
+                        break;
+                    }
+                }
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        // Who does not take the answer is not waited for.
+        timeout(self.patience.end, connection)
+            .await
+            .unwrap_or(Ok(()))
+    }
+}
+
+/// Which HTTP is spoken on a connection without TLS: HTTP/2 says so in its first bytes. Nothing when
+/// none come in time.
+pub(super) async fn spoken(stream: &TcpStream, within: Duration) -> Option<Protocol> {
+    const HTTP_2: &[u8] = b"PRI";
+    const PAUSE: Duration = Duration::from_millis(5);
+    let look = async {
+        let mut first = [0; HTTP_2.len()];
+        loop {
+            let came = stream.peek(&mut first).await.ok()?;
+            let came = first.get(..came).filter(|came| !came.is_empty())?;
+            if !HTTP_2.starts_with(came) {
+                return Some(Protocol::Http1);
+            }
+            if came.len() == HTTP_2.len() {
+                return Some(Protocol::Http2);
+            }
+            // POST begins as PRI does, and bytes that were looked at are still there.
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(within, look).await.ok()?
+}
