@@ -338,9 +338,16 @@ pub fn seconds_of_days(first: &str, last: &str) -> Option<Range<i64>> {
 /// the same.
 pub(super) fn sweden() -> TimeZone {
     thread_local! {
-        static SWEDEN: TimeZone = TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC);
+        static SWEDEN: TimeZone = sweden_anew();
     }
-    SWEDEN.with(TimeZone::clone)
+    // A thread that ends may still ask, when its own copy is gone.
+    SWEDEN
+        .try_with(TimeZone::clone)
+        .unwrap_or_else(|_| sweden_anew())
+}
+
+fn sweden_anew() -> TimeZone {
+    TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC)
 }
 
 /// A number of digits only.

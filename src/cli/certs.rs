@@ -1,5 +1,6 @@
 //! `pu certs`: certificates for trying mutual TLS out.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,7 +11,10 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use crate::access::authority::{Authority, DAY, Issued, Order};
+use crate::access::consumers::Category;
 use crate::access::hsa::HsaId;
+use crate::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
+use crate::wire::route::Route;
 
 /// Certificates for trying mutual TLS out.
 #[derive(Subcommand)]
@@ -21,7 +25,7 @@ pub enum Certs {
 
 /// Write a folder with all that mutual TLS takes to be tried out: an authority made for the occasion,
 /// a server's certificate, a caller's certificate of every kind, two that are refused (expired and
-/// revoked), a revocation list, and a configuration that uses them.
+/// revoked), a revocation list, a file of consumers, and a configuration that uses them.
 ///
 /// They are FOR TRYING OUT ONLY. In production, the server's certificate comes from an authority that
 /// callers trust, `tls.client_authorities` names the SITHS authorities, and `tls.revocation_lists` their
@@ -87,10 +91,13 @@ const CLIENTS: &[Client] = &[
     Client::new(
         "intermediary",
         "SE0000000000-PLATTFORM",
-        "intermediary",
+        INTERMEDIARY,
         "Testplattformen",
     ),
 ];
+
+/// What is no category of customer: it calls for others.
+const INTERMEDIARY: &str = "intermediary";
 
 /// Who is refused, whatever it may.
 const EXPIRED: Client = Client::new(
@@ -170,6 +177,7 @@ impl Dev {
         let now = SystemTime::now();
         let list = authority.revocation_list(&[&revoked], now - DAY / 24, now + DAY * 730)?;
         write(&folder.join("crl.pem"), &list, 0o644)?;
+        write(&folder.join("consumers.toml"), &consumers(), 0o644)?;
         write(&folder.join("pu.toml"), &configuration(&folder)?, 0o644)?;
         self.tell();
         Ok(())
@@ -188,11 +196,17 @@ impl Dev {
             println!("  {:18}{hsa:24}{category} ({name})", format!("{file}.pem"));
         }
         println!("  expired.pem, revoked.pem   are refused\n");
-        println!("Serve (with a register in the folder snapshots):\n");
+        println!("What each may do is in {out}/consumers.toml. Serve the demo register:\n");
+        println!("  pu demo --build-only");
         println!("  pu serve --config {out}/pu.toml\n");
-        println!("Call as the region:\n");
+        println!("Call as the region, and for it as the platform:\n");
+        let person = "https://localhost:8443/v1/persons/198401012391";
         println!(
-            "  curl --cacert {out}/ca.pem --cert {out}/region.pem --key {out}/region-key.pem https://localhost:8443/readyz"
+            "  curl --cacert {out}/ca.pem --cert {out}/region.pem --key {out}/region-key.pem {person}"
+        );
+        println!(
+            "  curl --cacert {out}/ca.pem --cert {out}/intermediary.pem --key {out}/intermediary-key.pem \\\n    \
+             -H 'x-rivta-original-serviceconsumer-hsaid: SE0000000000-REGION' {person}"
         );
     }
 }
@@ -217,6 +231,50 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Every right that each kind of customer can have.
+fn consumers() -> String {
+    let mut text =
+        "# Made by `pu certs dev`, for trying out: nothing is allowed that is not written here.\n"
+            .to_owned();
+    let of = |client: &Client, category: &str| {
+        let Client { hsa, name, .. } = client;
+        format!(
+            "\n[[consumer]]\nhsa_id = \"{hsa}\"\nname = \"{name}\"\ncategory = \"{category}\"\n\
+             valid_from = 2020-01-01\nvalid_to = 2099-12-31\n"
+        )
+    };
+    for client in CLIENTS.iter().chain([&EXPIRED, &REVOKED]) {
+        if client.category == INTERMEDIARY {
+            text += &of(client, Category::Authority.name());
+            text += "intermediary = { instances = [\"TRYOUT\"] }\n";
+            continue;
+        }
+        text += &of(client, client.category);
+        text += &format!("logical_addresses = [\"{LOGICAL_ADDRESS_NATIONAL}\"]\n");
+        let category = Category::ALL
+            .into_iter()
+            .find(|it| it.name() == client.category);
+        let may_be_unrestricted = category.is_some_and(Category::may_be_unrestricted);
+        if may_be_unrestricted {
+            text += "unrestricted_reason = \"for trying out\"\n";
+        }
+        text += &format!("rest = {:?}\n", Route::RIGHTS.map(Route::name));
+        text += "counties = [\"all\"]\n[consumer.contracts]\n";
+        let mut contracts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        let meant = ENDPOINTS
+            .iter()
+            .filter(|it| may_be_unrestricted || !it.unrestricted);
+        for endpoint in meant {
+            let majors = contracts.entry(endpoint.contract).or_default();
+            majors.push(endpoint.major);
+        }
+        for (contract, majors) in contracts {
+            text += &format!("{contract} = {majors:?}\n");
+        }
+    }
+    text
+}
+
 fn configuration(folder: &Path) -> Result<String, Failure> {
     let quoted = |name: &str| {
         let path = folder.join(name);
@@ -225,8 +283,11 @@ fn configuration(folder: &Path) -> Result<String, Failure> {
     };
     Ok(format!(
         "# Made by `pu certs dev`, for trying out.\n\
-         data = \"snapshots\"\n\
-         listen = \"127.0.0.1:8080\"\n\
+         data = \"snapshots/demo\"\n\
+         listen = \"127.0.0.1:8080\"      # /healthz, /readyz and /metrics, for this machine\n\
+         \n\
+         [access]\n\
+         consumers = {}\n\
          \n\
          [tls]\n\
          listen = \"127.0.0.1:8443\"\n\
@@ -234,6 +295,7 @@ fn configuration(folder: &Path) -> Result<String, Failure> {
          key = {}\n\
          client_authorities = [{}]\n\
          revocation_lists = [{}]\n",
+        quoted("consumers.toml")?,
         quoted("server.pem")?,
         quoted("server-key.pem")?,
         quoted("ca.pem")?,

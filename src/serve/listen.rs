@@ -23,6 +23,7 @@ use super::admission::watch_load;
 use super::connection::{Patience, Server};
 use super::door::Doors;
 use super::readiness::Phase;
+use super::record::put_down_the_pen;
 use super::tls::Tls;
 
 /// How to listen.
@@ -311,5 +312,6 @@ fn run(
     })?;
     // A search that outlasts the patience is left to end with the process.
     runtime.shutdown_background();
+    put_down_the_pen();
     Ok(())
 }

@@ -95,6 +95,11 @@ pub async fn record(app: &App, record: Record<'_>) -> Result<(), Trouble> {
     }
 }
 
+/// Ends this thread's chain in an orderly way: the thread serves no longer.
+pub fn put_down_the_pen() {
+    PEN.with_borrow_mut(|pen| drop(pen.take()));
+}
+
 fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, record: &Record<'_>) -> Result<Ticket, Trouble> {
     let pen = match pen {
         Some(pen) => pen,

@@ -174,6 +174,7 @@ fn every_contract_is_open_to_whom_the_file_opens_it() {
                 is_closed,
                 "{name} {category}: {text}"
             );
+            assert!(!is_closed || code == "Client", "{name}");
         }
         // A moment's rest: refusals of one who may nothing are told so many times a second.
         for nobody in [BARE, "SE1-STRANGER"] {

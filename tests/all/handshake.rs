@@ -51,14 +51,14 @@ const CONSUMERS: &str = r#"
 "#;
 
 /// A register with an authority of its own, and the files of TLS.
-struct Town {
+pub struct Town {
     folder: TempDir,
-    root: Authority,
+    pub root: Authority,
     hsa: HsaId,
 }
 
 impl Town {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let town = Self {
             folder: register(persons()),
             root: Authority::root("Root").unwrap(),
@@ -71,7 +71,7 @@ impl Town {
         town
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -103,7 +103,7 @@ impl Town {
     }
 
     /// Serves with TLS, and with more said of the configuration.
-    fn serve(self, change: impl FnOnce(&mut Config)) -> (Service, Files) {
+    pub fn serve(self, change: impl FnOnce(&mut Config)) -> (Service, Files) {
         let (files, root) = (Files::of(self.folder.path()), self.root.certificate());
         let service = Service::over(self.folder, |config| {
             config.access.open = false;
@@ -121,9 +121,9 @@ impl Town {
 }
 
 /// The files of a town that is served.
-struct Files {
+pub struct Files {
     folder: PathBuf,
-    root: String,
+    pub root: String,
 }
 
 impl Files {
@@ -155,7 +155,7 @@ fn failed(service: &Service, reason: &str) -> u64 {
 }
 
 /// A client that trusts `root` and shows a certificate.
-fn client(
+pub fn client(
     root: &str,
     shown: Option<&Issued>,
     versions: &[&'static SupportedProtocolVersion],
@@ -181,12 +181,12 @@ fn client(
     Arc::new(config)
 }
 
-fn usual(files: &Files, shown: &Issued) -> Arc<ClientConfig> {
+pub fn usual(files: &Files, shown: &Issued) -> Arc<ClientConfig> {
     client(&files.root, Some(shown), &[&TLS13, &TLS12], &[])
 }
 
 /// An HTTP/1.1 connection over TLS.
-struct Secure(BufReader<StreamOwned<ClientConnection, TcpStream>>);
+pub struct Secure(BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 impl Secure {
     fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
@@ -198,23 +198,31 @@ impl Secure {
         Self(BufReader::new(StreamOwned::new(session, stream)))
     }
 
-    fn service(service: &Service, config: &Arc<ClientConfig>) -> Self {
+    pub fn service(service: &Service, config: &Arc<ClientConfig>) -> Self {
         Self::connect(service.tls.unwrap(), config)
     }
 
     /// The status of a GET.
-    fn get(&mut self) -> io::Result<u16> {
+    pub fn get(&mut self) -> io::Result<u16> {
         self.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         Ok(self.receive()?.0)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)?;
         self.0.get_mut().flush()
     }
 
-    fn receive(&mut self) -> io::Result<(u16, String)> {
+    pub fn receive(&mut self) -> io::Result<(u16, String)> {
         receive(&mut self.0)
+    }
+
+    /// Whatever comes until the connection ends.
+    pub fn rest(&mut self) -> String {
+        let mut heard = Vec::new();
+        // One that is cut off has said what it had to say.
+        let _ = self.0.read_to_end(&mut heard);
+        String::from_utf8_lossy(&heard).into_owned()
     }
 
     fn session(&self) -> &ClientConnection {
@@ -520,6 +528,7 @@ fn a_service_does_not_begin_with_files_that_cannot_be_used() {
     config.tls.certificate = Some(town.path("server.pem"));
     config.tls.key = Some(town.path("server-key.pem"));
     config.tls.client_authorities = vec![town.path("ca.pem")];
+    config.access.consumers = Some(town.path("consumers.toml"));
     fs::set_permissions(town.path("server-key.pem"), Permissions::from_mode(0o644)).unwrap();
     let refused = begin(&config).err().unwrap().to_string();
     assert!(
@@ -886,7 +895,10 @@ fn certificates_for_trying_out_work_as_they_are_told_to() {
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     let file = read("pu.toml");
     let file = file.replace("8080", "0").replace("8443", "0");
-    let file = file.replace("\"snapshots\"", &format!("'{}'", folder.path().display()));
+    let file = file.replace(
+        "\"snapshots/demo\"",
+        &format!("'{}'", folder.path().display()),
+    );
     fs::write(out.join("pu.toml"), file).unwrap();
     let config = Config::read(Some(&out.join("pu.toml"))).unwrap();
     let service = Service::over(folder, |own| *own = config);
@@ -912,6 +924,12 @@ fn certificates_for_trying_out_work_as_they_are_told_to() {
             .with_client_auth_cert(vec![chain.unwrap()], key.unwrap());
         let mut caller = Secure::service(&service, &Arc::new(config.unwrap()));
         assert_eq!(caller.get().is_ok(), lets_in, "{name}");
+        if lets_in {
+            let path = format!("GET /v1/persons/{CHILD} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            caller.send(path.as_bytes()).unwrap();
+            let expected = if name == "intermediary" { 403 } else { 200 };
+            assert_eq!(caller.receive().unwrap().0, expected, "{name}");
+        }
     }
 }
 
@@ -926,7 +944,8 @@ fn a_hangup_signal_asks_for_a_look_and_the_log_names_no_more_than_it_may() {
         .unwrap();
     let quoted = |name: &str| format!("'{}'", town.path(name).display());
     let lines = format!(
-        "[tls]\nlisten = \"127.0.0.1:0\"\ncertificate = {}\nkey = {}\nclient_authorities = [{}]\n",
+        "access.consumers = {}\n[tls]\nlisten = \"127.0.0.1:0\"\ncertificate = {}\nkey = {}\nclient_authorities = [{}]\n",
+        quoted("consumers.toml"),
         quoted("server.pem"),
         quoted("server-key.pem"),
         quoted("ca.pem")

@@ -33,6 +33,8 @@ mod front_end;
 mod golden;
 // The handshake: who is let in, who loses the way in, and callers who take too much or too long.
 mod handshake;
+// Hostile callers: what each attack gets, and what a good caller notices of all of them at once.
+mod hostile;
 // The inbox: files into a served register, whatever is stopped in the middle.
 mod inbox;
 // The index: it finds whom a look at every record finds; free text finds people as they are typed.
