@@ -28,28 +28,17 @@ pub fn recover(root: &Path, chain: u32, medium: &dyn Medium) -> Result<Recovered
     let failed = |source| AuditError::io(root, source);
     let files = folder::chains(root).map_err(failed)?.remove(&chain);
     let numbers = files.map_or(Vec::new(), |files| files.numbers);
-    let path = folder::head(root, chain);
-    let head = Head::read(root, chain).map_err(|source| AuditError::io(&path, source))?;
-    let damaged = |entry, wrong| {
-        let file = path.clone();
-        AuditError::Damaged(Damage {
-            file,
-            byte: 0,
-            entry,
-            wrong,
-        })
-    };
-    let head = match head {
-        Some(Some(head)) => head,
-        Some(None) => return Err(damaged(0, Wrong::HeadChanged)),
-        None if numbers.is_empty() => {
-            // The head comes first, so that a chain without one is damaged.
+    let head = match Head::read(root, chain) {
+        // The head comes before the first file: only a chain without files has none yet.
+        Err(ReadError::Damaged(damage))
+            if damage.wrong == Wrong::HeadMissing && numbers.is_empty() =>
+        {
             let head = Head::of_nothing(chain);
-            let made = medium.replace(&path, &head.to_bytes());
-            made.map_err(|source| AuditError::io(&path, source))?;
+            let made = medium.replace(&damage.file, &head.to_bytes());
+            made.map_err(|source| AuditError::io(&damage.file, source))?;
             head
         }
-        None => return Err(damaged(0, Wrong::HeadMissing)),
+        read => read?,
     };
     let Some(&last) = numbers.last() else {
         if head.byte > 0 {

@@ -104,7 +104,7 @@ impl Search {
             archived: Vec::new(),
         };
         for chain in 0..count {
-            let entries = on_disk(root, chain)?;
+            let entries = Head::read(root, chain)?.entries;
             let files = folder::chains(root).map_err(listed)?.remove(&chain);
             search.add(root, chain, entries, &files.unwrap_or_default(), is_live)?;
         }
@@ -205,17 +205,6 @@ impl Reading {
             }
         }
         Ok(())
-    }
-}
-
-/// Entries of a chain that were on the disk when its head was written.
-fn on_disk(root: &Path, chain: u32) -> Result<u64, ReadError> {
-    let path = folder::head(root, chain);
-    match Head::read(root, chain) {
-        Ok(Some(Some(head))) => Ok(head.entries),
-        Ok(Some(None)) => Err(damage(path, Wrong::HeadChanged)),
-        Ok(None) => Err(damage(path, Wrong::HeadMissing)),
-        Err(source) => Err(ReadError::Io { path, source }),
     }
 }
 

@@ -40,7 +40,7 @@ fn note_at(pen: &mut Pen, number: u64, at: Micros) -> Ticket {
     pen.note(&Entry {
         at,
         consumer: Some("TST-CONSUMER"),
-        via: (number % 2 == 0).then_some("TST-PLATFORM"),
+        via: number.is_multiple_of(2).then_some("TST-PLATFORM"),
         service: "GetPersonsForProfile/5",
         profile: Some(Profile::P3),
         unrestricted: false,
@@ -668,7 +668,7 @@ fn readers_find_no_fault_with_an_audit_that_is_written() {
                 let mut pen = audit.pen().unwrap();
                 for number in 0..3000 {
                     note(&mut pen, number);
-                    if number % 3 == 0 {
+                    if number.is_multiple_of(3) {
                         pen.write().unwrap();
                     }
                 }
