@@ -1,9 +1,10 @@
 //! The bytes of an audit file.
 //!
 //! ```text
-//! head of the file, 104 bytes:  "PUAUDIT\n", format u32, chain u32, number of the file u64, number
-//!                               of its first entry u64, time i64, hash that the file before ended
-//!                               with (32), SHA-256 of all this (32)
+//! head of the file, 120 bytes:  "PUAUDIT\n", format u32, chain u32, number of the file u64, number
+//!                               of its first entry u64, time i64, the earliest and the latest time
+//!                               in the file before i64 each, hash that the file before ended with
+//!                               (32), SHA-256 of all this (32)
 //! block:
 //!   head, 20 bytes:             "PUAB", bytes of the entries u32, number of the first u64, count u32
 //!   hash, 32 bytes:             SHA-256 of the hash before, the head and the entries
@@ -29,7 +30,7 @@ pub const FILE_HEAD: usize = HASHED + 32;
 pub const BLOCK_HEAD: usize = TOLD + 32;
 
 /// Bytes of a file's head without its hash.
-const HASHED: usize = 72;
+const HASHED: usize = 88;
 /// Bytes of a block's head without its hash.
 const TOLD: usize = 20;
 
@@ -40,6 +41,22 @@ const MAGIC: &[u8; 4] = b"PUAB";
 /// What stands for all that came before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hash(pub [u8; 32]);
+
+/// The earliest and the latest time of entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span(pub Micros, pub Micros);
+
+impl Span {
+    /// The span of these times and one more.
+    pub fn with(span: Option<Self>, at: Micros) -> Self {
+        span.map_or(Self(at, at), |it| Self(it.0.min(at), it.1.max(at)))
+    }
+
+    /// The span of both.
+    pub fn join(self, other: Option<Self>) -> Self {
+        other.map_or(self, |it| Self(self.0.min(it.0), self.1.max(it.1)))
+    }
+}
 
 /// The head of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +69,9 @@ pub struct FileHead {
     pub first: u64,
     /// When it was begun.
     pub at: Micros,
+    /// The earliest and the latest time of an entry in the file before; `None` in the first file.
+    /// Clocks are set back: these, and not when files were begun, tell what a file holds.
+    pub before: Option<Span>,
     /// The hash that the file before ended with; zeros in the first file.
     pub previous: Hash,
 }
@@ -118,7 +138,11 @@ impl FileHead {
         bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.at.number().to_le_bytes());
-        bytes[40..72].copy_from_slice(&self.previous.0);
+        if let Some(Span(earliest, latest)) = self.before {
+            bytes[40..48].copy_from_slice(&earliest.number().to_le_bytes());
+            bytes[48..56].copy_from_slice(&latest.number().to_le_bytes());
+        }
+        bytes[56..88].copy_from_slice(&self.previous.0);
         let hash = Hash::of(&[&bytes[..HASHED]]);
         bytes[HASHED..].copy_from_slice(&hash.0);
         (bytes, hash)
@@ -136,12 +160,17 @@ impl FileHead {
         if bytes[HASHED..] != hash.0 {
             return Err(Wrong::FileHead);
         }
+        let time = |bytes: &[u8]| Micros::from_number(number(bytes).cast_signed());
+        let time = |bytes: &[u8]| time(bytes).ok_or(Wrong::FileHead);
+        let before = Span(time(&bytes[40..48])?, time(&bytes[48..56])?);
+        let is_first = number(&bytes[16..24]) == 1;
         let head = Self {
             chain: number(&bytes[12..16]) as u32,
             number: number(&bytes[16..24]),
             first: number(&bytes[24..32]),
-            at: Micros::from_number(number(&bytes[32..40]).cast_signed()).ok_or(Wrong::FileHead)?,
-            previous: hash_in(&bytes[40..72]),
+            at: time(&bytes[32..40])?,
+            before: (!is_first).then_some(before),
+            previous: hash_in(&bytes[56..88]),
         };
         Ok((head, hash))
     }
@@ -229,6 +258,7 @@ mod tests {
             number: 2,
             first: 17,
             at: Micros::now(),
+            before: Some(Span(Micros::now(), Micros::MAX)),
             previous: Hash([9; 32]),
         };
         let (bytes, hash) = head.to_bytes();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::block::Hash;
+use super::block::{Hash, Span};
 use super::head::Head;
 use super::medium::Writable;
 use super::recover::Recovered;
@@ -45,6 +45,8 @@ pub struct End {
     pub entries: u64,
     /// What stands for all of them.
     pub hash: Hash,
+    /// The times of the entries in the file.
+    pub span: Option<Span>,
     /// When the next file is begun.
     pub until: Micros,
 }

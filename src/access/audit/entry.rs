@@ -264,13 +264,7 @@ impl<'b> Cursor<'b> {
             return Err(Malformed);
         }
         let is = |flag: u8| flags & flag != 0;
-        let profile = match is(PROFILE) {
-            true => {
-                let [number] = self.array()?;
-                Some(*Profile::ALL.get(usize::from(number)).ok_or(Malformed)?)
-            }
-            false => None,
-        };
+        let profile = is(PROFILE).then(|| self.profile()).transpose()?;
         let consumer = self.text_if(is(CONSUMER), AUDIT_NAME_BYTES)?;
         let via = self.text_if(is(VIA), AUDIT_NAME_BYTES)?;
         let service = self.text(AUDIT_NAME_BYTES)?;
@@ -299,6 +293,12 @@ impl<'b> Cursor<'b> {
             query,
             correlation,
         })
+    }
+
+    fn profile(&mut self) -> Result<Profile, Malformed> {
+        let [number] = self.array()?;
+        let profile = Profile::ALL.get(usize::from(number));
+        profile.copied().ok_or(Malformed)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
@@ -369,7 +369,11 @@ fn put_text(out: &mut Vec<u8>, text: &str, most: usize) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
-    let kept = &text[..text.floor_char_boundary(most - ELLIPSIS.len())];
+    let mut end = most - ELLIPSIS.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = &text[..end];
     put_number(out, (kept.len() + ELLIPSIS.len()) as u64);
     out.extend_from_slice(kept.as_bytes());
     out.extend_from_slice(ELLIPSIS.as_bytes());

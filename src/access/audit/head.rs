@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::block::{Hash, hash_in, number};
 use super::folder;
+use super::read::{Damage, ReadError, Wrong};
 
 /// How far a chain is known to be on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,16 +71,23 @@ impl Head {
         })
     }
 
-    /// The head of a chain: `None` when there is no file, and the inner one when it is damaged.
-    pub fn read(folder: &Path, chain: u32) -> io::Result<Option<Option<Self>>> {
-        match std::fs::read(folder::head(folder, chain)) {
-            Ok(bytes) => {
-                let head = Self::from_bytes(&bytes);
-                Ok(Some(head.filter(|head| head.chain == chain)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// The head of a chain. One that is missing or was changed is damage.
+    pub fn read(folder: &Path, chain: u32) -> Result<Self, ReadError> {
+        let path = folder::head(folder, chain);
+        let wrong = match std::fs::read(&path) {
+            Ok(bytes) => match Self::from_bytes(&bytes) {
+                Some(head) if head.chain == chain => return Ok(head),
+                _ => Wrong::HeadChanged,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Wrong::HeadMissing,
+            Err(source) => return Err(ReadError::Io { path, source }),
+        };
+        Err(ReadError::Damaged(Damage {
+            file: path,
+            byte: 0,
+            entry: 1,
+            wrong,
+        }))
     }
 }
 
@@ -108,11 +116,16 @@ mod tests {
     #[test]
     fn a_head_is_missing_damaged_or_of_its_own_chain() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Head::read(folder.path(), 0).unwrap(), None);
+        let read = |chain| match Head::read(folder.path(), chain) {
+            Ok(head) => Ok(head),
+            Err(ReadError::Damaged(damage)) => Err(damage.wrong),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(read(0), Err(Wrong::HeadMissing));
         let head = Head::of_nothing(0);
-        for (chain, read) in [(0, Some(head)), (1, None)] {
+        for (chain, expected) in [(0, Ok(head)), (1, Err(Wrong::HeadChanged))] {
             std::fs::write(folder::head(folder.path(), chain), head.to_bytes()).unwrap();
-            assert_eq!(Head::read(folder.path(), chain).unwrap(), Some(read));
+            assert_eq!(read(chain), expected);
         }
     }
 }

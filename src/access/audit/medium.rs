@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// A disk.
 pub trait Medium: Send + Sync {
-    /// Makes a file that begins with these bytes; when this returns, it will be there after a crash.
-    /// A file of that name is what an earlier try left.
+    /// Makes a file of these bytes, which is there whole or not at all; when this returns, it will be
+    /// there after a crash. After trouble it may be there or not, and is made again.
     fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Arc<dyn Writable>>;
     /// Opens a file to go on writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>>;
@@ -36,34 +36,25 @@ pub struct Disk;
 /// Bytes that are renewed at once.
 const PIECE: u64 = 1 << 20;
 
-fn private() -> OpenOptions {
+/// Puts a file in its place, whole. On trouble it may be there all the same, and not after a crash.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.tmp"));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    path.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    options.read(true).write(true).create(true).truncate(true);
+    let file = options.mode(0o600).open(&new)?;
+    FileExt::write_all_at(&file, bytes, 0)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(file)
 }
 
 impl Medium for Disk {
     fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Arc<dyn Writable>> {
-        let begun = || -> io::Result<File> {
-            let file = private().read(true).open(path)?;
-            FileExt::write_all_at(&file, head, 0)?;
-            file.sync_all()?;
-            sync_folder_of(path)?;
-            Ok(file)
-        };
-        match begun() {
-            Ok(file) => Ok(Arc::new(file)),
-            Err(error) => {
-                // What cannot be removed now is begun again by the next try.
-                let _ = fs::remove_file(path);
-                Err(error)
-            }
-        }
+        Ok(Arc::new(put(path, head)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>> {
@@ -72,13 +63,7 @@ impl Medium for Disk {
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let new = path.with_file_name(format!(".{name}.tmp"));
-        let file = private().open(&new)?;
-        FileExt::write_all_at(&file, bytes, 0)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_folder_of(path)
+        put(path, bytes).map(drop)
     }
 }
 
@@ -118,8 +103,7 @@ mod tests {
     fn files_are_private_and_renewing_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0-000001.audit");
-        fs::write(&path, b"left by an earlier try").unwrap();
-        fs::remove_file(&path).unwrap();
+        drop(Disk.begin(&path, b"left by an earlier try").unwrap());
         let file = Disk.begin(&path, b"head").unwrap();
         let long = vec![7; PIECE as usize + 5];
         file.write_all_at(&long, 4).unwrap();

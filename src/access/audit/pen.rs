@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::block::{BLOCK_HEAD, FileHead, seal};
+use super::block::{BLOCK_HEAD, FILE_HEAD, FileHead, Span, seal};
 use super::chain::{Chain, End};
 use super::entry::{Entry, Note, TooLarge};
 use super::{Audit, AuditError, folder};
@@ -19,12 +19,14 @@ pub struct Pen {
     /// Room for a block's head, and the pending entries.
     block: Vec<u8>,
     count: u32,
-    /// The latest time among the pending entries.
-    at: Micros,
+    /// The times of the pending entries.
+    span: Option<Span>,
     /// What holders of the pending entries' tickets look at; made with the first one.
     fate: Option<Arc<AtomicU8>>,
     /// Whether a failed write may have left bytes after the end.
     is_ragged: bool,
+    /// Whether a new file is due whose beginning failed: it may be there, and then goes on from here.
+    is_leaving: bool,
 }
 
 /// What became of a noted entry.
@@ -63,16 +65,17 @@ impl Pen {
             end,
             block: vec![0; BLOCK_HEAD],
             count: 0,
-            at: Micros::now(),
+            span: None,
             fate: None,
             is_ragged: false,
+            is_leaving: false,
         };
         let shared = &pen.audit.shared;
         let there = folder::chains(&shared.folder)
             .map_err(|source| AuditError::io(&shared.folder, source))?;
         let last = there.last_key_value().map_or(0, |(&chain, _)| chain);
         let opened = Note::Opened {
-            at: pen.at,
+            at: Micros::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cut,
             chains: last.max(pen.chain.number).saturating_add(1),
@@ -103,7 +106,7 @@ impl Pen {
             failures.fetch_add(1, Ordering::Relaxed);
             return Ticket(Arc::new(AtomicU8::new(Fate::Lost as u8)));
         }
-        self.at = if self.count == 0 { at } else { self.at.max(at) };
+        self.span = Some(Span::with(self.span, at));
         self.count += 1;
         Ticket(Arc::clone(self.fate.get_or_insert_default()))
     }
@@ -144,6 +147,7 @@ impl Pen {
         }
         self.block.truncate(BLOCK_HEAD);
         self.count = 0;
+        self.span = None;
         done
     }
 
@@ -170,6 +174,7 @@ impl Pen {
         end.byte += self.block.len() as u64;
         end.entries += u64::from(self.count);
         end.hash = hash;
+        end.span = self.span.map(|span| span.join(end.span));
         self.tell(end);
         Ok(())
     }
@@ -189,9 +194,12 @@ impl Pen {
     /// Where the pending block goes: the end of the chain, in a new file when it is time for one.
     fn sequel(&mut self) -> Result<End, AuditError> {
         let shared = &self.audit.shared;
+        let at = self.span.map_or_else(Micros::now, |span| span.1);
         let is_full = self.end.byte + self.block.len() as u64 > shared.keeping.file_bytes;
         if let Some(file) = &self.end.file {
-            if !is_full && self.at < self.end.until {
+            // A file with no block in it yet, because writing the first one failed, is not left.
+            let is_bare = self.end.byte == FILE_HEAD as u64;
+            if !self.is_leaving && (is_bare || (!is_full && at < self.end.until)) {
                 return Ok(self.end.clone());
             }
             // The head may stay behind this file; then the file itself must be known to be whole.
@@ -201,13 +209,15 @@ impl Pen {
             }
             shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
         }
+        self.is_leaving = true;
         let number = self.end.number + 1;
         let path = folder::file(&shared.folder, self.chain.number, number);
         let head = FileHead {
             chain: self.chain.number,
             number,
             first: self.end.entries + 1,
-            at: self.at,
+            at,
+            before: self.end.span,
             previous: self.end.hash,
         };
         let (bytes, hash) = head.to_bytes();
@@ -220,8 +230,10 @@ impl Pen {
             byte: bytes.len() as u64,
             entries: self.end.entries,
             hash,
-            until: self.at.next_midnight(),
+            span: None,
+            until: at.next_midnight(),
         };
+        self.is_leaving = false;
         self.tell(end.clone());
         Ok(end)
     }

@@ -119,6 +119,11 @@ pub struct Place {
     pub hash: Hash,
 }
 
+/// What the head of a file tells.
+pub fn about(folder: &Path, chain: u32, number: u64) -> Result<FileHead, ReadError> {
+    open(folder, (chain, number), None).map(|blocks| blocks.about())
+}
+
 /// The blocks of one file.
 pub struct Blocks<R> {
     source: R,
@@ -267,6 +272,8 @@ pub struct Walk {
     chain: u32,
     /// The last file there was when reading began.
     last: u64,
+    /// The last file that is to be read; `None`: all there will be.
+    stop: Option<u64>,
     /// Whether some process writes here meanwhile.
     is_live: bool,
     /// Whether there was a next file already when the end of this one was last looked for.
@@ -292,10 +299,17 @@ impl Walk {
             folder: folder.to_path_buf(),
             chain,
             last,
+            stop: None,
             is_live,
             is_complete: false,
             blocks,
         })
+    }
+
+    /// Ends after this file.
+    pub fn stop_after(mut self, number: u64) -> Self {
+        self.stop = Some(number);
+        self
     }
 
     /// The next block; `None` at the end of the chain, which is before an unfinished block while
@@ -307,6 +321,7 @@ impl Walk {
             let next = folder::file(&self.folder, self.chain, number + 1);
             match self.blocks.next_block() {
                 Ok(Some(head)) => return Ok(Some(head)),
+                Ok(None) if self.stop == Some(number) => return Ok(None),
                 // A file is complete once there is a next one: what came until then is read first.
                 Ok(None) if !self.is_complete && next.exists() => self.is_complete = true,
                 Ok(None) if !self.is_complete && number < self.last => {
@@ -319,23 +334,9 @@ impl Walk {
                 }
                 Ok(None) if !self.is_complete => return Ok(None),
                 Ok(None) => {
-                    match open(&self.folder, (self.chain, number + 1), Some(self.place())) {
-                        Ok(blocks) => {
-                            self.blocks = blocks;
-                            self.is_complete = false;
-                        }
-                        Err(error) if self.is_live && number >= self.last => {
-                            if tries < TRIES {
-                                tries += 1;
-                                std::thread::sleep(PAUSE);
-                            } else if is_unfinished(&error) {
-                                return Ok(None);
-                            } else {
-                                return Err(error);
-                            }
-                        }
-                        Err(error) => return Err(error),
-                    }
+                    let next = (self.chain, number + 1);
+                    self.blocks = open(&self.folder, next, Some(self.place()))?;
+                    self.is_complete = false;
                 }
                 Err(error) if self.is_live && number >= self.last && !self.is_complete => {
                     if tries == TRIES {

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::block::{BLOCK_HEAD, BlockHead, FILE_HEAD};
+use super::block::{BLOCK_HEAD, BlockHead, Span};
 use super::chain::End;
 use super::head::Head;
 use super::medium::Medium;
@@ -28,80 +28,50 @@ pub fn recover(root: &Path, chain: u32, medium: &dyn Medium) -> Result<Recovered
     let failed = |source| AuditError::io(root, source);
     let files = folder::chains(root).map_err(failed)?.remove(&chain);
     let numbers = files.map_or(Vec::new(), |files| files.numbers);
-    let path = folder::head(root, chain);
-    let head = Head::read(root, chain).map_err(|source| AuditError::io(&path, source))?;
-    let damaged = |entry, wrong| {
-        let file = path.clone();
-        AuditError::Damaged(Damage {
-            file,
-            byte: 0,
-            entry,
-            wrong,
-        })
-    };
-    let head = match head {
-        Some(Some(head)) => head,
-        Some(None) => return Err(damaged(0, Wrong::HeadChanged)),
-        None if numbers.is_empty() => {
-            // The head comes first, so that a chain without one is damaged.
+    let head = match Head::read(root, chain) {
+        // The head comes before the first file: only a chain without files has none yet.
+        Err(ReadError::Damaged(damage))
+            if damage.wrong == Wrong::HeadMissing && numbers.is_empty() =>
+        {
             let head = Head::of_nothing(chain);
-            let made = medium.replace(&path, &head.to_bytes());
-            made.map_err(|source| AuditError::io(&path, source))?;
+            let made = medium.replace(&damage.file, &head.to_bytes());
+            made.map_err(|source| AuditError::io(&damage.file, source))?;
             head
         }
-        None => return Err(damaged(0, Wrong::HeadMissing)),
+        read => read?,
     };
     let Some(&last) = numbers.last() else {
         if head.byte > 0 {
             return Err(missing(root, head).into());
         }
-        return Ok(begin(root, head, 0));
+        return Ok(begin(root, head));
     };
     if last < head.number {
         return Err(missing(root, head).into());
     }
     match walk(root, head, last)? {
-        Ended::Whole(walk) => go_on(&walk, head, 0, medium),
-        Ended::Unfinished(walk) => {
+        Ended::Whole(walk, span) => go_on(&walk, span, head, 0, medium),
+        Ended::Unfinished(walk, span) => {
             let place = walk.place();
             let cut = length(&place.file)?.saturating_sub(place.byte);
-            go_on(&walk, head, cut, medium)
-        }
-        // A file that was begun and never written in: the next one takes its place.
-        Ended::Begun(walk) => {
-            let begun = folder::file(root, chain, last);
-            let cut = length(&begun)?;
-            fs::remove_file(&begun).map_err(|source| AuditError::io(&begun, source))?;
-            match walk {
-                Some(walk) => go_on(&walk, head, cut, medium),
-                None => Ok(begin(root, head, cut)),
-            }
+            go_on(&walk, span, head, cut, medium)
         }
     }
 }
 
-/// How the last file of a chain ends.
+/// How the last file of a chain ends; with the times of the entries in the last whole one.
 enum Ended {
-    Whole(Box<Walk>),
+    /// With its last block.
+    Whole(Box<Walk>, Option<Span>),
     /// In a block that was never finished, or never reached the disk.
-    Unfinished(Box<Walk>),
-    /// Before it began: its head is not whole. The files before it are, if there are any.
-    Begun(Option<Box<Walk>>),
+    Unfinished(Box<Walk>, Option<Span>),
 }
 
 fn walk(root: &Path, head: Head, last: u64) -> Result<Ended, AuditError> {
-    let is_begun = |damage: &Damage| -> Result<bool, AuditError> {
-        let is_last = damage.file == folder::file(root, head.chain, last);
-        let is_unknown = head.number < last || head.byte == 0;
-        Ok(is_last && is_unknown && damage.byte == 0 && length(&damage.file)? <= FILE_HEAD as u64)
-    };
-    let mut walk = match Walk::begin(root, head.chain, (head.number, last), false) {
-        Ok(walk) => Box::new(walk),
-        Err(ReadError::Damaged(damage)) if is_begun(&damage)? => return Ok(Ended::Begun(None)),
-        Err(error) => return Err(error.into()),
-    };
+    let mut walk = Box::new(Walk::begin(root, head.chain, (head.number, last), false)?);
     // Whether what is known to be on the disk was met.
     let mut is_met = head.byte == 0;
+    let mut span = None;
     loop {
         let place = walk.place();
         if (place.number, place.byte) == (head.number, head.byte) {
@@ -112,19 +82,23 @@ fn walk(root: &Path, head: Head, last: u64) -> Result<Ended, AuditError> {
         }
         match walk.next_block() {
             // A block that is whole and holds no entries was never written by this program.
-            Ok(Some(block)) => drop(walk.notes(block)?),
-            Ok(None) if is_met => return Ok(Ended::Whole(walk)),
+            Ok(Some(block)) => {
+                if block.first == walk.about().first {
+                    span = None;
+                }
+                for note in walk.notes(block)? {
+                    span = Some(Span::with(span, note.at()));
+                }
+            }
+            Ok(None) if is_met => return Ok(Ended::Whole(walk, span)),
             Ok(None) => {
                 let entries = head.entries;
                 return Err(walk.place().damaged(Wrong::Shortened { entries }).into());
             }
             Err(ReadError::Damaged(damage)) if is_met => {
-                if is_begun(&damage)? {
-                    return Ok(Ended::Begun(Some(walk)));
-                }
                 let is_last = walk.place().number == last && damage.byte == walk.place().byte;
                 if is_last && is_torn(walk.place(), damage.wrong)? {
-                    return Ok(Ended::Unfinished(walk));
+                    return Ok(Ended::Unfinished(walk, span));
                 }
                 return Err(damage.into());
             }
@@ -162,7 +136,13 @@ fn is_torn(place: &Place, wrong: Wrong) -> Result<bool, AuditError> {
     torn().map_err(|source| AuditError::io(&place.file, source))
 }
 
-fn go_on(walk: &Walk, head: Head, cut: u64, medium: &dyn Medium) -> Result<Recovered, AuditError> {
+fn go_on(
+    walk: &Walk,
+    span: Option<Span>,
+    head: Head,
+    cut: u64,
+    medium: &dyn Medium,
+) -> Result<Recovered, AuditError> {
     let place = walk.place();
     let file = medium.open(&place.file).and_then(|file| {
         file.cut(place.byte)?;
@@ -177,12 +157,13 @@ fn go_on(walk: &Walk, head: Head, cut: u64, medium: &dyn Medium) -> Result<Recov
         byte: place.byte,
         entries: place.entries,
         hash: place.hash,
+        span,
         until: walk.about().at.next_midnight(),
     };
     Ok(Recovered { end, head, cut })
 }
 
-fn begin(root: &Path, head: Head, cut: u64) -> Recovered {
+fn begin(root: &Path, head: Head) -> Recovered {
     let end = End {
         file: None,
         path: folder::file(root, head.chain, 1).into(),
@@ -190,8 +171,10 @@ fn begin(root: &Path, head: Head, cut: u64) -> Recovered {
         byte: 0,
         entries: 0,
         hash: head.hash,
+        span: None,
         until: Micros::MAX,
     };
+    let cut = 0;
     Recovered { end, head, cut }
 }
 

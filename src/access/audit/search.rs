@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::block::Span;
 use super::entry::{Note, OwnedEntry};
 use super::folder::{self, Files};
 use super::head::Head;
-use super::read::{Damage, ReadError, Walk, Wrong};
+use super::read::{self, Damage, ReadError, Walk, Wrong};
 use crate::base::micros::Micros;
 use crate::person::identity::Identity;
 
@@ -53,17 +54,21 @@ pub struct Search {
 /// A chain that is searched.
 struct Reading {
     chain: u32,
-    walk: Walk,
+    /// Files that are read one after the other; between two walks are files that are passed over.
+    walks: VecDeque<Walk>,
     /// Entries that were on the disk when the search began.
     entries: u64,
     ready: VecDeque<Found>,
     is_done: bool,
 }
 
-/// How far clocks may have been set back before times in the heads of files mislead.
-const SLACK_SECONDS: i64 = 86_400;
-
 impl Wanted {
+    /// Whether there may be entries that are looked for among those of these times.
+    fn may_be_in(&self, span: Span) -> bool {
+        self.since.is_none_or(|since| span.1 >= since)
+            && self.until.is_none_or(|until| span.0 < until)
+    }
+
     /// Whether an entry is looked for, and whether one of the persons was shown.
     fn judge(&self, entry: &OwnedEntry) -> Option<bool> {
         let is_in = |list: &[Identity]| self.persons.iter().any(|it| list.contains(it));
@@ -104,7 +109,7 @@ impl Search {
             archived: Vec::new(),
         };
         for chain in 0..count {
-            let entries = on_disk(root, chain)?;
+            let entries = Head::read(root, chain)?.entries;
             let files = folder::chains(root).map_err(listed)?.remove(&chain);
             search.add(root, chain, entries, &files.unwrap_or_default(), is_live)?;
         }
@@ -129,22 +134,26 @@ impl Search {
         if first > 1 {
             self.archived.push((chain, first));
         }
-        let mut walk = Walk::begin(root, chain, (first, last), is_live)?;
-        if let Some(since) = self.wanted.since {
-            // The last file that was begun well before: earlier ones hold nothing later.
-            for &number in files.numbers.iter().skip(1).rev() {
-                let later = Walk::begin(root, chain, (number, last), is_live);
-                // One whose head is not whole yet is looked at when it is reached.
-                let Ok(later) = later else { continue };
-                if later.about().at.plus_seconds(SLACK_SECONDS) < since {
-                    walk = later;
-                    break;
-                }
+        let mut walks = VecDeque::new();
+        let mut from = None;
+        for &number in &files.numbers {
+            // What a file holds is told by the next one. Where that cannot tell, and at the end of the
+            // chain, the file is read.
+            let next = (number < last).then(|| read::about(root, chain, number + 1).ok());
+            let span = next.flatten().and_then(|next| next.before);
+            if span.is_none_or(|span| self.wanted.may_be_in(span)) {
+                from = from.or(Some(number));
+            } else if let Some(from) = from.take() {
+                let walk = Walk::begin(root, chain, (from, last), is_live)?;
+                walks.push_back(walk.stop_after(number - 1));
             }
+        }
+        if let Some(from) = from {
+            walks.push_back(Walk::begin(root, chain, (from, last), is_live)?);
         }
         self.chains.push(Reading {
             chain,
-            walk,
+            walks,
             entries,
             ready: VecDeque::new(),
             is_done: false,
@@ -176,21 +185,24 @@ impl Reading {
     /// Reads on until there is an entry that is looked for, or the chain ends.
     fn fill(&mut self, wanted: &Wanted) -> Result<(), ReadError> {
         while self.ready.is_empty() && !self.is_done {
-            let Some(block) = self.walk.next_block()? else {
+            let is_last = self.walks.len() == 1;
+            let Some(walk) = self.walks.front_mut() else {
+                return Ok(());
+            };
+            let Some(block) = walk.next_block()? else {
+                if !is_last {
+                    self.walks.pop_front();
+                    continue;
+                }
                 self.is_done = true;
-                let place = self.walk.place();
+                let place = walk.place();
                 if place.entries < self.entries {
                     let entries = self.entries;
                     return Err(place.damaged(Wrong::Shortened { entries }));
                 }
                 return Ok(());
             };
-            let begun = self.walk.about().at.plus_seconds(-SLACK_SECONDS);
-            if wanted.until.is_some_and(|until| begun >= until) {
-                self.is_done = true;
-                return Ok(());
-            }
-            for (number, note) in (block.first..).zip(self.walk.notes(block)?) {
+            for (number, note) in (block.first..).zip(walk.notes(block)?) {
                 let Note::Disclosure(entry) = note else {
                     continue;
                 };
@@ -205,17 +217,6 @@ impl Reading {
             }
         }
         Ok(())
-    }
-}
-
-/// Entries of a chain that were on the disk when its head was written.
-fn on_disk(root: &Path, chain: u32) -> Result<u64, ReadError> {
-    let path = folder::head(root, chain);
-    match Head::read(root, chain) {
-        Ok(Some(Some(head))) => Ok(head.entries),
-        Ok(Some(None)) => Err(damage(path, Wrong::HeadChanged)),
-        Ok(None) => Err(damage(path, Wrong::HeadMissing)),
-        Err(source) => Err(ReadError::Io { path, source }),
     }
 }
 

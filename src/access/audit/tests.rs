@@ -40,7 +40,7 @@ fn note_at(pen: &mut Pen, number: u64, at: Micros) -> Ticket {
     pen.note(&Entry {
         at,
         consumer: Some("TST-CONSUMER"),
-        via: (number % 2 == 0).then_some("TST-PLATFORM"),
+        via: number.is_multiple_of(2).then_some("TST-PLATFORM"),
         service: "GetPersonsForProfile/5",
         profile: Some(Profile::P3),
         unrestricted: false,
@@ -507,34 +507,28 @@ fn a_crash_while_a_file_is_begun_loses_nothing() {
     let mut pen = audit.pen().unwrap();
     write(&mut pen, 1..4);
     let (_copy, copy) = crashed(&root);
-    let last = folder::file(&copy, 0, 4);
-    let whole = fs::read(&last).unwrap();
-    for length in 0..=FILE_HEAD {
+    let whole = fs::read(folder::file(&copy, 0, 4)).unwrap();
+    // A file that was begun and never written in, and one that never got its name.
+    for (number, expected) in [(4, vec![1, 2, 9]), (1, vec![9])] {
         let (_again, again) = crashed(&copy);
-        fs::write(folder::file(&again, 0, 4), &whole[..length]).unwrap();
+        for later in number + 1..=4 {
+            fs::remove_file(folder::file(&again, 0, later)).unwrap();
+        }
+        let begun = fs::read(folder::file(&again, 0, number)).unwrap();
+        drop(
+            Disk.begin(&folder::file(&again, 0, number), &begun[..FILE_HEAD])
+                .unwrap(),
+        );
+        drop(
+            Disk.begin(&again.join(".0-000005.audit.tmp"), &whole[..9])
+                .unwrap(),
+        );
+        intact(&again);
         let mut pen = Audit::open(&again, tiny).unwrap().pen().unwrap();
         write(&mut pen, 9..10);
         drop(pen);
         intact(&again);
-        assert_eq!(
-            seen(&again, Wanted::default()).unwrap(),
-            [1, 2, 9],
-            "{length}"
-        );
-    }
-    // The very first file, too.
-    for length in 0..=FILE_HEAD {
-        let (_again, again) = self::root();
-        drop(folder::take(&again).unwrap());
-        let head = Head::of_nothing(0).to_bytes();
-        Disk.replace(&folder::head(&again, 0), &head).unwrap();
-        let first = fs::read(folder::file(&copy, 0, 1)).unwrap();
-        drop(
-            Disk.begin(&folder::file(&again, 0, 1), &first[..length])
-                .unwrap(),
-        );
-        drop(Audit::open(&again, LATER).unwrap().pen().unwrap());
-        intact(&again);
+        assert_eq!(seen(&again, Wanted::default()).unwrap(), expected);
     }
 }
 
@@ -652,6 +646,78 @@ fn an_unfinished_block_is_no_damage_while_it_may_be_written() {
     intact(&root);
 }
 
+/// A machine that begins with a clock of another year, and is set right: files tell what they hold.
+#[test]
+fn a_clock_that_is_set_back_hides_nothing() {
+    let (_outer, root) = root();
+    let audit = Audit::open(
+        &root,
+        Keeping {
+            file_bytes: 200,
+            ..LATER
+        },
+    )
+    .unwrap();
+    let mut pen = audit.pen().unwrap();
+    let now = Micros::now();
+    let day = |days: i64| now.plus_seconds(days * 86_400);
+    let days = [0, 1, 400, 401, 2, -30, 3, 4];
+    for (number, &it) in (0..).zip(&days) {
+        note_at(&mut pen, number, day(it));
+        pen.write().unwrap();
+    }
+    for (since, until) in [
+        (-40, -20),
+        (0, 3),
+        (3, 10),
+        (390, 500),
+        (2, 401),
+        (500, 600),
+        (-40, 500),
+    ] {
+        let expected = (0..)
+            .zip(&days)
+            .filter(|(_, it)| (since..until).contains(*it));
+        let expected: Vec<u64> = expected.map(|(number, _)| number).collect();
+        let (since, until) = (Some(day(since)), Some(day(until)));
+        let wanted = Wanted {
+            since,
+            until,
+            ..Wanted::default()
+        };
+        assert_eq!(seen(&root, wanted).unwrap(), expected);
+    }
+    assert!(check(&root).chains[0].files > 7);
+}
+
+/// A file that is opened again tells the times of all its entries to the next one.
+#[test]
+fn a_file_that_is_continued_tells_all_its_times() {
+    let (_outer, root) = root();
+    let old = Micros::now().plus_seconds(-400 * 86_400);
+    let mut pen = Audit::open(&root, LATER).unwrap().pen().unwrap();
+    note_at(&mut pen, 1, old);
+    drop(pen);
+    let mut pen = Audit::open(&root, LATER).unwrap().pen().unwrap();
+    write(&mut pen, 2..3);
+    note_at(&mut pen, 3, Micros::now().next_midnight());
+    pen.write().unwrap();
+    drop(pen);
+    assert_eq!(intact(&root).chains[0].files, 2);
+    let until = Some(old.plus_seconds(1));
+    assert_eq!(
+        seen(
+            &root,
+            Wanted {
+                until,
+                ..Wanted::default()
+            }
+        )
+        .unwrap(),
+        [1]
+    );
+}
+
 /// Files are verified and searched over and over while threads write them, from file to file.
 #[test]
 fn readers_find_no_fault_with_an_audit_that_is_written() {
@@ -668,7 +734,7 @@ fn readers_find_no_fault_with_an_audit_that_is_written() {
                 let mut pen = audit.pen().unwrap();
                 for number in 0..3000 {
                     note(&mut pen, number);
-                    if number % 3 == 0 {
+                    if number.is_multiple_of(3) {
                         pen.write().unwrap();
                     }
                 }
@@ -719,8 +785,8 @@ fn fails(switch: &AtomicBool) -> io::Result<()> {
 impl Medium for Shared {
     fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Arc<dyn Writable>> {
         if let Err(error) = fails(&self.0.begin) {
-            // And what was begun cannot be removed.
-            drop(Disk.begin(path, &head[..head.len() / 2]));
+            // The file is there, but might not be after a crash.
+            drop(Disk.begin(path, head));
             return Err(error);
         }
         Ok(Arc::new(FaultyFile(
@@ -823,12 +889,27 @@ fn a_full_disk_loses_what_was_pending_and_the_chain_goes_on_afterwards() {
 #[test]
 fn a_file_that_cannot_be_begun_is_begun_later() {
     let (_outer, root, disk, audit, mut pen) = faulty(Keeping {
-        file_bytes: 300,
+        file_bytes: 340,
         ..LATER
     });
     disk.begin.store(true, Ordering::Relaxed);
     lost(&mut pen, &audit);
-    lost(&mut pen, &audit);
+    // A block that would still fit into the file before comes after the new one all the same.
+    pen.note(&Entry {
+        at: Micros::now(),
+        consumer: None,
+        via: None,
+        service: "s",
+        profile: None,
+        unrestricted: false,
+        answer: "ok",
+        asked: &[],
+        shown: &[],
+        query: None,
+        correlation: None,
+    });
+    assert!(pen.write().is_err());
+    intact(&root);
     disk.begin.store(false, Ordering::Relaxed);
     // A new file that cannot be written in stays, and is written in later.
     *disk.write.lock() = Some(30);

@@ -270,23 +270,16 @@ impl<'k> One<'k> {
         Ok(())
     }
 
+    /// The chain's head; without one, what is there is walked all the same.
     fn head(&mut self) -> Result<Option<Head>, ReadError> {
-        let path = folder::head(self.root, self.chain.chain);
-        let head = Head::read(self.root, self.chain.chain);
-        let head = head.map_err(|source| {
-            let path = path.clone();
-            ReadError::Io { path, source }
-        })?;
-        let wrong = match head {
-            Some(Some(head)) => return Ok(Some(head)),
-            Some(None) => Wrong::HeadChanged,
-            None => Wrong::HeadMissing,
-        };
-        // What is there is walked all the same.
-        if let ReadError::Damaged(damage) = self.damage(path, wrong) {
-            self.findings.push(damage.into());
+        match Head::read(self.root, self.chain.chain) {
+            Ok(head) => Ok(Some(head)),
+            Err(ReadError::Damaged(damage)) => {
+                self.findings.push(damage.into());
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        Ok(None)
     }
 
     fn is_at(&self, head: Head) -> bool {
