@@ -485,6 +485,10 @@ fn plain_http_is_for_loopback_only() {
     let config = pu::cli::config::Config {
         data: folder.path().to_path_buf(),
         listen: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+        access: pu::cli::config::Access {
+            open: true,
+            ..Default::default()
+        },
         ..Default::default()
     };
     let error = pu::cli::serve::begin(&config)

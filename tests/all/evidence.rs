@@ -1,4 +1,4 @@
-//! Evidence against ourselves: when `PU_TEST_EVIDENCE` names a file, everything that a service says
+//! Evidence against ourselves: when `TEST_EVIDENCE` names a file, everything that a service says
 //! beside its answers is added to it in the whole run: log lines at their most talkative, metrics,
 //! refusals of every kind, panics. `tests/leaks` then looks in it for anybody.
 
@@ -10,7 +10,7 @@ use std::sync::{Mutex, Once, OnceLock};
 fn file() -> Option<&'static Mutex<File>> {
     static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
     FILE.get_or_init(|| {
-        let path = std::env::var_os("PU_TEST_EVIDENCE")?;
+        let path = std::env::var_os("TEST_EVIDENCE")?;
         let file = OpenOptions::new().create(true).append(true).open(path);
         Some(Mutex::new(file.unwrap()))
     })
