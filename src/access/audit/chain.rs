@@ -1,12 +1,13 @@
 //! One chain while it is written: what its pen and the keeper both know of it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::block::{Hash, Span};
+use super::block::{FILE_HEAD, Hash, Span};
 use super::head::Head;
 use super::medium::Writable;
 use super::recover::Recovered;
@@ -81,8 +82,18 @@ impl Chain {
     }
 
     /// A flush failed: what was written since the last one may be lost.
-    pub fn doubt(&self) {
+    fn doubt(&self) {
         self.doubtful.store(true, Ordering::Release);
+    }
+
+    /// Flushes a file that will not be written in any more: the head may stay behind it.
+    pub fn flush(&self, file: &dyn Writable) -> io::Result<()> {
+        // Not while the keeper flushes: of two at once, one may not be told what the other is.
+        let _settled = self.settled.lock();
+        if self.is_doubtful() {
+            return Err(io::Error::other("the flush before this one failed"));
+        }
+        file.sync().inspect_err(|_| self.doubt())
     }
 
     /// Flushes the chain and replaces its head. Whether that went well.
@@ -91,7 +102,9 @@ impl Chain {
         let end = self.end.lock().clone();
         let Some(file) = &end.file else { return true };
         let is_doubtful = self.is_doubtful();
-        if end.entries == settled.head.entries && !is_doubtful {
+        // Heads tell of blocks: a file with none in it yet is not told of.
+        let is_told = end.entries == settled.head.entries || end.byte == FILE_HEAD as u64;
+        if is_told && !is_doubtful {
             return true;
         }
         let flushed = || {
@@ -112,8 +125,12 @@ impl Chain {
             Ok(()) => {
                 shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 self.doubtful.store(false, Ordering::Release);
-                let path = folder::head(&shared.folder, self.number);
-                shared.medium.replace(&path, &head.to_bytes())
+                if is_told {
+                    Ok(())
+                } else {
+                    let path = folder::head(&shared.folder, self.number);
+                    shared.medium.replace(&path, &head.to_bytes())
+                }
             }
             Err(error) => {
                 self.doubt();
@@ -123,7 +140,9 @@ impl Chain {
         let failed_before = self.fails_to_settle.swap(done.is_err(), Ordering::Relaxed);
         match done {
             Ok(()) => {
-                settled.head = head;
+                if !is_told {
+                    settled.head = head;
+                }
                 if failed_before {
                     tracing::info!(chain = self.number, "the disclosure audit is flushed again");
                 }

@@ -202,11 +202,8 @@ impl Pen {
             if !self.is_leaving && (is_bare || (!is_full && at < self.end.until)) {
                 return Ok(self.end.clone());
             }
-            // The head may stay behind this file; then the file itself must be known to be whole.
-            if let Err(source) = file.sync() {
-                self.chain.doubt();
-                return Err(AuditError::io(&self.end.path, source));
-            }
+            let flushed = self.chain.flush(&**file);
+            flushed.map_err(|source| AuditError::io(&self.end.path, source))?;
             shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
         }
         self.is_leaving = true;

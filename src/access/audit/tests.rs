@@ -946,6 +946,30 @@ fn nothing_is_written_until_a_failed_flush_is_made_good() {
 }
 
 #[test]
+fn a_file_is_not_left_before_it_is_on_the_disk() {
+    let keeping = Keeping {
+        file_bytes: 340,
+        ..LATER
+    };
+    let (_outer, root, disk, audit, mut pen) = faulty(keeping);
+    disk.sync.store(true, Ordering::Relaxed);
+    assert!(matches!(lost(&mut pen, &audit), AuditError::Io { .. }));
+    disk.sync.store(false, Ordering::Relaxed);
+    assert!(matches!(lost(&mut pen, &audit), AuditError::Doubtful(0)));
+    assert!(audit.settle());
+    // A new file in which nothing could be written yet: the head does not tell of it.
+    *disk.write.lock() = Some(0);
+    lost(&mut pen, &audit);
+    assert!(audit.settle());
+    intact(&root);
+    *disk.write.lock() = None;
+    write(&mut pen, 3..5);
+    drop((pen, audit));
+    intact(&root);
+    assert_eq!(seen(&root, Wanted::default()).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
 fn with_a_flush_before_every_write_returns_a_failed_flush_is_a_failed_write() {
     let (_outer, root, disk, audit, mut pen) = faulty(Keeping {
         sync: Duration::ZERO,
