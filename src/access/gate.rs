@@ -26,6 +26,18 @@ pub enum Claim<'h> {
     Unclear,
 }
 
+impl<'h> Claim<'h> {
+    /// What this and one more value say together; a value that is no text is `None`.
+    #[must_use]
+    pub fn and(self, value: Option<&'h str>) -> Self {
+        match (self, value.map(str::trim)) {
+            (Self::None, Some(value)) => Self::One(value),
+            (Self::One(before), Some(value)) if before == value => self,
+            _ => Self::Unclear,
+        }
+    }
+}
+
 /// The headers by which an intermediary names whom it speaks for.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Named<'h> {

@@ -140,7 +140,7 @@ pub const CORRELATION_BYTES: usize = 100;
 
 /// Milliseconds that anything may wait for its turn on a serving thread; beyond that, calls are sent
 /// away.
-pub const PATIENCE_MILLISECONDS: u64 = 50;
+pub const PATIENCE_MILLISECONDS: u64 = 100;
 
 /// Seconds from the head of a request to its answer, the time that a body takes and that followers
 /// wait not counted.

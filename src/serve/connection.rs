@@ -186,7 +186,7 @@ impl Server {
             && let Err(failure) = tls.judge_again(certified)
         {
             tls.handshakes.note_lost(&failure, certified.hsa());
-            pass_over(&self.app, request.into_body()).await;
+            Box::pin(pass_over(&self.app, request.into_body())).await;
             activity.end.notify_one();
             let text = "Certifikatet godtas inte längre.\n";
             return Ok(page(StatusCode::FORBIDDEN, TEXT, text));

@@ -16,18 +16,6 @@ use crate::wire::fault::{HttpRefusal, Trouble};
 /// What names a request in other systems' logs.
 pub const CORRELATION: HeaderName = HeaderName::from_static("x-skltp-correlation-id");
 
-/// The consumer at the beginning of the chain, as the platform spells it now, and as it did.
-const ORIGINAL: [HeaderName; 2] = [
-    HeaderName::from_static("x-rivta-original-serviceconsumer-hsaid"),
-    HeaderName::from_static("x-rivta-originalserviceconsumer-hsaid"),
-];
-
-/// The system that called the platform.
-const SENDER: HeaderName = HeaderName::from_static("x-vp-sender-id");
-
-/// The instance of the platform.
-const INSTANCE: HeaderName = HeaderName::from_static("x-vp-instance-id");
-
 /// A call that was let in.
 pub struct Admitted {
     /// Whose it is.
@@ -54,15 +42,19 @@ pub async fn admit(
     may: impl Fn(&Consumer) -> Result<(), Why>,
 ) -> Result<Admitted, Trouble> {
     let now = now();
-    let correlation = || correlation(headers).and_then(|id| id.to_str().ok().map(str::to_owned));
-    let caller = app.gate.caller(peer.hsa(), &named(headers), now);
+    let said = said(headers);
+    let correlation = || {
+        said.correlation
+            .and_then(|id| id.to_str().ok().map(str::to_owned))
+    };
+    let caller = app.gate.caller(peer.hsa(), &said.named, now);
     let caller = caller.and_then(|caller| match may(&caller.consumer) {
         Ok(()) => Ok(caller),
         Err(why) => Err(caller.denied(why)),
     });
     let caller = match caller {
         Ok(caller) => caller,
-        Err(denied) => return Err(turn_away(app, service, denied, correlation()).await),
+        Err(denied) => return Err(Box::pin(turn_away(app, service, denied, correlation())).await),
     };
     let usage = Arc::clone(&caller.consumer.usage);
     let Some(turn) = usage.enter() else {
@@ -111,34 +103,34 @@ async fn turn_away(
     }
 }
 
-/// What names a request in other systems' logs, when it can be kept in ours.
-pub fn correlation(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let id = headers.get(CORRELATION)?;
-    let fits = id.len() <= limits::CORRELATION_BYTES && id.to_str().is_ok();
-    fits.then_some(id)
+/// What the headers of the platform say.
+#[derive(Default)]
+pub struct Said<'h> {
+    /// Whom an intermediary speaks for.
+    named: Named<'h>,
+    /// What names the request in other systems' logs, when it can be kept in ours.
+    pub correlation: Option<&'h HeaderValue>,
 }
 
-/// The headers that name another consumer than the one connected.
-fn named(headers: &HeaderMap) -> Named<'_> {
-    Named {
-        original: claim(headers, &ORIGINAL),
-        sender: claim(headers, &[SENDER]),
-        instance: claim(headers, &[INSTANCE]),
-    }
-}
-
-/// What some headers that mean the same say together.
-fn claim<'h>(headers: &'h HeaderMap, names: &[HeaderName]) -> Claim<'h> {
-    let mut said = Claim::None;
-    for value in names.iter().flat_map(|name| headers.get_all(name)) {
-        let Ok(value) = value.to_str() else {
-            return Claim::Unclear;
+/// Reads the headers of the platform, in one pass.
+pub fn said(headers: &HeaderMap) -> Said<'_> {
+    let mut said = Said::default();
+    for (name, value) in headers {
+        let claim = match name.as_str() {
+            // Both spellings are in use.
+            "x-rivta-original-serviceconsumer-hsaid" | "x-rivta-originalserviceconsumer-hsaid" => {
+                &mut said.named.original
+            }
+            "x-vp-sender-id" => &mut said.named.sender,
+            "x-vp-instance-id" => &mut said.named.instance,
+            "x-skltp-correlation-id" => {
+                let fits = value.len() <= limits::CORRELATION_BYTES && value.to_str().is_ok();
+                said.correlation = fits.then_some(value);
+                continue;
+            }
+            _ => continue,
         };
-        match said {
-            Claim::None => said = Claim::One(value.trim()),
-            Claim::One(before) if before == value.trim() => {}
-            Claim::One(_) | Claim::Unclear => return Claim::Unclear,
-        }
+        *claim = claim.and(value.to_str().ok());
     }
     said
 }
@@ -157,29 +149,25 @@ mod tests {
 
     #[test]
     fn either_spelling_names_the_original_consumer() {
-        for name in ORIGINAL {
-            let name: &'static str = if name == ORIGINAL[0] {
-                "x-rivta-original-serviceconsumer-hsaid"
-            } else {
-                "X-RIVTA-OriginalServiceConsumer-HsaId"
-            };
-            let mut headers = HeaderMap::new();
-            let header = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.insert(header, HeaderValue::from_static(" SE1-A "));
-            assert_eq!(named(&headers).original, Claim::One("SE1-A"));
+        for name in [
+            "x-rivta-original-serviceconsumer-hsaid",
+            "x-rivta-originalserviceconsumer-hsaid",
+        ] {
+            let headers = headers(&[(name, " SE1-A ")]);
+            assert_eq!(said(&headers).named.original, Claim::One("SE1-A"));
         }
-        assert_eq!(named(&HeaderMap::new()).original, Claim::None);
+        assert_eq!(said(&HeaderMap::new()).named.original, Claim::None);
     }
 
     #[test]
     fn what_is_said_twice_must_be_the_same() {
-        let both = [
+        let both = headers(&[
             ("x-rivta-original-serviceconsumer-hsaid", "SE1-A"),
             ("x-rivta-originalserviceconsumer-hsaid", "SE1-A"),
-        ];
-        assert_eq!(named(&headers(&both)).original, Claim::One("SE1-A"));
-        let differing = [("x-vp-sender-id", "SE1-A"), ("x-vp-sender-id", "SE1-B")];
-        assert_eq!(named(&headers(&differing)).sender, Claim::Unclear);
+        ]);
+        assert_eq!(said(&both).named.original, Claim::One("SE1-A"));
+        let differing = headers(&[("x-vp-sender-id", "SE1-A"), ("x-vp-sender-id", "SE1-B")]);
+        assert_eq!(said(&differing).named.sender, Claim::Unclear);
     }
 
     #[test]
@@ -187,7 +175,7 @@ mod tests {
         let of = |value: &'static [u8]| {
             let mut headers = HeaderMap::new();
             headers.insert(CORRELATION, HeaderValue::from_bytes(value).unwrap());
-            correlation(&headers).is_some()
+            said(&headers).correlation.is_some()
         };
         assert!(of(b"8f6a-1"));
         assert!(!of(&[b'x'; limits::CORRELATION_BYTES + 1]));

@@ -98,7 +98,7 @@ pub async fn body(app: &App, mut body: Incoming) -> Result<Bytes, HttpRefusal> {
     match tokio::time::timeout(seconds, whole(&mut body, app.body_bytes)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Cut::TooLarge)) => {
-            pass_over(app, body).await;
+            Box::pin(pass_over(app, body)).await;
             Err(too_large)
         }
         Ok(Err(Cut::Broken)) => Err(HttpRefusal::Cut),

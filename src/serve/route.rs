@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, CORRELATION, admit, correlation, deny};
+use super::entrance::{Admitted, CORRELATION, admit, deny, said};
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::peer::Peer;
@@ -53,7 +53,7 @@ pub async fn answer(
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
-    let correlation = correlation(request.headers()).cloned();
+    let correlation = said(request.headers()).correlation.cloned();
     let mut answer = room(&app, peer, request).await;
     if let Some(correlation) = correlation {
         answer.headers_mut().insert(CORRELATION, correlation);
@@ -75,18 +75,18 @@ async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer
         _ => match app.soap.find(path) {
             Some(service) => match *request.method() {
                 Method::POST => return post(app, peer, service, request).await,
-                Method::GET | Method::HEAD => describe(app, service, &request),
+                Method::GET | Method::HEAD => describe(app, peer, service, &request),
                 _ => refuse(app, HttpRefusal::Method("GET, HEAD, POST")),
             },
             None if path.starts_with(rest::PREFIX) => {
-                return rest::answer(app, peer, request).await;
+                return Box::pin(rest::answer(app, peer, request)).await;
             }
             None => refuse(app, HttpRefusal::NoPage),
         },
     };
     if answer.status().is_client_error() {
         app.metrics.http_refusal();
-        pass_over(app, request.into_body()).await;
+        Box::pin(pass_over(app, request.into_body())).await;
     }
     answer
 }
@@ -113,7 +113,7 @@ fn ready(app: &App) -> Answer {
 }
 
 /// A contract's WSDL or one of its schemas.
-fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer {
+fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incoming>) -> Answer {
     let query = request.uri().query().unwrap_or("");
     let wanted = match query.split_once('=') {
         None if query.eq_ignore_ascii_case("wsdl") => Wanted::Wsdl,
@@ -131,7 +131,11 @@ fn describe(app: &App, service: &Service, request: &Request<Incoming>) -> Answer
                 .map(hyper::http::uri::Authority::as_str)
         })
         .unwrap_or("localhost");
-    let address = format!("http://{host}{}", request.uri().path());
+    let scheme = match peer {
+        Peer::Local => "http",
+        Peer::Certified(_) => "https",
+    };
+    let address = format!("{scheme}://{host}{}", request.uri().path());
     let key = format!("{address}?{query}");
     if let Some(known) = app.descriptions.0.get(&key) {
         return page(StatusCode::OK, XML, known.clone());
@@ -167,7 +171,7 @@ async fn post(
     let admitted = match admit(app, peer, &head.headers, &service.name, may).await {
         Ok(admitted) => admitted,
         Err(trouble) => {
-            pass_over(app, rest).await;
+            Box::pin(pass_over(app, rest)).await;
             return end(app, service, Instant::now(), None, Err(trouble));
         }
     };
@@ -175,7 +179,7 @@ async fn post(
     let content = content_type(&head.headers)
         .filter(|it| soap_12(it.media) || it.media.eq_ignore_ascii_case("text/xml"));
     let Some(content) = content else {
-        pass_over(app, rest).await;
+        Box::pin(pass_over(app, rest)).await;
         return refused(HttpRefusal::NotXml);
     };
     let body = match body(app, rest).await {
@@ -196,13 +200,14 @@ async fn post(
     let reached = at_once(app, service, &admitted, call, soap_12(content.media));
     let (noted, performed) = match reached {
         Reached::Answer(noted, performed) => (noted, performed),
-        Reached::Wide(task) => (task.noted(), wide(app, service, task).await),
+        // What comes seldom does not make every call's state larger.
+        Reached::Wide(task) => (task.noted(), Box::pin(wide(app, service, task)).await),
         Reached::Change(wish) => {
-            let changed = change(app, service, *wish, &admitted).await;
+            let changed = Box::pin(change(app, service, *wish, &admitted)).await;
             (Noted::default(), changed)
         }
         Reached::Denied(why) => {
-            let denied = deny(app, &service.name, &admitted, why).await;
+            let denied = Box::pin(deny(app, &service.name, &admitted, why)).await;
             return end(app, service, began, None, Err(denied));
         }
     };
