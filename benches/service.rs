@@ -99,8 +99,8 @@ fn main() {
                 println!("{row:<44} {measured}");
             }
         }
-        const ANEW: &str = "handshake and one request, mutual TLS";
-        if let Some(tls) = tls.as_ref().filter(|_| wanted(ANEW)) {
+        let anew = "handshake and one request, mutual TLS";
+        if let Some(tls) = tls.as_ref().filter(|_| wanted(anew)) {
             let path = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
             let requests = Arc::new(vec![Bytes::from_static(path.as_bytes())]);
             let bare = bare(Bytes::from_static(b"ok\n"), 0, tls, &town);
@@ -108,7 +108,7 @@ fn main() {
                 let ours = connect_anew(tls, "serve-0", &requests[0], turn);
                 (ours, connect_anew(&bare, "bare", &requests[0], turn))
             });
-            println!("{ANEW:<44} {measured}");
+            println!("{anew:<44} {measured}");
         }
         running.stop();
     }

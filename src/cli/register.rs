@@ -71,6 +71,6 @@ impl Register {
         };
         let mut scratch = Scratch::default();
         let answered = soap.answer(service, &self.state, call, &mut scratch);
-        Ok(answered.map(|_| scratch.answer().to_vec()))
+        Ok(answered.map(|()| scratch.answer().to_vec()))
     }
 }

@@ -8,7 +8,7 @@ use super::App;
 use super::peer::Peer;
 use super::record::{Record, record};
 use crate::access::consumers::{Consumer, Why};
-use crate::access::gate::{Caller, Claim, Denied, Named, now};
+use crate::access::gate::{Caller, Denied, Named, now};
 use crate::access::usage::{Fate, Turn};
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -138,6 +138,7 @@ pub fn said(headers: &HeaderMap) -> Said<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::gate::Claim;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

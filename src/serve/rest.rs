@@ -48,13 +48,12 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     let (head, rest) = request.into_parts();
     let (route, asked) = route(app, &head);
     let service = &SERVICES[route as usize];
-    let admitted = match route.takes_a_right() {
-        true => {
-            let may = |consumer: &Consumer| consumer.may_take(route);
-            let admitted = admit(app, peer, &head.headers, service, may).await;
-            admitted.map(Some)
-        }
-        false => Ok(None),
+    let admitted = if route.takes_a_right() {
+        let may = |consumer: &Consumer| consumer.may_take(route);
+        let admitted = admit(app, peer, &head.headers, service, may).await;
+        admitted.map(Some)
+    } else {
+        Ok(None)
     };
     let (admitted, asked) = match admitted {
         Ok(admitted) => (admitted, asked),

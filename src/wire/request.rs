@@ -263,7 +263,7 @@ impl<'x> Parser<'x, '_> {
             expected: Expected::Element(name),
         };
         let mut first = self.start()?.ok_or_else(|| expected("Body"))?;
-        let mut addressed = None;
+        let mut addressed = Err(RequestError::NoLogicalAddress);
         if first.namespace == Namespace::Soap11 && first.local == "Header" {
             addressed = self.header(addresses)?;
             first = self.start()?.ok_or_else(|| expected("Body"))?;
@@ -271,8 +271,7 @@ impl<'x> Parser<'x, '_> {
         if first.namespace != Namespace::Soap11 || first.local != "Body" {
             return Err(expected("Body"));
         }
-        let addressed = addressed.ok_or(RequestError::NoLogicalAddress)?;
-        let address = addressed.ok_or(RequestError::ForeignLogicalAddress)?;
+        let address = addressed?;
         let root = self.start()?.ok_or(RequestError::WrongOperation)?;
         if root.namespace != Namespace::Responder || root.local != plan.node(0).name {
             return Err(RequestError::WrongOperation);
@@ -290,14 +289,18 @@ impl<'x> Parser<'x, '_> {
         }
     }
 
-    /// Reads the header's blocks. Answers with the place of the logical address among ours, when there
-    /// is one and it is ours.
-    fn header(&mut self, addresses: &[String]) -> Result<Option<Option<usize>>, RequestError> {
-        let mut addressed = None;
+    /// Reads the header's blocks. Answers with the place of the logical address among ours, or with
+    /// what is to be said of it when nothing worse comes.
+    fn header(
+        &mut self,
+        addresses: &[String],
+    ) -> Result<Result<usize, RequestError>, RequestError> {
+        let mut addressed = Err(RequestError::NoLogicalAddress);
         while let Some(block) = self.start()? {
             if block.namespace == Namespace::Registry && block.local == "LogicalAddress" {
                 let address = self.value("LogicalAddress")?;
-                addressed = Some(addresses.iter().position(|it| it == address.trim()));
+                let place = addresses.iter().position(|it| it == address.trim());
+                addressed = place.ok_or(RequestError::ForeignLogicalAddress);
             } else if self.must_be_understood(&block)? {
                 return Err(RequestError::MustUnderstand);
             } else {
