@@ -121,9 +121,10 @@ impl Serving {
 pub fn configure(data: &Path, more: &str) -> PathBuf {
     let config = data.join("pu.toml");
     let folder = data.display();
-    let open = match more.contains("access.") {
-        true => "",
-        false => "access.open = true\n",
+    let open = if more.contains("access.") {
+        ""
+    } else {
+        "access.open = true\n"
     };
     let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{open}{more}\n");
     std::fs::write(&config, text).unwrap();
