@@ -13,14 +13,18 @@ const LONGEST: usize = 64;
 
 /// A text that is no HSA-id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an HSA-id has 1 to {LONGEST} characters out of A-Z, 0-9, - and _")]
+#[error(
+    "an HSA-id has 1 to {LONGEST} characters out of A-Z, 0-9, - and _, and begins with a letter"
+)]
 pub struct NotAnHsaId;
 
 impl HsaId {
-    /// Reads a name: letters, digits, hyphens and underscores, in any case.
+    /// Reads a name: letters, digits, hyphens and underscores, in any case, a letter first. Names are
+    /// logged and told, and what begins with a digit may be somebody's number.
     pub fn parse(text: &str) -> Result<Self, NotAnHsaId> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(fits) {
+        let begins_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !begins_well || text.len() > LONGEST || !text.bytes().all(fits) {
             return Err(NotAnHsaId);
         }
         Ok(Self(text.to_ascii_uppercase().into()))

@@ -105,9 +105,15 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         // Whatever can be read or changed takes a right.
         (Ok(_), None) => Err(Trouble::Failed),
     };
+    // What never reached the register tells of nobody, and a refusal has its own entry. What was not
+    // waited for to its end may have changed somebody.
+    let is_recorded = match &performed {
+        Err(Trouble::Http(refusal)) => *refusal == HttpRefusal::NotInTime,
+        Err(Trouble::NotAllowed(_)) => false,
+        _ => true,
+    };
     let performed = match &admitted {
-        // What never reached the register tells of nobody, and a refusal has its own entry.
-        Some(admitted) if !matches!(performed, Err(Trouble::NotAllowed(_) | Trouble::Http(_))) => {
+        Some(admitted) if is_recorded => {
             let recorded = record(app, Record::of(service, admitted, &noted, &performed)).await;
             recorded.and(performed)
         }

@@ -11,8 +11,12 @@ use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
 use shared::{FORMATS, PERSONS};
 
-static RECORDS: LazyLock<Vec<Vec<u8>>> =
-    LazyLock::new(|| PERSONS.iter().map(|person| person.to_record().unwrap()).collect());
+static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    PERSONS
+        .iter()
+        .map(|person| person.to_record().unwrap())
+        .collect()
+});
 
 fuzz_target!(|text: &str| {
     let query = match Query::parse(text, &FORMATS) {
@@ -34,7 +38,9 @@ fuzz_target!(|text: &str| {
     for record in RECORDS.iter() {
         let record = RecordRef::open(record).unwrap();
         for grant in &grants {
-            matcher.matches(&restrict(record, grant, Shield::NONE)).unwrap();
+            matcher
+                .matches(&restrict(record, grant, Shield::NONE))
+                .unwrap();
         }
     }
 });

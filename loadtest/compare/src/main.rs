@@ -1,0 +1,3 @@
+//! The register beside what people use today, in one run.
+
+fn main() {}
