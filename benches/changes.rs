@@ -104,7 +104,7 @@ struct Posts {
 
 impl Posts {
     fn of_the_demo() -> Self {
-        let posts = demo_population(&Formats::standard(), 1).base().collect();
+        let posts = demo_population(&Formats::standard(), 1).posts().collect();
         Self { posts, next: 0 }
     }
 

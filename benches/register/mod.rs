@@ -66,10 +66,10 @@ pub fn build() -> PathBuf {
     let at = Moment::parse("2025-01-07T06:00:00").unwrap();
     let mut run = Import::new(part.path(), None, &formats, at, |_| true).unwrap();
     let population = demo_population(&formats, 1);
-    for post in population.base() {
+    for post in population.posts() {
         run.post(&post).unwrap();
     }
-    for person in population.exchange() {
+    for person in population.exchange(&formats) {
         run.exchanged(person).unwrap();
     }
     // The days after, each with a moment of its own.
@@ -170,7 +170,7 @@ pub fn request(bench: &Bench, asked: &Asked, turn: usize) -> String {
 /// Posts of the demo population.
 pub fn posts(count: usize) -> Vec<Post> {
     demo_population(&Formats::standard(), 1)
-        .base()
+        .posts()
         .take(count)
         .collect()
 }

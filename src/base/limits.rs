@@ -186,9 +186,6 @@ pub const SESSIONS_KEPT: usize = 1_024;
 /// Bytes of one certificate file or revocation list.
 pub const CERTIFICATE_FILE_BYTES: u64 = 256 << 20;
 
-/// Headers of one HTTP/1.1 request.
-pub const HEADERS: usize = 64;
-
 /// Bytes of the headers of one HTTP/2 request.
 pub const HEADER_LIST_BYTES: u32 = 16 << 10;
 

@@ -360,11 +360,27 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
+/// The numbers below a hundred, two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Writes `value` as `width` digits at `at`.
+#[inline]
 fn put(out: &mut [u8], at: usize, width: usize, mut value: u64) {
-    for digit in out[at..at + width].iter_mut().rev() {
+    let mut pairs = out[at..at + width].rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [digit] = pairs.into_remainder() {
         *digit = b'0' + (value % 10) as u8;
-        value /= 10;
     }
 }
 

@@ -2,6 +2,7 @@
 //! door as production: Navet files and an exchange file, imported, served on loopback.
 
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,12 +10,12 @@ use std::time::Instant;
 use clap::Args;
 
 use super::config::{Access, Config, Log, LogFormat, Rest, Search};
-use super::generate::{morning, synthetic_posts, write_navet};
+use super::generate::{morning, navet_writer, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
 use crate::base::limits;
 use crate::feed::exchange;
-use crate::feed::generate::{base_day, demo_population};
+use crate::feed::generate::{base_day, demo_population, synthetic_population};
 use crate::person::field::{Field, schema_hash};
 use crate::person::identity::Formats;
 use crate::person::record::RecordRef;
@@ -137,29 +138,36 @@ impl Demo {
         let folder = self.data.join("files");
         fs::create_dir_all(&folder)?;
         let population = demo_population(formats, SEED);
-        let count = population.persons() as u64;
         let mut files = Vec::new();
         let base = folder.join("navet_base.xml.gz");
-        write_navet(population.base(), count, base_day(), formats, &base)?;
+        let mut writer = navet_writer(population.len() as u64, base_day(), formats, &base)?;
+        for post in population.posts() {
+            writer.write(&post)?;
+        }
+        writer.finish()?.flush()?;
         files.push(base);
         if self.persons > 0 {
             let path = folder.join("navet_synthetic.txt.gz");
-            let posts = synthetic_posts(formats, self.persons, SEED);
-            write_navet(posts, self.persons as u64, base_day(), formats, &path)?;
+            let mut writer = navet_writer(self.persons as u64, base_day(), formats, &path)?;
+            for settlers in synthetic_population(formats, self.persons, SEED) {
+                for post in settlers.settle().posts() {
+                    writer.write(&post)?;
+                }
+            }
+            writer.finish()?.flush()?;
             files.push(path);
         }
         let path = folder.join("care.ndjson.zst");
         let header = exchange::Header::new(morning(base_day())?.date_time, 0, formats);
         let mut writer = exchange::Writer::create(&path, &header, formats.clone())?;
-        for person in population.exchange() {
+        for person in population.exchange(formats) {
             writer.write_person(&person)?;
         }
         writer.finish()?;
         files.push(path);
         for (date, posts) in population.changes() {
             let path = folder.join(format!("navet_{:08}.txt", date.number()));
-            let count = posts.len() as u64;
-            write_navet(posts.into_iter(), count, date, formats, &path)?;
+            write_navet(posts.iter(), date, formats, &path)?;
             files.push(path);
         }
         Ok(files)

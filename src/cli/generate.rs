@@ -1,84 +1,246 @@
 //! `pu generate`: an invented population as a Navet file, or straight to a snapshot.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indicatif::ProgressBar;
 
 use super::{Failure, progress};
 use crate::base::time::{Moment, PartialDate};
-use crate::feed::generate::{base_day, synthetic_population};
+use crate::feed::exchange;
+use crate::feed::generate::{Settlers, Taken, Village, base_day, in_order, synthetic_population};
 use crate::feed::read::{Encoding, Navet};
 use crate::feed::write::{Header, Writer};
 use crate::person::identity::Formats;
-use crate::register::import::Import;
+use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
 
-/// Write an invented population, the same for the same seed. Its numbers have right check digits
-/// and may be real people's: everybody is marked as a test person, and the file must never be
-/// mixed with real data.
+/// Write an invented country, the same for the same seed: families, moves, deaths, protection,
+/// coordination numbers, reserve identities and contact data, as common as they are.
+///
+/// Its numbers have right check digits and may be real people's: everybody is marked as a test
+/// person, and what is written must never be mixed with real data. A country of fifteen million has
+/// 10.6 million registered inhabitants; the others are dead, have emigrated, or have coordination
+/// numbers or numbers that were replaced.
 #[derive(Args)]
 pub struct Generate {
     /// How many persons
-    #[arg(long, value_name = "N")]
+    #[arg(long, default_value_t = 15_000_000, value_name = "N")]
     persons: usize,
-    /// What tells this population from another
+    /// What tells this country from another
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
     /// File to write: .snapshot, .txt (Navet text) or .xml (Navet XML); .gz and .zst are packed
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Exchange file for what a Navet file cannot tell: reserve identities and contact data
+    /// (a snapshot holds them)
+    #[arg(long, value_name = "FILE")]
+    exchange: Option<PathBuf>,
+    /// Folder for the change files of the days that follow
+    #[arg(long, value_name = "DIR")]
+    changes: Option<PathBuf>,
 }
+
+/// The base file was not made in a day: so many records carry the same minute.
+const PERSONS_A_MINUTE: usize = 50;
 
 impl Generate {
     pub fn run(self) -> Result<(), Failure> {
         let formats = Formats::standard();
         let bar = progress::bar("generating", self.persons as u64, "persons");
-        let posts = synthetic_posts(&formats, self.persons, self.seed).inspect(|_| bar.inc(1));
+        let mut beside = Beside::new(&self, &formats)?;
         if self.out.extension().is_some_and(|it| it == "snapshot") {
-            to_snapshot(posts, &formats, &self.out)?;
+            self.to_snapshot(&formats, &mut beside, &bar)?;
         } else {
-            write_navet(posts, self.persons as u64, base_day(), &formats, &self.out)?;
+            self.to_navet(&formats, &mut beside, &bar)?;
         }
+        let also = beside.finish(&formats)?;
         bar.finish_and_clear();
         println!("{}: {} persons", self.out.display(), self.persons);
+        for file in also {
+            println!("{}", file.display());
+        }
+        Ok(())
+    }
+
+    fn villages(&self, formats: &Formats) -> impl Iterator<Item = Settlers> + Send {
+        synthetic_population(formats, self.persons, self.seed)
+    }
+
+    fn to_snapshot(
+        &self,
+        formats: &Formats,
+        beside: &mut Beside,
+        bar: &ProgressBar,
+    ) -> Result<(), Failure> {
+        let folder = self
+            .out
+            .parent()
+            .filter(|it| !it.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
+        let mut taken = Taken::default();
+        let villages = self.villages(formats).scan(0, |before, settlers| {
+            let first = *before;
+            *before += settlers.len();
+            Some((first, settlers))
+        });
+        let settle = |(first, settlers): (usize, Settlers)| {
+            let village = settlers.settle();
+            let settled = self.settled(&village, first, formats);
+            (village, settled)
+        };
+        in_order(villages, settle, |(village, settled)| {
+            run.absorb(&settled?)?;
+            for person in village.reserve(&mut taken, formats) {
+                run.exchanged(person)?;
+            }
+            beside.note(&village, formats)?;
+            bar.inc(village.len() as u64);
+            Ok::<_, Failure>(())
+        })?;
+        bar.set_message("writing");
+        bar.reset();
+        let written = run.finish(|done| bar.set_position(done))?;
+        fs::rename(written.ok_or("nothing was generated")?, &self.out)?;
+        Ok(())
+    }
+
+    /// A village as records; it was the one that began with the person `first` of the country.
+    fn settled(
+        &self,
+        village: &Village,
+        first: usize,
+        formats: &Formats,
+    ) -> Result<Settled, Failure> {
+        let mut run = Import::loose(formats, self.written(first)?, |_| true);
+        for (number, post) in village.posts().enumerate() {
+            if number % PERSONS_A_MINUTE == 0 {
+                run.set_moment(self.written(first + number)?);
+            }
+            run.post(&post)?;
+        }
+        for person in village.contact(formats) {
+            run.exchanged(person)?;
+        }
+        Ok(run.settle()?)
+    }
+
+    /// When a person was written: the last ones on the morning of the base file.
+    fn written(&self, number: usize) -> Result<Moment, Failure> {
+        let before = self.persons.saturating_sub(number) / PERSONS_A_MINUTE;
+        let before = jiff::Span::new().try_minutes(i64::try_from(before)?)?;
+        let last: jiff::civil::DateTime = format!("{}T06:00:00", base_day()).parse()?;
+        let at = last.checked_sub(before)?;
+        Moment::parse(&at.to_string()).ok_or_else(|| "no such moment".into())
+    }
+
+    fn to_navet(
+        &self,
+        formats: &Formats,
+        beside: &mut Beside,
+        bar: &ProgressBar,
+    ) -> Result<(), Failure> {
+        let mut writer = navet_writer(self.persons as u64, base_day(), formats, &self.out)?;
+        let settle = |settlers: Settlers| {
+            let village = settlers.settle();
+            let posts: Vec<Post> = village.posts().collect();
+            (village, posts)
+        };
+        in_order(self.villages(formats), settle, |(village, posts)| {
+            for post in &posts {
+                writer.write(post)?;
+            }
+            beside.note(&village, formats)?;
+            bar.inc(village.len() as u64);
+            Ok::<_, Failure>(())
+        })?;
+        writer.finish()?.flush()?;
         Ok(())
     }
 }
 
-fn to_snapshot(
-    posts: impl Iterator<Item = Post>,
-    formats: &Formats,
-    out: &Path,
-) -> Result<(), Failure> {
-    let folder = out
-        .parent()
-        .filter(|it| !it.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
-    for post in posts {
-        run.post(&post)?;
-    }
-    let written = run.finish(|_| {})?.ok_or("nothing was generated")?;
-    std::fs::rename(written, out)?;
-    Ok(())
+/// What is written beside the population itself.
+struct Beside {
+    exchange: Option<exchange::FileWriter>,
+    taken: Taken,
+    changes: Option<PathBuf>,
+    days: BTreeMap<PartialDate, Vec<Post>>,
 }
 
-/// The total posts of an invented population, village by village.
-pub fn synthetic_posts(formats: &Formats, persons: usize, seed: u64) -> impl Iterator<Item = Post> {
-    synthetic_population(formats, persons, seed)
-        .flat_map(|settlers| settlers.settle().posts().collect::<Vec<_>>())
+impl Beside {
+    fn new(asked: &Generate, formats: &Formats) -> Result<Self, Failure> {
+        let header = exchange::Header::new(morning(base_day())?.date_time, 0, formats);
+        let create = |path| exchange::Writer::create(path, &header, formats.clone());
+        Ok(Self {
+            exchange: asked.exchange.as_deref().map(create).transpose()?,
+            taken: Taken::default(),
+            changes: asked.changes.clone(),
+            days: BTreeMap::new(),
+        })
+    }
+
+    /// Takes down a village: what a Navet file cannot tell of it, and the changes of its next days.
+    fn note(&mut self, village: &Village, formats: &Formats) -> Result<(), Failure> {
+        if let Some(exchange) = &mut self.exchange {
+            let reserve = village.reserve(&mut self.taken, formats);
+            for person in reserve.into_iter().chain(village.contact(formats)) {
+                exchange.write_person(&person)?;
+            }
+        }
+        if self.changes.is_some() {
+            for (day, posts) in village.changes() {
+                self.days.entry(day).or_default().extend(posts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what waits, and names the files.
+    fn finish(self, formats: &Formats) -> Result<Vec<PathBuf>, Failure> {
+        if let Some(exchange) = self.exchange {
+            exchange.finish()?;
+        }
+        let Some(folder) = self.changes else {
+            return Ok(Vec::new());
+        };
+        fs::create_dir_all(&folder)?;
+        let files = self.days.into_iter().map(|(day, posts)| {
+            let path = folder.join(format!("navet_{:08}.txt", day.number()));
+            write_navet(posts.iter(), day, formats, &path)?;
+            Ok(path)
+        });
+        files.collect()
+    }
 }
 
 /// Writes posts as a Navet file; its name tells format and packing.
-pub fn write_navet(
-    posts: impl Iterator<Item = Post>,
-    count: u64,
+pub fn write_navet<'p>(
+    posts: impl ExactSizeIterator<Item = &'p Post>,
     date: PartialDate,
     formats: &Formats,
     path: &Path,
 ) -> Result<(), Failure> {
+    let mut writer = navet_writer(posts.len() as u64, date, formats, path)?;
+    for post in posts {
+        writer.write(post)?;
+    }
+    writer.finish()?.flush()?;
+    Ok(())
+}
+
+/// A Navet file for so many posts; its name tells format and packing.
+pub fn navet_writer<'f>(
+    posts: u64,
+    date: PartialDate,
+    formats: &'f Formats,
+    path: &Path,
+) -> Result<Writer<'f, Box<dyn Write>>, Failure> {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -103,19 +265,13 @@ pub fn write_navet(
         Some((_, "txt")) => (Navet::Text, Encoding::Latin1),
         _ => return Err("the file's name ends in .snapshot, .txt or .xml".into()),
     };
-    let order_id = "00000236-FO01-0002".to_owned();
     let header = Header {
         encoding,
-        order_id,
+        order_id: "00000236-FO01-0002".to_owned(),
         effectuated: date,
-        posts: count,
+        posts,
     };
-    let mut writer = Writer::new(out, navet, header, formats)?;
-    for post in posts {
-        writer.write(&post)?;
-    }
-    writer.finish()?.flush()?;
-    Ok(())
+    Ok(Writer::new(out, navet, header, formats)?)
 }
 
 /// Six in the morning of a day, when files come.

@@ -32,7 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use config::Config;
 
 /// What a command fails with: the error of the room that failed, with its causes.
-type Failure = Box<dyn Error>;
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// A person register: memory-mapped snapshots of a country, served by the national contracts.
 #[derive(Parser)]

@@ -11,6 +11,7 @@
 
 mod change;
 mod contact;
+mod cores;
 mod day;
 mod home;
 mod life;
@@ -25,12 +26,15 @@ mod tests;
 mod total;
 mod village;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
+use self::change::Events;
+pub use self::cores::in_order;
 use self::life::{Life, Subject, TODAY};
 use self::number::Numbers;
 use self::random::Random;
+use self::reserve::Amount;
 use crate::base::time::PartialDate;
 use crate::person::edit::Person;
 use crate::person::identity::{Formats, Identity};
@@ -49,6 +53,7 @@ mod purpose {
     pub(super) const RESERVE: u64 = 4;
     pub(super) const CONTACT: u64 = 5;
     pub(super) const NUMBERS: u64 = 6;
+    pub(super) const AMOUNTS: u64 = 7;
 }
 
 /// People who know each other, and nobody else.
@@ -56,7 +61,14 @@ pub struct Village {
     lives: Vec<Life>,
     seed: u64,
     first_post: u64,
+    first_change: u64,
+    events: Events,
+    reserve: Amount,
 }
+
+/// Reserve identities that have been given out.
+#[derive(Default)]
+pub struct Taken(BTreeSet<Identity>);
 
 impl Village {
     /// How many people live in it, dead and emigrated included.
@@ -76,72 +88,74 @@ impl Village {
             total::post(&self.lives, at, self.first_post + at as u64, random)
         })
     }
+
+    /// The change posts of the days after the base file, in order.
+    pub fn changes(&self) -> Vec<(PartialDate, Vec<Post>)> {
+        let mut random = Random::of(self.seed, purpose::CHANGES, 0);
+        let mut lives = self.lives.clone();
+        change::days(&mut lives, self.first_change, self.events, &mut random)
+    }
+
+    /// Reserve identities as persons for an exchange file, national before local, each with the
+    /// identity it was linked to.
+    pub fn reserve(&self, taken: &mut Taken, formats: &Formats) -> Vec<Person> {
+        let mut random = Random::of(self.seed, purpose::RESERVE, 0);
+        reserve::people(
+            &self.lives,
+            self.reserve,
+            &mut taken.0,
+            formats,
+            &mut random,
+        )
+    }
+
+    /// What does not come from Skatteverket, as persons for an exchange file: reserve identities, then
+    /// contact data.
+    pub fn exchange(&self, formats: &Formats) -> impl Iterator<Item = Person> {
+        let reserve = self.reserve(&mut Taken::default(), formats);
+        reserve.into_iter().chain(self.contact(formats))
+    }
+
+    /// Small persons for an exchange file, with the contact data of a third of those registered, to
+    /// be joined to what the base file tells.
+    pub fn contact(&self, formats: &Formats) -> impl Iterator<Item = Person> {
+        let lives = &self.lives;
+        (0..lives.len()).filter_map(move |at| {
+            let mut random = Random::of(self.seed, purpose::CONTACT, at);
+            let has = lives[at].is_registered() && random.chance(3_333);
+            has.then(|| contact::person(lives, at, formats, random))
+        })
+    }
 }
 
-/// The population of the demonstration register.
-pub struct Population {
-    village: Village,
-    formats: Formats,
-}
-
-/// Every official test number, brought to life.
-pub fn demo_population(formats: &Formats, seed: u64) -> Population {
+/// The population of the demonstration register: every official test number, brought to life.
+pub fn demo_population(formats: &Formats, seed: u64) -> Village {
     let mut subjects = number::official(formats);
     let mut random = Random::of(seed, purpose::LIVES, 0);
-    Population {
-        village: Village {
-            lives: village::settle(&mut subjects, &mut random),
-            seed,
-            first_post: 1,
+    let lives = village::settle(&mut subjects, &mut random);
+    Village {
+        seed,
+        first_post: 1,
+        first_change: 1 + lives.len() as u64,
+        events: [60; 5],
+        reserve: Amount {
+            national: 600,
+            local: 200,
+            telling: true,
         },
-        formats: formats.clone(),
-    }
-}
-
-impl Population {
-    /// How many persons the base file tells of.
-    pub const fn persons(&self) -> usize {
-        self.village.len()
-    }
-
-    /// The total posts of the base file.
-    pub fn base(&self) -> impl Iterator<Item = Post> {
-        self.village.posts()
-    }
-
-    /// The change posts of the following days, in order.
-    pub fn changes(&self) -> Vec<(PartialDate, Vec<Post>)> {
-        let Village {
-            lives,
-            seed,
-            first_post,
-        } = &self.village;
-        let mut random = Random::of(*seed, purpose::CHANGES, 0);
-        let first_post = first_post + lives.len() as u64;
-        change::days(&mut lives.clone(), first_post, &mut random)
-    }
-
-    /// What does not come from Skatteverket, as persons for an exchange file: reserve identities,
-    /// national before local, each with the identity it was linked to; then small persons with the
-    /// contact data of a third of those registered, to be joined to what the base file tells.
-    pub fn exchange(&self) -> impl Iterator<Item = Person> {
-        let Village { lives, seed, .. } = &self.village;
-        let mut random = Random::of(*seed, purpose::RESERVE, 0);
-        let reserve = reserve::people(lives, &self.formats, &mut random);
-        let contact = (0..lives.len()).filter_map(|at| {
-            let mut random = Random::of(*seed, purpose::CONTACT, at);
-            let has = lives[at].is_registered() && random.chance(3_333);
-            has.then(|| contact::person(lives, at, &self.formats, random))
-        });
-        reserve.into_iter().chain(contact)
+        lives,
     }
 }
 
 /// People of one village.
 const VILLAGE_SIZE: usize = 1_000;
 
-/// The first post's number: after those of the demonstration register.
+/// The first numbers of base posts and of change posts: after those of the demonstration register.
 const FIRST_SYNTHETIC_POST: u64 = 100_000_001;
+const FIRST_SYNTHETIC_CHANGE: u64 = 500_000_001;
+
+/// More posts than the changes of a village ever are.
+const CHANGES_PER_VILLAGE: u64 = 1_000;
 
 /// The people of a village, not yet settled: [`Settlers::settle`] is the work, and can be done on
 /// any thread.
@@ -149,16 +163,41 @@ pub struct Settlers {
     subjects: Vec<Subject>,
     seed: u64,
     first_post: u64,
+    first_change: u64,
 }
 
 impl Settlers {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
     /// Makes the village.
     pub fn settle(mut self) -> Village {
         let mut random = Random::of(self.seed, purpose::LIVES, 0);
+        let lives = village::settle(&mut self.subjects, &mut random);
+        // One post and a half a day for each thousand, a reserve identity for each 330.
+        let mut random = Random::of(self.seed, purpose::AMOUNTS, 0);
+        let mut one_to = |people: usize| {
+            let more = random.below(people) < lives.len() % people;
+            lives.len() / people + usize::from(more)
+        };
         Village {
-            lives: village::settle(&mut self.subjects, &mut random),
             seed: self.seed,
             first_post: self.first_post,
+            first_change: self.first_change,
+            events: std::array::from_fn(|_| one_to(730)),
+            reserve: Amount {
+                national: one_to(500),
+                local: one_to(1_000),
+                telling: false,
+            },
+            lives,
         }
     }
 }
@@ -173,6 +212,7 @@ pub fn synthetic_population(
     let mut numbers = Numbers::new(formats);
     let mut random = Random::of(seed, purpose::NUMBERS, 0);
     let mut made = 0;
+    let mut first_change = FIRST_SYNTHETIC_CHANGE;
     std::iter::from_fn(move || {
         let size = VILLAGE_SIZE.min(persons - made);
         let subjects: Vec<Subject> = (0..size)
@@ -181,9 +221,11 @@ pub fn synthetic_population(
         let settlers = Settlers {
             seed: random.next(),
             first_post: FIRST_SYNTHETIC_POST + made as u64,
+            first_change,
             subjects,
         };
         made += settlers.subjects.len();
+        first_change += CHANGES_PER_VILLAGE;
         (!settlers.subjects.is_empty()).then_some(settlers)
     })
 }

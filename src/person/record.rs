@@ -173,15 +173,31 @@ pub(super) enum Token<'a> {
 /// Takes the first token off `bytes`.
 #[inline]
 pub(super) fn next_token<'a>(bytes: &mut &'a [u8]) -> Result<Token<'a>, Damaged> {
-    let (&number, rest) = bytes.split_first().ok_or(Damaged)?;
-    let field = Field::from_number(number).ok_or(Damaged)?;
+    let field = next_field(bytes)?.ok_or(Damaged)?;
+    Ok(match next_value(field, bytes)? {
+        Some(value) => Token::Value(field, value),
+        None => Token::Entry(field),
+    })
+}
+
+/// Takes a token's field off `bytes`; `None` at the end.
+#[inline]
+pub(super) fn next_field(bytes: &mut &[u8]) -> Result<Option<Field>, Damaged> {
+    let Some((&number, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
     *bytes = rest;
-    let value = match field.kind() {
-        // The record is no entry of itself: a walk could never leave it.
-        Kind::Group if field.is_entry() && field != Field::RECORD => {
-            return Ok(Token::Entry(field));
-        }
-        Kind::Group => return Err(Damaged),
+    Field::from_number(number).map(Some).ok_or(Damaged)
+}
+
+/// Takes the value of `field` off `bytes`; `None` when it is an entry.
+#[inline]
+pub(super) fn next_value<'a>(
+    field: Field,
+    bytes: &mut &'a [u8],
+) -> Result<Option<ValueRef<'a>>, Damaged> {
+    Ok(Some(match field.kind() {
+        Kind::Group => return entry(field).map(|()| None),
         Kind::Text | Kind::Number => ValueRef::Text(Escaped(take_text(bytes)?)),
         Kind::Boolean => match take::<1>(bytes)? {
             [0] => ValueRef::Boolean(false),
@@ -200,8 +216,27 @@ pub(super) fn next_token<'a>(bytes: &mut &'a [u8]) -> Result<Token<'a>, Damaged>
             ValueRef::Timestamp(Timestamp::from_number(number).ok_or(Damaged)?)
         }
         Kind::Identity => ValueRef::Identity(Identity::from_key(u64::from_le_bytes(take(bytes)?))),
-    };
-    Ok(Token::Value(field, value))
+    }))
+}
+
+/// Passes over the value of `field`, which nobody may see or wants to.
+#[inline]
+pub(super) fn skip_value(field: Field, bytes: &mut &[u8]) -> Result<(), Damaged> {
+    match field.kind() {
+        Kind::Group => entry(field),
+        Kind::Text | Kind::Number => take_text(bytes).map(drop),
+        Kind::Boolean => take::<1>(bytes).map(drop),
+        Kind::Date | Kind::PartialDate => take::<4>(bytes).map(drop),
+        Kind::DateTime | Kind::Timestamp | Kind::Identity => take::<8>(bytes).map(drop),
+    }
+}
+
+/// Only entries of groups stand in the list. The record is no entry of itself: a walk could never
+/// leave it.
+#[inline]
+fn entry(field: Field) -> Result<(), Damaged> {
+    let is_entry = field.is_entry() && field != Field::RECORD;
+    is_entry.then_some(()).ok_or(Damaged)
 }
 
 #[inline]

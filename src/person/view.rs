@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use super::field::{Field, FieldMask};
 use super::identity::Identity;
-use super::record::{Damaged, RecordRef, Token, next_token};
+use super::record::{Damaged, RecordRef, next_field, next_value, skip_value};
 use super::schema::Level;
 use super::value::ValueRef;
 
@@ -217,23 +217,26 @@ impl<'a> View<'a> {
         let mask = self.mask.and(within);
         let mut bytes = self.record.fields();
         let mut open = Field::RECORD;
-        while !bytes.is_empty() {
-            match next_token(&mut bytes)? {
-                Token::Value(field, value) if mask.has(field) => {
+        while let Some(field) = next_field(&mut bytes)? {
+            if !mask.has(field) {
+                skip_value(field, &mut bytes)?;
+                continue;
+            }
+            match next_value(field, &mut bytes)? {
+                Some(value) => {
                     let group = field.parent();
                     if group != open {
                         open = enter(open, group, visitor);
                     }
                     visitor.value(field, value);
                 }
-                Token::Entry(group) if mask.has(group) => {
-                    while open == group || !open.contains(group) {
+                None => {
+                    while open == field || !open.contains(field) {
                         visitor.close(open);
                         open = open.parent();
                     }
-                    open = enter(open, group, visitor);
+                    open = enter(open, field, visitor);
                 }
-                Token::Value(..) | Token::Entry(_) => {}
             }
         }
         enter(open, Field::RECORD, visitor);
@@ -248,19 +251,24 @@ impl<'a> View<'a> {
             &[]
         };
         std::iter::from_fn(move || {
-            while !bytes.is_empty() {
-                match next_token(&mut bytes) {
-                    Ok(Token::Value(field, value)) if field == wanted => return Some(Ok(value)),
-                    Ok(_) => {}
-                    Err(damaged) => {
-                        bytes = &[];
-                        return Some(Err(damaged));
-                    }
-                }
+            let found = next_of(wanted, &mut bytes);
+            if found.is_err() {
+                bytes = &[];
             }
-            None
+            found.transpose()
         })
     }
+}
+
+/// The next value of one field.
+fn next_of<'a>(wanted: Field, bytes: &mut &'a [u8]) -> Result<Option<ValueRef<'a>>, Damaged> {
+    while let Some(field) = next_field(bytes)? {
+        if field == wanted {
+            return next_value(field, bytes);
+        }
+        skip_value(field, bytes)?;
+    }
+    Ok(None)
 }
 
 /// Closes and opens groups until `group` is the one that is open.

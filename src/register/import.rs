@@ -12,7 +12,7 @@ use crate::person::field::{Field, schema_hash};
 use crate::person::identity::{Formats, Identity};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
-use crate::store::build::{BuildError, Builder};
+use crate::store::build::{BuildError, Builder, Loose, Records};
 use crate::store::ledger::{AppliedFile, Ledger};
 use crate::store::state::{State, formats_to_bytes};
 use crate::store::write::About;
@@ -57,9 +57,9 @@ pub enum Applied {
 const VERSION: Field = Field::at("version");
 const TEST_INDICATOR: Field = Field::at("testIndicator");
 
-/// A run.
-pub struct Import<'f> {
-    builder: Builder,
+/// A run, on records that wait in `R`.
+pub struct Import<'f, R = Builder> {
+    records: R,
     formats: &'f Formats,
     at: Moment,
     is_test: Box<dyn Fn(Identity) -> bool + 'f>,
@@ -73,6 +73,13 @@ pub struct Import<'f> {
     applied: u64,
     /// The number of the last change before the run.
     before: u64,
+}
+
+/// Persons who have nothing to do with anybody else, with their chains settled.
+pub struct Settled {
+    records: Loose,
+    waiting: BTreeMap<u64, BTreeSet<u64>>,
+    applied: u64,
 }
 
 impl<'f> Import<'f> {
@@ -95,27 +102,111 @@ impl<'f> Import<'f> {
             waiting.entry(missing).or_default().insert(waits);
         }
         Ok(Self {
-            builder,
             before: base.map_or(0, State::sequence),
-            formats,
-            at,
-            is_test: Box::new(is_test),
             ledger,
             waiting,
-            touched: BTreeSet::new(),
-            restored: BTreeSet::new(),
-            applied: 0,
+            ..Self::on(builder, formats, at, is_test)
         })
     }
 
-    /// What is applied from here on carries the moment `at`.
-    pub const fn set_moment(&mut self, at: Moment) {
-        self.at = at;
+    /// Takes in persons who were settled elsewhere. Nobody else in the run may have to do with them.
+    pub fn absorb(&mut self, settled: &Settled) -> Result<(), ImportError> {
+        for record in settled.records.iter() {
+            self.records.put(record)?;
+        }
+        for (&missing, waiting) in &settled.waiting {
+            let all = self.waiting.entry(missing).or_default();
+            all.extend(waiting);
+        }
+        self.applied += settled.applied;
+        Ok(())
+    }
+
+    /// Notes that a file was applied as a whole.
+    pub fn note_file(&mut self, content: String, entries: u64) {
+        let at = String::from_utf8_lossy(&self.at.date_time.written()).into_owned();
+        self.ledger.note(AppliedFile {
+            content,
+            at,
+            entries,
+        });
     }
 
     /// The register's memory of applied files.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Settles the chains and writes the snapshot. Answers its path, or `None` when nothing
+    /// changed. `progress` hears how many records are written.
+    pub fn finish(mut self, progress: impl FnMut(u64)) -> Result<Option<PathBuf>, ImportError> {
+        self.settle_chains()?;
+        if self.applied == 0 && self.records.base().is_some() {
+            return Ok(None);
+        }
+        self.ledger.waiting = self
+            .waiting
+            .iter()
+            .flat_map(|(&missing, all)| all.iter().map(move |&waits| (missing, waits)))
+            .collect();
+        let about = About {
+            schema_hash: schema_hash(),
+            sequence: self.before + self.applied.max(1),
+            created: self.at.date_time,
+        };
+        let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;
+        let formats = formats_to_bytes(self.formats);
+        Ok(Some(
+            self.records.finish(about, &formats, &ledger, progress)?,
+        ))
+    }
+}
+
+impl<'f> Import<'f, Loose> {
+    /// Begins a run in memory, for persons who have nothing to do with anybody else: on any thread.
+    pub fn loose(
+        formats: &'f Formats,
+        at: Moment,
+        is_test: impl Fn(Identity) -> bool + 'f,
+    ) -> Self {
+        Self::on(Loose::default(), formats, at, is_test)
+    }
+
+    /// Settles the chains.
+    pub fn settle(mut self) -> Result<Settled, ImportError> {
+        self.settle_chains()?;
+        Ok(Settled {
+            records: self.records,
+            waiting: self.waiting,
+            applied: self.applied,
+        })
+    }
+}
+
+impl<'f, R: Records> Import<'f, R> {
+    fn on(
+        records: R,
+        formats: &'f Formats,
+        at: Moment,
+        is_test: impl Fn(Identity) -> bool + 'f,
+    ) -> Self {
+        Self {
+            records,
+            formats,
+            at,
+            is_test: Box::new(is_test),
+            ledger: Ledger::default(),
+            waiting: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            restored: BTreeSet::new(),
+            applied: 0,
+            before: 0,
+        }
+    }
+
+    /// What is applied from here on carries the moment `at`.
+    pub const fn set_moment(&mut self, at: Moment) {
+        self.at = at;
     }
 
     /// Applies a post from Skatteverket.
@@ -144,40 +235,6 @@ impl<'f> Import<'f> {
         }
     }
 
-    /// Notes that a file was applied as a whole.
-    pub fn note_file(&mut self, content: String, entries: u64) {
-        let at = String::from_utf8_lossy(&self.at.date_time.written()).into_owned();
-        self.ledger.note(AppliedFile {
-            content,
-            at,
-            entries,
-        });
-    }
-
-    /// Settles the chains and writes the snapshot. Answers its path, or `None` when nothing
-    /// changed. `progress` hears how many records are written.
-    pub fn finish(mut self, progress: impl FnMut(u64)) -> Result<Option<PathBuf>, ImportError> {
-        self.settle_chains()?;
-        if self.applied == 0 && self.builder.base().is_some() {
-            return Ok(None);
-        }
-        self.ledger.waiting = self
-            .waiting
-            .iter()
-            .flat_map(|(&missing, all)| all.iter().map(move |&waits| (missing, waits)))
-            .collect();
-        let about = About {
-            schema_hash: schema_hash(),
-            sequence: self.before + self.applied.max(1),
-            created: self.at.date_time,
-        };
-        let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;
-        let formats = formats_to_bytes(self.formats);
-        Ok(Some(
-            self.builder.finish(about, &formats, &ledger, progress)?,
-        ))
-    }
-
     fn keep(
         &mut self,
         before: Option<&Person>,
@@ -191,7 +248,7 @@ impl<'f> Import<'f> {
             Ok(record) => record,
             Err(invalid) => return Ok(Applied::Rejected(Refusal::Record(invalid))),
         };
-        self.builder.put(&record)?;
+        self.records.put(&record)?;
         self.applied += 1;
         let linked = !chain::neighbours(&person).is_empty()
             || before.is_some_and(|before| !chain::neighbours(before).is_empty());
@@ -236,18 +293,18 @@ impl<'f> Import<'f> {
                 }
                 // It was valid before its links were settled, and links are always valid.
                 let record = member.to_record().map_err(|_| ImportError::Damaged)?;
-                self.builder.put(&record)?;
+                self.records.put(&record)?;
             }
         }
         Ok(())
     }
 }
 
-impl Persons for Import<'_> {
+impl<R: Records> Persons for Import<'_, R> {
     type Error = ImportError;
 
     fn person(&self, identity: Identity) -> Result<Option<Person>, ImportError> {
-        let Some(bytes) = self.builder.get(identity)? else {
+        let Some(bytes) = self.records.get(identity)? else {
             return Ok(None);
         };
         RecordRef::open(&bytes)

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -116,7 +117,6 @@ impl Server {
         http_1
             .timer(TokioTimer::new())
             .header_read_timeout(patience.head)
-            .max_headers(limits::HEADERS)
             .max_buf_size(64 * 1024)
             .pipeline_flush(true);
         let mut http_2 = http2::Builder::new(TokioExecutor::new());
@@ -154,9 +154,17 @@ impl Server {
             let (server, peer, activity) =
                 (Arc::clone(self), Arc::new(peer), Arc::clone(&activity));
             service_fn(move |request| {
-                let (server, peer) = (Arc::clone(&server), Arc::clone(&peer));
-                let under_way = activity.begin();
-                async move { server.answer(&peer, request, &under_way.0).await }
+                let (server, peer, activity) = (
+                    Arc::clone(&server),
+                    Arc::clone(&peer),
+                    Arc::clone(&activity),
+                );
+                let under_way = (protocol == Protocol::Http2).then(|| activity.begin());
+                async move {
+                    let answer = server.answer(&peer, request, &activity).await;
+                    drop(under_way);
+                    answer
+                }
             })
         };
         let stream = TokioIo::new(stream);
@@ -194,8 +202,7 @@ impl Server {
         answer(Arc::clone(&self.app), peer, request).await
     }
 
-    /// Drives a connection until it ends, or has to. HTTP/1.1 itself sees to it that heads come in
-    /// time; of HTTP/2 the `first` request must, and then there must be some now and then.
+    /// Drives a connection until it ends, or has to.
     async fn drive<C>(
         &self,
         connection: C,
@@ -207,27 +214,44 @@ impl Server {
         C: GracefulConnection<Error = hyper::Error>,
     {
         let mut connection = pin!(connection);
-        let whole = Instant::now() + self.patience.whole;
-        loop {
-            let idle = first.map_or(whole, |first| activity.idle_until(first));
-            tokio::select! {
-                biased;
-                done = connection.as_mut() => return done,
-                _ = ending.changed() => break,
-                () = activity.end.notified() => break,
-                () = sleep_until(whole.min(idle)) => {
-                    let now = Instant::now();
-                    if now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
-                        break;
-                    }
-                }
-            }
+        // Looked at only when it has something to say, and not whenever the connection has.
+        let mut has_to_end: FuturesUnordered<_> =
+            std::iter::once(self.has_to_end(first, activity, &mut ending)).collect();
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done,
+            _ = has_to_end.next() => {}
         }
         connection.as_mut().graceful_shutdown();
         // Who does not take the answer is not waited for.
         timeout(self.patience.end, connection)
             .await
             .unwrap_or(Ok(()))
+    }
+
+    /// Waits until a connection has to end. HTTP/1.1 itself sees to it that heads come in time; of
+    /// HTTP/2 the `first` request must, and then there must be some now and then.
+    async fn has_to_end(
+        &self,
+        first: Option<Duration>,
+        activity: &Activity,
+        ending: &mut watch::Receiver<()>,
+    ) {
+        let whole = Instant::now() + self.patience.whole;
+        loop {
+            let idle = first.map_or(whole, |first| activity.idle_until(first));
+            tokio::select! {
+                biased;
+                _ = ending.changed() => return,
+                () = activity.end.notified() => return,
+                () = sleep_until(whole.min(idle)) => {
+                    let now = Instant::now();
+                    if now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::App;
 use super::peer::Peer;
-use super::record::{Record, record};
+use super::record::record;
+use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::access::gate::{Caller, Denied, Named, now};
+use crate::access::hsa::HsaId;
 use crate::access::usage::{Fate, Turn};
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -89,13 +91,11 @@ async fn turn_away(
     let system = denied.who.as_ref().map_or("unknown", |it| it.as_str());
     let (why, correlation) = (denied.why, correlation.as_deref());
     tracing::info!(service, system, error = %why, correlation, "call not allowed");
-    let entry = Record {
-        consumer: denied.who.as_ref(),
-        via: denied.via.as_ref(),
-        service,
-        answer: trouble.kind().name,
+    let entry = Entry {
+        consumer: denied.who.as_ref().map(HsaId::as_str),
+        via: denied.via.as_ref().map(HsaId::as_str),
         correlation,
-        ..Record::default()
+        ..Entry::new(service, trouble.kind().name)
     };
     match record(app, entry).await {
         Ok(()) => trouble,

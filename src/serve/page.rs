@@ -21,17 +21,15 @@ use crate::wire::fault::{HttpRefusal, Told, Trouble};
 pub type Answer = Response<Full<Bytes>>;
 
 /// The content type of pages for people and of refusals before SOAP.
-pub const TEXT: &str = "text/plain; charset=utf-8";
+pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-const PROBLEM: &str = "application/problem+json";
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// A page.
-pub fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+pub fn page(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
 }
 
@@ -159,6 +157,13 @@ pub fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let content = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    // What nearly everybody sends is not taken apart.
+    if content.is_some_and(|it| it.eq_ignore_ascii_case("text/xml; charset=utf-8")) && !compressed {
+        return Some(ContentType {
+            media: "text/xml",
+            charset: Some("utf-8"),
+        });
+    }
     let mut parts = content.filter(|_| !compressed)?.split(';');
     let media = parts.next().unwrap_or("").trim();
     let charset = parts

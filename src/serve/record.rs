@@ -9,61 +9,34 @@ use super::App;
 use super::entrance::Admitted;
 use crate::access::audit::{Audit, Entry, Fate, Pen, Ticket};
 use crate::access::hsa::HsaId;
-use crate::base::micros::Micros;
-use crate::person::view::Profile;
+use crate::person::identity::Identity;
 use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::Trouble;
 use crate::wire::task::Noted;
 
-/// What is recorded of a call.
-#[derive(Default)]
-pub struct Record<'a> {
-    /// Whose rights were used, or were missed.
-    pub consumer: Option<&'a HsaId>,
-    /// The system that was connected, when it was another.
-    pub via: Option<&'a HsaId>,
-    /// A contract with its version, or a route.
-    pub service: &'a str,
-    /// The profile asked for.
-    pub profile: Option<Profile>,
-    /// Whether protected persons were shown in full.
-    pub unrestricted: bool,
-    /// `ok`, or the kind of trouble.
-    pub answer: &'a str,
-    /// Whom it was about.
-    pub disclosed: Option<&'a Disclosed>,
-    /// The query of a search.
-    pub query: Option<&'a str>,
-    /// What names the call in other systems' logs.
-    pub correlation: Option<&'a str>,
-}
-
 /// What came of a call: whom the answer tells of, and the answer; or why there is none.
 pub type Performed<T> = Result<(Disclosed, T), Trouble>;
 
-impl<'a> Record<'a> {
-    /// A call that was let in, and what came of it.
-    pub fn of<T>(
-        service: &'a str,
-        admitted: &'a Admitted,
-        noted: &'a Noted,
-        performed: &'a Performed<T>,
-    ) -> Self {
-        let (answer, disclosed) = match performed {
-            Ok((disclosed, _)) => (ANSWERED, Some(disclosed)),
-            Err(trouble) => (trouble.kind().name, None),
-        };
-        Self {
-            consumer: Some(&admitted.consumer().hsa_id),
-            via: admitted.caller.via.as_ref(),
-            service,
-            profile: noted.profile,
-            unrestricted: false,
-            answer,
-            disclosed,
-            query: noted.query.as_ref().map(|it| &**it.reveal()),
-            correlation: admitted.correlation.as_deref(),
-        }
+/// What is recorded of a call that was let in, and of what came of it.
+pub fn entry<'a, T>(
+    service: &'a str,
+    admitted: &'a Admitted,
+    noted: &'a Noted,
+    performed: &'a Performed<T>,
+) -> Entry<'a> {
+    let (answer, asked, shown): (_, &[Identity], &[Identity]) = match performed {
+        Ok((disclosed, _)) => (ANSWERED, &disclosed.asked, &disclosed.shown),
+        Err(trouble) => (trouble.kind().name, &[], &[]),
+    };
+    Entry {
+        consumer: Some(admitted.consumer().hsa_id.as_str()),
+        via: admitted.caller.via.as_ref().map(HsaId::as_str),
+        profile: noted.profile,
+        asked,
+        shown,
+        query: noted.query.as_ref().map(|it| &**it.reveal()),
+        correlation: admitted.correlation.as_deref(),
+        ..Entry::new(service, answer)
     }
 }
 
@@ -75,11 +48,11 @@ thread_local! {
 }
 
 /// Records a call. When this returns well, its answer may leave.
-pub async fn record(app: &App, record: Record<'_>) -> Result<(), Trouble> {
+pub async fn record(app: &App, entry: Entry<'_>) -> Result<(), Trouble> {
     let Some(audit) = &app.audit else {
         return Ok(());
     };
-    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &record))?;
+    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &entry))?;
     // Whoever else is ready now comes first; the one who returns first writes for all of them.
     stand_back().await;
     if ticket.fate() == Fate::Pending {
@@ -100,7 +73,7 @@ pub fn put_down_the_pen() {
     PEN.with_borrow_mut(|pen| drop(pen.take()));
 }
 
-fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, record: &Record<'_>) -> Result<Ticket, Trouble> {
+fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, entry: &Entry<'_>) -> Result<Ticket, Trouble> {
     let pen = match pen {
         Some(pen) => pen,
         None => pen.insert(audit.pen().map_err(|error| {
@@ -108,19 +81,7 @@ fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, record: &Record<'_>) -> Resul
             Trouble::NotAudited
         })?),
     };
-    Ok(pen.note(&Entry {
-        at: Micros::now(),
-        consumer: record.consumer.map(HsaId::as_str),
-        via: record.via.map(HsaId::as_str),
-        service: record.service,
-        profile: record.profile,
-        unrestricted: record.unrestricted,
-        answer: record.answer,
-        asked: record.disclosed.map_or(&[], |it| &it.asked),
-        shown: record.disclosed.map_or(&[], |it| &it.shown),
-        query: record.query,
-        correlation: record.correlation,
-    }))
+    Ok(pen.note(entry))
 }
 
 /// Lets every other task that is ready run once.

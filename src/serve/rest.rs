@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CACHE_CONTROL, HeaderMap};
+use hyper::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use super::entrance::{Admitted, admit, deny};
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
 use super::peer::Peer;
-use super::record::{Record, record};
+use super::record::{entry, record};
 use super::route::{hand_in, in_time};
 use crate::access::consumers::{Consumer, Why};
 use crate::register::wish::Wish;
@@ -66,7 +66,11 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
             pass_over(app, rest).await;
             app.metrics
                 .rest(route, Outcome::Answered, began.elapsed().as_secs_f64());
-            return page(StatusCode::OK, JSON, DOCUMENT.clone());
+            return page(
+                StatusCode::OK,
+                HeaderValue::from_static(JSON),
+                DOCUMENT.clone(),
+            );
         }
         Ok(Ask::Wanted(wanted)) => {
             pass_over(app, rest).await;
@@ -93,13 +97,22 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     };
     let performed = match (wanted, &admitted) {
         (Ok(Asked::Read(wanted)), Some(admitted)) => {
-            let media = if wanted.is_lines() { LINES } else { JSON };
+            let media = HeaderValue::from_static(if wanted.is_lines() { LINES } else { JSON });
             let performed = perform(app, wanted, service, admitted).await;
             performed.map(|it| (it.disclosed, page(StatusCode::OK, media, it.bytes)))
         }
         (Ok(Asked::Change(wish)), Some(admitted)) => {
             let issued = reserve(app, wish, admitted).await;
-            issued.map(|it| (it.disclosed, page(StatusCode::CREATED, JSON, it.bytes)))
+            issued.map(|it| {
+                (
+                    it.disclosed,
+                    page(
+                        StatusCode::CREATED,
+                        HeaderValue::from_static(JSON),
+                        it.bytes,
+                    ),
+                )
+            })
         }
         (Err(trouble), _) => Err(trouble),
         // Whatever can be read or changed takes a right.
@@ -114,7 +127,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     };
     let performed = match &admitted {
         Some(admitted) if is_recorded => {
-            let recorded = record(app, Record::of(service, admitted, &noted, &performed)).await;
+            let recorded = record(app, entry(service, admitted, &noted, &performed)).await;
             recorded.and(performed)
         }
         _ => performed,

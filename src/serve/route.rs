@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -19,8 +19,9 @@ use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::peer::Peer;
 use super::readiness::Phase;
-use super::record::{Performed, Record, record};
+use super::record::{Performed, entry, record};
 use super::rest;
+use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::person::identity::Identity;
 use crate::register::desk::Judged;
@@ -41,7 +42,9 @@ pub struct Descriptions(DashMap<String, Bytes>);
 /// caller's word, so the table must not grow with it.
 const MOST_DESCRIPTIONS: usize = 1_000;
 
-const XML: &str = "text/xml; charset=UTF-8";
+const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=UTF-8");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -109,7 +112,7 @@ fn ready(app: &App) -> Answer {
     };
     let (persons, sequence) = (state.snapshot().len(), state.sequence());
     let body = serde_json::json!({ "phase": word, "persons": persons, "sequence": sequence });
-    page(status, "application/json", format!("{body}\n"))
+    page(status, JSON, format!("{body}\n"))
 }
 
 /// A contract's WSDL or one of its schemas.
@@ -213,9 +216,9 @@ async fn post(
     };
     let recorded = record(
         app,
-        Record {
+        Entry {
             unrestricted: service.endpoint.unrestricted,
-            ..Record::of(&service.name, &admitted, &noted, &performed)
+            ..entry(&service.name, &admitted, &noted, &performed)
         },
     );
     let performed = match recorded.await {

@@ -2,7 +2,7 @@
 //! without a name, so that a register larger than memory can be built; memory holds their keys.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -40,6 +40,39 @@ pub enum BuildError {
     /// The new snapshot cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// Where new records wait.
+pub trait Records {
+    /// The newest record of an identity.
+    fn get(&self, identity: Identity) -> Result<Option<Cow<'_, [u8]>>, BuildError>;
+
+    /// Puts a record in place of the one with the same identity.
+    fn put(&mut self, record: &[u8]) -> Result<(), BuildError>;
+}
+
+/// Records in memory, by identity.
+#[derive(Default)]
+pub struct Loose(BTreeMap<u64, Box<[u8]>>);
+
+impl Loose {
+    /// All of them, in the order of their identities.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.values().map(|record| &**record)
+    }
+}
+
+impl Records for Loose {
+    fn get(&self, identity: Identity) -> Result<Option<Cow<'_, [u8]>>, BuildError> {
+        let record = self.0.get(&identity.key());
+        Ok(record.map(|record| Cow::Borrowed(&**record)))
+    }
+
+    fn put(&mut self, record: &[u8]) -> Result<(), BuildError> {
+        let opened = RecordRef::open(record).map_err(|Damaged| damaged(None))?;
+        self.0.insert(opened.identity().key(), record.into());
+        Ok(())
+    }
 }
 
 /// A snapshot being built.
@@ -81,35 +114,6 @@ impl Builder {
         self.changed.len()
     }
 
-    /// The newest record of an identity.
-    pub fn get(&self, identity: Identity) -> Result<Option<Cow<'_, [u8]>>, BuildError> {
-        if let Some(&spot) = self.changed.get(&identity.key()) {
-            return self
-                .spool
-                .read(spot)
-                .map(Some)
-                .map_err(|source| self.failed(source));
-        }
-        let Some(base) = &self.base else {
-            return Ok(None);
-        };
-        let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
-        Ok(base.find(identity.key(), is_it).map(Cow::Borrowed))
-    }
-
-    /// Puts a record in place of the one with the same identity.
-    pub fn put(&mut self, record: &[u8]) -> Result<(), BuildError> {
-        let identity = RecordRef::open(record)
-            .map_err(|Damaged| self.damaged())?
-            .identity();
-        let spot = self
-            .spool
-            .append(record)
-            .map_err(|source| self.failed(source))?;
-        self.changed.insert(identity.key(), spot);
-        Ok(())
-    }
-
     /// Writes the snapshot; `progress` hears how many records are written.
     pub fn finish(
         self,
@@ -144,6 +148,35 @@ impl Builder {
 
     fn damaged(&self) -> BuildError {
         damaged(self.base.as_ref())
+    }
+}
+
+impl Records for Builder {
+    fn get(&self, identity: Identity) -> Result<Option<Cow<'_, [u8]>>, BuildError> {
+        if let Some(&spot) = self.changed.get(&identity.key()) {
+            return self
+                .spool
+                .read(spot)
+                .map(Some)
+                .map_err(|source| self.failed(source));
+        }
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
+        let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
+        Ok(base.find(identity.key(), is_it).map(Cow::Borrowed))
+    }
+
+    fn put(&mut self, record: &[u8]) -> Result<(), BuildError> {
+        let identity = RecordRef::open(record)
+            .map_err(|Damaged| self.damaged())?
+            .identity();
+        let spot = self
+            .spool
+            .append(record)
+            .map_err(|source| self.failed(source))?;
+        self.changed.insert(identity.key(), spot);
+        Ok(())
     }
 }
 

@@ -133,7 +133,7 @@ fn prefix(parent: &str, name: &str, core: Core) -> &'static str {
             "digitalNotification"
             | "optoutPaperNotification"
             | "foundDeadAtDate"
-            | "protectedPopulationRecord",
+            | "protectedVillageRecord",
         ) => "e1",
         ("addressInformation", "UUID") => "e2",
         ("confirmedIdentity", "countryCode") => "e3",
@@ -247,13 +247,13 @@ fn people() -> Vec<Vec<u8>> {
     let formats = Formats::standard();
     let at = Moment::parse(WRITTEN).unwrap();
     let population = demo_population(&formats, 11);
-    let base = population.base().step_by(101).take(300).map(|post| {
+    let base = population.posts().step_by(101).take(300).map(|post| {
         match apply(&post, None, &formats, &at) {
             Outcome::Applied(person) => *person,
             _ => panic!("a first post is applied"),
         }
     });
-    let exchanged = population.exchange().step_by(37).take(150);
+    let exchanged = population.exchange(&formats).step_by(37).take(150);
     let fixture = persons()
         .lines()
         .map(|line| json::read(line.as_bytes(), &formats).unwrap_or_else(|why| panic!("{why}")));

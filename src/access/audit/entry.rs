@@ -47,6 +47,25 @@ pub struct Entry<'a> {
     pub correlation: Option<&'a str>,
 }
 
+impl<'a> Entry<'a> {
+    /// What `service` came to just now, about nobody and by nobody known.
+    pub fn new(service: &'a str, answer: &'a str) -> Self {
+        Self {
+            at: Micros::now(),
+            consumer: None,
+            via: None,
+            service,
+            profile: None,
+            unrestricted: false,
+            answer,
+            asked: &[],
+            shown: &[],
+            query: None,
+            correlation: None,
+        }
+    }
+}
+
 /// An entry as it is read.
 ///
 /// `Debug` shows nobody.

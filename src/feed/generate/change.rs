@@ -21,12 +21,14 @@ use crate::register::post::{Edit, Post};
 /// day after.
 const DAYS: [i32; 5] = [1, 2, 3, 4, 7];
 
-const EVENTS_PER_DAY: usize = 60;
+/// How much happens on each of the days.
+pub(super) type Events = [usize; DAYS.len()];
 
 /// The posts of each day's change file.
 pub(super) fn days(
     lives: &mut [Life],
     first_post: u64,
+    events: Events,
     random: &mut Random,
 ) -> Vec<(PartialDate, Vec<Post>)> {
     let mut households: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
@@ -46,9 +48,9 @@ pub(super) fn days(
         posts: Vec::new(),
     };
     let mut days = Vec::new();
-    for after in DAYS {
+    for (after, events) in DAYS.into_iter().zip(events) {
         changing.day = TODAY.plus(after);
-        for _ in 0..EVENTS_PER_DAY {
+        for _ in 0..events {
             changing.event(random);
         }
         let posts = std::mem::take(&mut changing.posts);
@@ -210,10 +212,10 @@ impl Changing<'_> {
         let mut say = Vec::new();
         let life = &self.lives[at];
         if life.name.middle.is_none() {
-            say.push(Edit::Clear(Field::at("name/middleName")));
+            say.push(Edit::Clear(const { Field::at("name/middleName") }));
         }
         if life.name.notification().is_none() {
-            say.push(Edit::Clear(Field::at("name/notificationName")));
+            say.push(Edit::Clear(const { Field::at("name/notificationName") }));
         }
         name(&mut say, life);
         self.post(at, case, say);
@@ -290,7 +292,7 @@ impl Changing<'_> {
         say.tell(DEREGISTRATION_REASON, "UV");
         say.day(DEREGISTRATION_DATE, day);
         say.tell(
-            Field::at("populationRegistrationLocality/populationRegistrationType"),
+            const { Field::at("populationRegistrationLocality/populationRegistrationType") },
             "UV",
         );
         say.push(Edit::Clear(Field::at(
@@ -366,7 +368,7 @@ impl Changing<'_> {
     }
 
     fn stop_mail(&mut self, at: usize) {
-        let special = Field::at("addressInformation/specialPostalAddress");
+        let special = const { Field::at("addressInformation/specialPostalAddress") };
         self.post(at, "345H", vec![Edit::Clear(special)]);
     }
 }

@@ -103,10 +103,10 @@ pub(super) fn person(lives: &[Life], at: usize, formats: &Formats, mut random: R
     let life = &lives[at];
     let random = &mut random;
     let mut person = Person::new(life.identity, formats);
-    person.set(Field::at("testIndicator"), Value::Boolean(true));
+    person.set(const { Field::at("testIndicator") }, Value::Boolean(true));
     let moment = moment(random);
     if let Some(at) = moment {
-        person.set(Field::at("version"), Value::Timestamp(at));
+        person.set(const { Field::at("version") }, Value::Timestamp(at));
     }
     let own = ways(&life.name.plain(), &OWN, CONTACT, random);
     let digital = own
@@ -126,16 +126,16 @@ pub(super) fn person(lives: &[Life], at: usize, formats: &Formats, mut random: R
         // A friend is told by a name alone.
         let mut entry = Group::new(CONTACT_PERSON);
         entry.tell(
-            Field::at("contactPerson/contactRelationshipType"),
+            const { Field::at("contactPerson/contactRelationshipType") },
             "113163005",
         );
         let sex = usize::from(random.chance(5_000));
         let name = SOURCE.called[sex].pick(random);
-        entry.tell(Field::at("contactPerson/givenName"), name);
+        entry.tell(const { Field::at("contactPerson/givenName") }, name);
         person.push(entry);
     }
     if digital && random.chance(3_000) {
-        person.truth(Field::at("optoutPaperNotification"), true);
+        person.truth(const { Field::at("optoutPaperNotification") }, true);
     }
     if random.chance(7_000) {
         if let (Some(root), Some(text)) = (formats.root(life.identity), formats.text(life.identity))
@@ -230,18 +230,24 @@ fn known_people(lives: &[Life], life: &Life) -> Vec<(&'static str, usize)> {
 
 fn contact_person(other: &Life, relation: &str, order: usize, random: &mut Random) -> Group {
     let mut entry = Group::new(CONTACT_PERSON);
-    entry.tell(Field::at("contactPerson/contactRelationshipType"), relation);
     entry.tell(
-        Field::at("contactPerson/priorityOrder"),
+        const { Field::at("contactPerson/contactRelationshipType") },
+        relation,
+    );
+    entry.tell(
+        const { Field::at("contactPerson/priorityOrder") },
         itoa::Buffer::new().format(order),
     );
-    entry.tell(Field::at("contactPerson/givenName"), other.name.used());
     entry.tell(
-        Field::at("contactPerson/surName"),
+        const { Field::at("contactPerson/givenName") },
+        other.name.used(),
+    );
+    entry.tell(
+        const { Field::at("contactPerson/surName") },
         &other.name.surname.written(),
     );
     if let Some(middle) = other.name.middle {
-        entry.tell(Field::at("contactPerson/middleName"), middle);
+        entry.tell(const { Field::at("contactPerson/middleName") }, middle);
     }
     if random.chance(5_000) {
         let care_of = random.chance(500).then_some("C/O GRANNEN");

@@ -18,6 +18,8 @@ pub(super) struct Subject {
     /// As far as the number tells.
     pub(super) born: PartialDate,
     pub(super) male: bool,
+    /// Where they live, when that goes with their age.
+    pub(super) municipality: Option<usize>,
 }
 
 impl Subject {
@@ -27,6 +29,7 @@ impl Subject {
             identity,
             born: formats.birth_date(identity)?,
             male: formats.gender(identity)? == "1",
+            municipality: None,
         })
     }
 }
@@ -214,7 +217,10 @@ impl Life {
     pub(super) fn new(subject: &Subject, random: &mut Random) -> Self {
         let birth = Day::first_of(subject.born);
         let is_snr = subject.identity.kind() == IdentityType::Snr;
-        let home = Home::new(random);
+        let home = match subject.municipality {
+            Some(municipality) => Home::within(municipality, random),
+            None => Home::new(random),
+        };
         let origin = Origin::new(birth, is_snr, random);
         let fate = if is_snr {
             Fate::Living

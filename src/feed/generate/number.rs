@@ -19,6 +19,11 @@ const FIRST_DAY: Day = Day::new(1895, 1, 1);
 /// Serial numbers of one sex on one day: 001 to 999, odd for men, less one.
 const SERIALS: u16 = 499;
 
+/// Coordination numbers in ten thousand, and people born long ago: so that, of fifteen million, 10.6
+/// are registered in Sweden today.
+const COORDINATION: usize = 600;
+const LONG_AGO: usize = 1_400;
+
 /// Gives out numbers, each once. Holds a counter per day and sex, whatever it has given out.
 pub(super) struct Numbers {
     formats: Formats,
@@ -45,9 +50,10 @@ impl Numbers {
 
     /// Somebody with a new number; `None` when every number is given out.
     pub(super) fn subject(&mut self, random: &mut Random) -> Option<Subject> {
-        let is_snr = random.chance(300);
+        let is_snr = random.chance(COORDINATION);
         let male = random.chance(5_000);
-        let birth = birth(random);
+        let municipality = SOURCE.municipality(random);
+        let birth = birth(municipality, random);
         let first = birth.since(FIRST_DAY).unsigned_abs() as usize;
         let days = self.used[0][0].len();
         // A day that is used up lends its number to the next.
@@ -61,7 +67,10 @@ impl Numbers {
                 let (root, number) = written(date, serial % 1_000, is_snr);
                 let identity = self.formats.with_check_digit(root, &number).ok();
                 if let Some(identity) = identity.filter(|it| !self.official.contains(it)) {
-                    return Subject::of(identity, &self.formats);
+                    return Subject::of(identity, &self.formats).map(|subject| Subject {
+                        municipality: Some(municipality),
+                        ..subject
+                    });
                 }
             }
         }
@@ -69,13 +78,13 @@ impl Numbers {
     }
 }
 
-/// A birthday: nine of ten as old as people in Sweden are, the others long ago, so that the
-/// register also knows the dead.
-fn birth(random: &mut Random) -> Day {
-    if random.chance(1_000) {
+/// A birthday: as old as people of the municipality are, or long ago, so that the register also
+/// knows the dead.
+fn birth(municipality: usize, random: &mut Random) -> Day {
+    if random.chance(LONG_AGO) {
         return FIRST_DAY.plus(random.between(0, 50 * 365));
     }
-    let age = SOURCE.age(random);
+    let age = SOURCE.age(municipality, random);
     let from = TODAY.plus_years(-age - 1).plus(1);
     from.plus(random.between(0, 364)).later(FIRST_DAY)
 }

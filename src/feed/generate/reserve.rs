@@ -27,8 +27,15 @@ const LOCAL: [&str; 5] = [SLL, VGRL, LIV, CLNK, ROL];
 /// The letters of national reserve identities.
 const LETTERS: &[u8] = b"ABCDEFGHJKLMNPRSTUXYZ";
 
-const NATIONAL_COUNT: usize = 600;
-const LOCAL_COUNT: usize = 200;
+/// How many there are among some people.
+#[derive(Clone, Copy)]
+pub(super) struct Amount {
+    pub(super) national: usize,
+    pub(super) local: usize,
+    /// Whether the first are those that a demonstration needs: a chain over a coordination number,
+    /// and a protected person.
+    pub(super) telling: bool,
+}
 
 const GIVEN_ADDRESS: [Field; 5] = address_fields!("addressInformation/givenAddress");
 
@@ -41,11 +48,15 @@ struct Known<'a> {
     is: Option<&'a Life>,
 }
 
-/// Every reserve identity with its record, national ones first.
-pub(super) fn people(lives: &[Life], formats: &Formats, random: &mut Random) -> Vec<Person> {
-    let mut taken = BTreeSet::new();
+/// Reserve identities with their records, national ones first. `taken` are those that somebody has.
+pub(super) fn people(
+    lives: &[Life],
+    amount: Amount,
+    taken: &mut BTreeSet<Identity>,
+    formats: &Formats,
+    random: &mut Random,
+) -> Vec<Person> {
     let mut people: Vec<Person> = Vec::new();
-    // Two that a demonstration needs: a chain over a coordination number, and a protected person.
     let whole = |life: &&Life| life.born.is_complete() && life.age() < 80;
     let chained = lives
         .iter()
@@ -56,25 +67,28 @@ pub(super) fn people(lives: &[Life], formats: &Formats, random: &mut Random) -> 
         .filter(whole)
         .find(|it| it.is_registered() && it.is_shielded());
     let needed: Vec<&Life> = chained.into_iter().chain(protected).collect();
+    let needed = if amount.telling { needed } else { Vec::new() };
     let mut national = Vec::new();
-    for count in 0..NATIONAL_COUNT {
+    for count in 0..amount.national {
         let known = match needed.get(count) {
             Some(life) => Known::of(life),
             None => Known::any(lives, random),
         };
         let make = |random: &mut Random| national_identity(formats, &known, random);
-        let Some(identity) = free(&mut taken, make, random) else {
+        let Some(identity) = free(taken, make, random) else {
             continue;
         };
         let link = known.is.map(|life| (life.identity, true));
         people.push(person(identity, &known, link, formats, random));
         national.push((identity, known));
     }
-    for count in 0..LOCAL_COUNT {
+    for count in 0..amount.local {
         let root = LOCAL[count % LOCAL.len()];
         let (known, link) = match count {
             // The chain goes on: local, national, coordination number, personal number.
-            0 if !national.is_empty() => (national[0].1, Some((national[0].0, false))),
+            0 if amount.telling && !national.is_empty() => {
+                (national[0].1, Some((national[0].0, false)))
+            }
             _ if random.chance(4_000) && !national.is_empty() => {
                 let (identity, known) = random.pick(&national);
                 (known, Some((identity, known.is.is_none())))
@@ -85,7 +99,7 @@ pub(super) fn people(lives: &[Life], formats: &Formats, random: &mut Random) -> 
             }
         };
         let make = |random: &mut Random| local_identity(formats, root, &known, random);
-        if let Some(identity) = free(&mut taken, make, random) {
+        if let Some(identity) = free(taken, make, random) {
             people.push(person(identity, &known, link, formats, random));
         }
     }
@@ -219,19 +233,22 @@ fn person(
     random: &mut Random,
 ) -> Person {
     let mut person = Person::new(identity, formats);
-    person.set(Field::at("testIndicator"), Value::Boolean(true));
-    person.set(Field::at("primaryIdentity"), Value::Boolean(link.is_none()));
+    person.set(const { Field::at("testIndicator") }, Value::Boolean(true));
+    person.set(
+        const { Field::at("primaryIdentity") },
+        Value::Boolean(link.is_none()),
+    );
     let gender = known.male.map_or("0", |male| if male { "1" } else { "2" });
-    person.set(Field::at("gender"), Value::from(gender));
+    person.set(const { Field::at("gender") }, Value::from(gender));
     if let Some(birth) = known.birth {
         person.set(
-            Field::at("birth/dateOfBirth"),
+            const { Field::at("birth/dateOfBirth") },
             Value::PartialDate(birth.date()),
         );
     }
     let at = moment(random);
     if let Some(at) = at {
-        person.set(Field::at("version"), Value::Timestamp(at));
+        person.set(const { Field::at("version") }, Value::Timestamp(at));
     }
     let male = known.male.unwrap_or(false);
     let name = match known.is {
@@ -240,8 +257,8 @@ fn person(
     };
     let anonymous = known.birth.is_none() && known.male.is_none();
     if !anonymous {
-        person.tell(Field::at("name/givenName"), name.used());
-        person.tell(Field::at("name/surname"), &name.surname.written());
+        person.tell(const { Field::at("name/givenName") }, name.used());
+        person.tell(const { Field::at("name/surname") }, &name.surname.written());
     }
     if let Some((to, primary)) = link {
         person.push(linked(to, primary));
@@ -259,20 +276,35 @@ fn person(
     let inhabitant = known.is.is_some_and(Life::is_registered);
     administration(&mut person, anonymous, inhabitant, random);
     if random.chance(300) {
-        person.tell(Field::at("deregistration/deregistrationReasonCode"), "AV");
+        person.tell(
+            const { Field::at("deregistration/deregistrationReasonCode") },
+            "AV",
+        );
         let day = TODAY.plus(-random.between(1, 300));
-        person.day(Field::at("deregistration/deregistrationDate"), day);
+        person.day(
+            const { Field::at("deregistration/deregistrationDate") },
+            day,
+        );
     }
     staff(&mut *person, &PERSON_ACTOR, at);
     person
 }
 
 fn linked(to: Identity, primary: bool) -> Group {
-    let mut entry = Group::new(Field::at("linkedIdentity"));
-    entry.identity(Field::at("linkedIdentity/referredPersonalIdentity"), to);
-    entry.tell(Field::at("linkedIdentity/assuranceLevel"), "level3");
-    entry.truth(Field::at("linkedIdentity/primaryIdentity"), primary);
-    entry.tell(Field::at("linkedIdentity/link"), "to");
+    let mut entry = Group::new(const { Field::at("linkedIdentity") });
+    entry.identity(
+        const { Field::at("linkedIdentity/referredPersonalIdentity") },
+        to,
+    );
+    entry.tell(
+        const { Field::at("linkedIdentity/assuranceLevel") },
+        "level3",
+    );
+    entry.truth(
+        const { Field::at("linkedIdentity/primaryIdentity") },
+        primary,
+    );
+    entry.tell(const { Field::at("linkedIdentity/link") }, "to");
     entry
 }
 
@@ -289,15 +321,15 @@ fn addresses(person: &mut Person, random: &mut Random) {
         let number = random.between(1, 99);
         let street = format!("{number} MAIN STREET");
         person.tell(
-            Field::at("addressInformation/addressAbroad/postalAddress1"),
+            const { Field::at("addressInformation/addressAbroad/postalAddress1") },
             &street,
         );
         person.tell(
-            Field::at("addressInformation/addressAbroad/postalAddress2"),
+            const { Field::at("addressInformation/addressAbroad/postalAddress2") },
             "PROVSTAD",
         );
         person.tell(
-            Field::at("addressInformation/addressAbroad/countryCode"),
+            const { Field::at("addressInformation/addressAbroad/countryCode") },
             country,
         );
     }
@@ -307,46 +339,55 @@ fn addresses(person: &mut Person, random: &mut Random) {
 fn proof(person: &mut Person, random: &mut Random) {
     /// A picture of one white pixel.
     const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg==";
-    let mut entry = Group::new(Field::at("confirmedIdentity"));
+    let mut entry = Group::new(const { Field::at("confirmedIdentity") });
     let kind = random.pick(&["01", "02", "03"]);
-    entry.tell(Field::at("confirmedIdentity/typeOfIdentification"), kind);
+    entry.tell(
+        const { Field::at("confirmedIdentity/typeOfIdentification") },
+        kind,
+    );
     let number = format!("TEST{:06}", random.between(0, 999_999));
-    entry.tell(Field::at("confirmedIdentity/identificationNumber"), &number);
+    entry.tell(
+        const { Field::at("confirmedIdentity/identificationNumber") },
+        &number,
+    );
     let issuer = if kind == "03" {
         "Migrationsverket"
     } else {
         "Provmyndigheten"
     };
-    entry.tell(Field::at("confirmedIdentity/issuersOfId"), issuer);
+    entry.tell(const { Field::at("confirmedIdentity/issuersOfId") }, issuer);
     let start = TODAY.plus(-random.between(30, 1_500));
     entry.put(
-        Field::at("confirmedIdentity/validDatePeriod/start"),
+        const { Field::at("confirmedIdentity/validDatePeriod/start") },
         Value::Date(start.date()),
     );
     entry.put(
-        Field::at("confirmedIdentity/validDatePeriod/end"),
+        const { Field::at("confirmedIdentity/validDatePeriod/end") },
         Value::Date(start.plus_years(5).date()),
     );
     let picture = random.chance(2_000).then(|| random.uuid());
     if let Some(id) = &picture {
-        entry.tell(Field::at("confirmedIdentity/attachmentId"), id);
+        entry.tell(const { Field::at("confirmedIdentity/attachmentId") }, id);
     }
     let country = if kind == "03" {
         "SE"
     } else {
         Country::any(random).code
     };
-    entry.tell(Field::at("confirmedIdentity/countryCode"), country);
+    entry.tell(
+        const { Field::at("confirmedIdentity/countryCode") },
+        country,
+    );
     person.push(entry);
     if let Some(id) = picture {
-        let mut attachment = Group::new(Field::at("attachment"));
-        attachment.tell(Field::at("attachment/id"), &id);
-        attachment.tell(Field::at("attachment/mediaType"), "image/png");
+        let mut attachment = Group::new(const { Field::at("attachment") });
+        attachment.tell(const { Field::at("attachment/id") }, &id);
+        attachment.tell(const { Field::at("attachment/mediaType") }, "image/png");
         if random.chance(5_000) {
-            attachment.tell(Field::at("attachment/value"), PICTURE);
+            attachment.tell(const { Field::at("attachment/value") }, PICTURE);
         } else {
             let place = format!("https://example.com/bilagor/{id}");
-            attachment.tell(Field::at("attachment/reference"), &place);
+            attachment.tell(const { Field::at("attachment/reference") }, &place);
         }
         person.push(attachment);
     }
@@ -367,13 +408,16 @@ fn administration(person: &mut Person, anonymous: bool, inhabitant: bool, random
         ])
     };
     person.tell(
-        Field::at("administrativeInformation/categoryOfPerson"),
+        const { Field::at("administrativeInformation/categoryOfPerson") },
         category,
     );
-    person.tell(Field::at("administrativeInformation/accountCode"), account);
+    person.tell(
+        const { Field::at("administrativeInformation/accountCode") },
+        account,
+    );
     if random.chance(2_000) {
         person.tell(
-            Field::at("administrativeInformation/comment"),
+            const { Field::at("administrativeInformation/comment") },
             "Uppgifter lämnade muntligen",
         );
     }

@@ -47,6 +47,19 @@ impl Weighted {
         Self { items, up_to }
     }
 
+    /// Counts without names, one after another.
+    fn of_counts(text: &'static str) -> Self {
+        let counts = text.split(' ').filter_map(|it| it.parse::<usize>().ok());
+        let sums = counts.scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        Self {
+            items: Vec::new(),
+            up_to: sums.collect(),
+        }
+    }
+
     /// The place of one item, by weight.
     pub(super) fn place(&self, random: &mut Random) -> usize {
         let drawn = random.below(self.up_to.last().copied().unwrap_or(0));
@@ -89,7 +102,8 @@ pub(super) struct Source {
     pub(super) districts: Vec<&'static str>,
     common_streets: Vec<&'static str>,
     local_streets: Vec<&'static str>,
-    ages: Weighted,
+    /// Inhabitants of each municipality by age.
+    ages: Vec<Weighted>,
 }
 
 pub(super) static SOURCE: LazyLock<Source> = LazyLock::new(Source::read);
@@ -138,7 +152,11 @@ impl Source {
             districts,
             common_streets: streets("common"),
             local_streets: streets("local"),
-            ages: Weighted::read(source!("ages.tsv")),
+            ages: source!("ages.tsv")
+                .lines()
+                .filter_map(pair)
+                .map(|(_, counts)| Weighted::of_counts(counts))
+                .collect(),
         }
     }
 
@@ -156,9 +174,9 @@ impl Source {
         self.local_streets[at % self.local_streets.len()]
     }
 
-    /// An age, as common as it is.
-    pub(super) fn age(&self, random: &mut Random) -> i32 {
-        i32::try_from(self.ages.place(random)).unwrap_or(0)
+    /// The age of somebody in a municipality, as common as it is there.
+    pub(super) fn age(&self, municipality: usize, random: &mut Random) -> i32 {
+        i32::try_from(self.ages[municipality].place(random)).unwrap_or(0)
     }
 }
 
@@ -202,6 +220,8 @@ mod tests {
         assert_eq!(coordination_numbers().count(), 2_240);
         let source = &*SOURCE;
         assert_eq!(source.municipalities.len(), 290);
+        assert_eq!(source.ages.len(), 290);
+        assert!(source.ages.iter().all(|it| it.up_to.len() == 101));
         for it in &source.municipalities {
             assert!(
                 !it.postal.is_empty() && !it.parishes.is_empty() && !it.districts.is_empty(),

@@ -88,7 +88,7 @@ pub(super) fn post(lives: &[Life], at: usize, number: u64, mut random: Random) -
         say.truth(PROTECTED_PERSON, true);
     }
     if life.protected_registration {
-        say.truth(Field::at("protectedPopulationRecord"), true);
+        say.truth(const { Field::at("protectedPopulationRecord") }, true);
     }
     case(&mut say, life, random);
     name(&mut say, life);
@@ -148,7 +148,7 @@ pub(super) fn name(say: &mut Vec<Edit>, life: &Life) {
     let nameless = life.is_registered() && life.age() == 0 && life.birth > TODAY.plus(-60);
     if let (Some(indicator), false) = (life.name.indicator(), nameless) {
         say.tell(
-            Field::at("name/givenNameIndicator"),
+            const { Field::at("name/givenNameIndicator") },
             itoa::Buffer::new().format(indicator),
         );
     }
@@ -160,35 +160,41 @@ pub(super) fn name(say: &mut Vec<Edit>, life: &Life) {
     }
     say.tell(SURNAME, &life.name.surname.written());
     if let (Some(short), false) = (life.name.notification(), nameless) {
-        say.tell(Field::at("name/notificationName"), &short);
+        say.tell(const { Field::at("name/notificationName") }, &short);
     }
     if life.coordination.as_ref().is_some_and(|it| it.attested) {
-        say.truth(Field::at("name/givenName/attested"), true);
-        say.truth(Field::at("name/surname/attested"), true);
+        say.truth(const { Field::at("name/givenName/attested") }, true);
+        say.truth(const { Field::at("name/surname/attested") }, true);
         if life.name.middle.is_some() {
-            say.truth(Field::at("name/middleName/attested"), true);
+            say.truth(const { Field::at("name/middleName/attested") }, true);
         }
         say.truth(
-            Field::at("birth/birthAbroad/placeOfBirthAbroad/attested"),
+            const { Field::at("birth/birthAbroad/placeOfBirthAbroad/attested") },
             true,
         );
     }
 }
 
 fn birth(say: &mut Vec<Edit>, life: &Life) {
-    say.date(Field::at("birth/dateOfBirth"), life.born);
+    say.date(const { Field::at("birth/dateOfBirth") }, life.born);
     match life.origin {
         Origin::Sweden { county, parish } => {
             say.tell(
-                Field::at("birth/placeOfBirthSweden/birthCountyCode"),
+                const { Field::at("birth/placeOfBirthSweden/birthCountyCode") },
                 county,
             );
-            say.tell(Field::at("birth/placeOfBirthSweden/birthParish"), parish);
+            say.tell(
+                const { Field::at("birth/placeOfBirthSweden/birthParish") },
+                parish,
+            );
         }
         Origin::Abroad { country, town, .. } => {
-            say.tell(Field::at("birth/birthAbroad/placeOfBirthAbroad"), town);
             say.tell(
-                Field::at("birth/birthAbroad/countryOfBirth"),
+                const { Field::at("birth/birthAbroad/placeOfBirthAbroad") },
+                town,
+            );
+            say.tell(
+                const { Field::at("birth/birthAbroad/countryOfBirth") },
                 country.name_at(life.birth),
             );
         }
@@ -205,7 +211,7 @@ fn fate(say: &mut Vec<Edit>, life: &Life) {
         Fate::Dead { date, found: false } => gone("AV", date),
         Fate::Dead { date, found: true } => {
             say.tell(DEREGISTRATION_REASON, "AV");
-            say.date(Field::at("deregistration/foundDeadAtDate"), date);
+            say.date(const { Field::at("deregistration/foundDeadAtDate") }, date);
         }
         Fate::Emigrated { day, .. } => gone("UV", day.date()),
         Fate::Removed { reason, day } => gone(reason, day.date()),
@@ -307,21 +313,21 @@ fn address(say: &mut Vec<Edit>, home: &Home, random: &mut Random) {
 /// The keys of a home, the same for all who live there.
 fn keys(say: &mut Vec<Edit>, home: &Home, since: Day) {
     say.tell(
-        Field::at("addressInformation/district/districtCode"),
+        const { Field::at("addressInformation/district/districtCode") },
         home.district(),
     );
     let mut random = Random::new(home.key);
     say.tell(
-        Field::at("addressInformation/UUID/propertyId"),
+        const { Field::at("addressInformation/UUID/propertyId") },
         &random.uuid(),
     );
     say.tell(
-        Field::at("addressInformation/UUID/addressPlaceId"),
+        const { Field::at("addressInformation/UUID/addressPlaceId") },
         &random.uuid(),
     );
     if home.has_apartment() {
         say.tell(
-            Field::at("addressInformation/UUID/apartmentId"),
+            const { Field::at("addressInformation/UUID/apartmentId") },
             &random.uuid(),
         );
     }
@@ -330,16 +336,16 @@ fn keys(say: &mut Vec<Edit>, home: &Home, since: Day) {
             |width: i32| (random.next() % 10_u64.pow(width.unsigned_abs())).to_string();
         let (property, place, apartment) = (digits(9), digits(14), digits(14));
         say.tell(
-            Field::at("addressInformation/nationalKeys/propertyId"),
+            const { Field::at("addressInformation/nationalKeys/propertyId") },
             &property,
         );
         say.tell(
-            Field::at("addressInformation/nationalKeys/addressPlaceId"),
+            const { Field::at("addressInformation/nationalKeys/addressPlaceId") },
             &place,
         );
         if home.has_apartment() {
             say.tell(
-                Field::at("addressInformation/nationalKeys/apartmentId"),
+                const { Field::at("addressInformation/nationalKeys/apartmentId") },
                 &apartment,
             );
         }
@@ -388,31 +394,31 @@ pub(super) fn abroad(say: &mut Vec<Edit>, day: Day, country: &str, random: &mut 
         "CALLE MAYOR",
     ]);
     say.tell(
-        Field::at("addressInformation/addressAbroad/postalAddress1"),
+        const { Field::at("addressInformation/addressAbroad/postalAddress1") },
         &format!("{number} {street}"),
     );
     let code = random.between(1_000, 99_999);
     say.tell(
-        Field::at("addressInformation/addressAbroad/postalAddress2"),
+        const { Field::at("addressInformation/addressAbroad/postalAddress2") },
         &format!("{code} PROVSTAD"),
     );
     if random.chance(3_000) {
         say.tell(
-            Field::at("addressInformation/addressAbroad/postalAddress3"),
+            const { Field::at("addressInformation/addressAbroad/postalAddress3") },
             "NORTH DISTRICT",
         );
     }
     say.tell(
-        Field::at("addressInformation/addressAbroad/countryCode"),
+        const { Field::at("addressInformation/addressAbroad/countryCode") },
         country::name(country),
     );
     say.day(
-        Field::at("addressInformation/addressAbroad/addressAbroadDate"),
+        const { Field::at("addressInformation/addressAbroad/addressAbroadDate") },
         day,
     );
     if random.chance(5_000) {
         say.day(
-            Field::at("addressInformation/addressAbroad/votingDate"),
+            const { Field::at("addressInformation/addressAbroad/votingDate") },
             day.plus_years(10),
         );
     }
@@ -433,37 +439,43 @@ fn coordination(say: &mut Vec<Edit>, life: &Life, random: &mut Random) {
     let Some(told) = &life.coordination else {
         return;
     };
-    say.tell(Field::at("identityLevel"), told.level);
-    say.day(Field::at("identityLevelDate"), told.level_date);
+    say.tell(const { Field::at("identityLevel") }, told.level);
+    say.day(const { Field::at("identityLevelDate") }, told.level_date);
     say.tell(
-        Field::at("personalIdentityStatus/identityStatus"),
+        const { Field::at("personalIdentityStatus/identityStatus") },
         told.status,
     );
     say.day(
-        Field::at("personalIdentityStatus/identityStatusDate"),
+        const { Field::at("personalIdentityStatus/identityStatusDate") },
         told.status_date,
     );
     if let Some(cause) = told.cause {
         say.tell(
-            Field::at("personalIdentityStatus/identityStatusCause"),
+            const { Field::at("personalIdentityStatus/identityStatusCause") },
             cause,
         );
     }
     say.date(
-        Field::at("coOrdinationNumberData/allocationDate"),
+        const { Field::at("coOrdinationNumberData/allocationDate") },
         told.allocated,
     );
     if let Some(day) = told.transfer {
         say.day(
-            Field::at("coOrdinationNumberData/preliminaryTransferDate"),
+            const { Field::at("coOrdinationNumberData/preliminaryTransferDate") },
             day,
         );
     }
     if let Some(day) = told.renewed {
-        say.day(Field::at("coOrdinationNumberData/renewalDate"), day);
+        say.day(
+            const { Field::at("coOrdinationNumberData/renewalDate") },
+            day,
+        );
     }
     if let Some(date) = told.deceased {
-        say.date(Field::at("coOrdinationNumberData/deceasedDate"), date);
+        say.date(
+            const { Field::at("coOrdinationNumberData/deceasedDate") },
+            date,
+        );
     }
     let care_of = random.chance(1_500).then_some("C/O MIGRATIONSVERKET");
     if random.chance(7_000) {
@@ -481,18 +493,18 @@ fn immigration(say: &mut Vec<Edit>, life: &Life, random: &mut Random) {
     if life.is_snr() {
         return;
     }
-    say.day(Field::at("immigration/immigrationDate"), arrived);
+    say.day(const { Field::at("immigration/immigrationDate") }, arrived);
     if country.kind == CountryKind::Union && random.chance(4_000) {
-        say.truth(Field::at("immigration/rightOfResidence"), true);
+        say.truth(const { Field::at("immigration/rightOfResidence") }, true);
     }
     if country.kind == CountryKind::Nordic {
-        let mut entry = Group::new(Field::at("immigration/immigrationIdentity"));
+        let mut entry = Group::new(const { Field::at("immigration/immigrationIdentity") });
         entry.tell(
-            Field::at("immigration/immigrationIdentity/personalIdentityNumber"),
+            const { Field::at("immigration/immigrationIdentity/personalIdentityNumber") },
             &nordic_number(country.code, life, random),
         );
         entry.tell(
-            Field::at("immigration/immigrationIdentity/country"),
+            const { Field::at("immigration/immigrationIdentity/country") },
             country.code,
         );
         say.push(Edit::Entry(entry));
@@ -513,30 +525,33 @@ fn nordic_number(country: &str, life: &Life, random: &mut Random) -> String {
 }
 
 pub(super) fn citizenship(country: &str, since: Option<Day>, status: &str, attested: bool) -> Edit {
-    let mut entry = Group::new(Field::at("citizenship"));
-    entry.tell(Field::at("citizenship/citizenshipCountryCode"), country);
+    let mut entry = Group::new(const { Field::at("citizenship") });
+    entry.tell(
+        const { Field::at("citizenship/citizenshipCountryCode") },
+        country,
+    );
     if let Some(since) = since {
-        entry.day(Field::at("citizenship/citizenshipDate"), since);
+        entry.day(const { Field::at("citizenship/citizenshipDate") }, since);
     }
     if attested {
         entry.truth(
-            Field::at("citizenship/citizenshipCountryCode/attested"),
+            const { Field::at("citizenship/citizenshipCountryCode/attested") },
             true,
         );
     }
-    entry.tell(Field::at("citizenship/status"), status);
+    entry.tell(const { Field::at("citizenship/status") }, status);
     Edit::Entry(entry)
 }
 
 fn references(say: &mut Vec<Edit>, lives: &[Life], life: &Life) {
     for &other in &life.references {
-        let mut entry = Group::new(Field::at("referredPersonalIdentities"));
+        let mut entry = Group::new(const { Field::at("referredPersonalIdentities") });
         entry.identity(
-            Field::at("referredPersonalIdentities/referredPersonalIdentity"),
+            const { Field::at("referredPersonalIdentities/referredPersonalIdentity") },
             lives[other].identity,
         );
         entry.tell(
-            Field::at("referredPersonalIdentities/referredPersonalIdentityStatus"),
+            const { Field::at("referredPersonalIdentities/referredPersonalIdentityStatus") },
             "NY",
         );
         say.push(Edit::Entry(entry));
@@ -561,26 +576,35 @@ pub(super) fn relation(lives: &[Life], told: &Relation) -> Edit {
     let other = &lives[told.to];
     let mut entry = Group::new(RELATIONSHIP);
     entry.identity(
-        Field::at("relationship/relationshipId/personalIdentity"),
+        const { Field::at("relationship/relationshipId/personalIdentity") },
         other.identity,
     );
-    entry.tell(Field::at("relationship/relationshipType"), told.kind);
+    entry.tell(
+        const { Field::at("relationship/relationshipType") },
+        told.kind,
+    );
     if let Some(since) = told.since {
-        entry.day(Field::at("relationship/relationshipFromDate"), since);
+        entry.day(
+            const { Field::at("relationship/relationshipFromDate") },
+            since,
+        );
     }
     if let Some(until) = told.until {
-        entry.day(Field::at("relationship/relationshipToDate"), until);
+        entry.day(
+            const { Field::at("relationship/relationshipToDate") },
+            until,
+        );
     }
     if let Fate::Dead { date, found } = other.fate {
         entry.tell(DIED_REASON, "AV");
         let field = if found {
-            Field::at("relationship/deregistration/foundDeadAtDate")
+            const { Field::at("relationship/deregistration/foundDeadAtDate") }
         } else {
             DIED_DATE
         };
         entry.date(field, date);
     }
-    entry.tell(Field::at("relationship/status"), told.status);
+    entry.tell(const { Field::at("relationship/status") }, told.status);
     Edit::Entry(entry)
 }
 
@@ -642,20 +666,26 @@ fn relations(say: &mut Vec<Edit>, lives: &[Life], at: usize) {
     for parent in &life.parents {
         if let Parent::Unregistered { birth, male, name } = parent {
             let mut entry = Group::new(RELATIONSHIP);
-            entry.day(Field::at("relationship/relationshipId/dateOfBirth"), *birth);
+            entry.day(
+                const { Field::at("relationship/relationshipId/dateOfBirth") },
+                *birth,
+            );
             entry.tell(
-                Field::at("relationship/relationshipType"),
+                const { Field::at("relationship/relationshipType") },
                 if *male { "FA" } else { "MO" },
             );
-            entry.tell(Field::at("relationship/name/givenName"), &name.given());
+            entry.tell(
+                const { Field::at("relationship/name/givenName") },
+                &name.given(),
+            );
             if let Some(middle) = name.middle {
-                entry.tell(Field::at("relationship/name/middleName"), middle);
+                entry.tell(const { Field::at("relationship/name/middleName") }, middle);
             }
             entry.tell(
-                Field::at("relationship/name/surname"),
+                const { Field::at("relationship/name/surname") },
                 &name.surname.written(),
             );
-            entry.tell(Field::at("relationship/status"), "NY");
+            entry.tell(const { Field::at("relationship/status") }, "NY");
             say.push(Edit::Entry(entry));
         }
     }
