@@ -17,6 +17,7 @@ use crate::feed::write::{Header, Writer};
 use crate::person::identity::Formats;
 use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
+use crate::store::folder;
 
 /// Write an invented country, the same for the same seed: families, moves, deaths, protection,
 /// coordination numbers, reserve identities and contact data, as common as they are.
@@ -33,8 +34,9 @@ pub struct Generate {
     /// What tells this country from another
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
-    /// File to write: .snapshot, .txt (Navet text) or .xml (Navet XML); .gz and .zst are packed
-    #[arg(long, value_name = "FILE")]
+    /// What to write: a data folder to be served (DIR/), or a file: .snapshot, .txt (Navet text) or
+    /// .xml (Navet XML); .gz and .zst are packed
+    #[arg(long, value_name = "DIR/ or FILE")]
     out: PathBuf,
     /// Exchange file for what a Navet file cannot tell: reserve identities and contact data
     /// (a snapshot holds them)
@@ -53,18 +55,33 @@ impl Generate {
         let formats = Formats::standard();
         let bar = progress::bar("generating", self.persons as u64, "persons");
         let mut beside = Beside::new(&self, &formats)?;
-        if self.out.extension().is_some_and(|it| it == "snapshot") {
-            self.to_snapshot(&formats, &mut beside, &bar)?;
+        let folder = self.folder();
+        let is_snapshot = self.out.extension().is_some_and(|it| it == "snapshot");
+        let written = if is_snapshot || folder == self.out {
+            self.to_snapshot(folder, &formats, &mut beside, &bar)?
         } else {
             self.to_navet(&formats, &mut beside, &bar)?;
-        }
+            self.out.clone()
+        };
         let also = beside.finish(&formats)?;
         bar.finish_and_clear();
-        println!("{}: {} persons", self.out.display(), self.persons);
+        println!("{}: {} persons", written.display(), self.persons);
         for file in also {
             println!("{}", file.display());
         }
         Ok(())
+    }
+
+    /// The folder that is asked for, or that the file is to lie in.
+    fn folder(&self) -> &Path {
+        let ends_as_folder = self.out.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if ends_as_folder || self.out.is_dir() {
+            return &self.out;
+        }
+        let parent = self.out.parent();
+        parent
+            .filter(|it| !it.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
     }
 
     fn villages(&self, formats: &Formats) -> impl Iterator<Item = Settlers> + Send {
@@ -73,15 +90,14 @@ impl Generate {
 
     fn to_snapshot(
         &self,
+        folder: &Path,
         formats: &Formats,
         beside: &mut Beside,
         bar: &ProgressBar,
-    ) -> Result<(), Failure> {
-        let folder = self
-            .out
-            .parent()
-            .filter(|it| !it.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+    ) -> Result<PathBuf, Failure> {
+        if folder == self.out && folder.is_dir() && folder::newest(folder)?.is_some() {
+            return Err(format!("{} holds a register already", folder.display()).into());
+        }
         fs::create_dir_all(folder)?;
         let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
         let mut taken = Taken::default();
@@ -107,8 +123,12 @@ impl Generate {
         bar.set_message("writing");
         bar.reset();
         let written = run.finish(|done| bar.set_position(done))?;
-        fs::rename(written.ok_or("nothing was generated")?, &self.out)?;
-        Ok(())
+        let written = written.ok_or("nothing was generated")?;
+        if folder == self.out {
+            return Ok(written);
+        }
+        fs::rename(written, &self.out)?;
+        Ok(self.out.clone())
     }
 
     /// A village as records; it was the one that began with the person `first` of the country.

@@ -135,24 +135,26 @@ impl Prepared {
         let formats = Formats::standard();
         let snapshot = open_newest(folder, &formats)?.ok_or("there is no register")?;
         let mut identities = Vec::new();
-        let mut people = Vec::new();
         for record in snapshot.records() {
             let record = RecordRef::open(record?)?;
             let identity = record.identity();
             if identity.kind() == IdentityType::Pnr && !record.shield().is_on() {
                 identities.push(identity);
             }
-            if people.len() < 400 {
-                people.push(Person::from_record(record)?);
-            }
         }
         let changes = synthetic_population(&formats, PERSONS, 1)
             .flat_map(|settlers| settlers.settle().changes())
             .flat_map(|(_, posts)| posts);
-        let posts = changes
+        let at = Moment::parse("2025-01-15T06:00:00").ok_or("no moment")?;
+        let posts: Vec<(Post, Person)> = changes
             .filter_map(|post| {
-                let person = people.iter().find(|it| it.identity() == post.subject)?;
-                Some((post, person.clone()))
+                let is_it = |record: &[u8]| {
+                    RecordRef::open(record).is_ok_and(|it| it.identity() == post.subject)
+                };
+                let record = RecordRef::open(snapshot.find(post.subject.key(), is_it)?).ok()?;
+                let person = Person::from_record(record).ok()?;
+                let applied = merge::apply(&post, Some(&person), &formats, &at);
+                matches!(applied, Outcome::Applied(_)).then_some((post, person))
             })
             .collect();
         let rule = PopulationRecordRule::default();
@@ -165,7 +167,7 @@ impl Prepared {
             single: Vec::new(),
             many: Vec::new(),
             posts,
-            at: Moment::parse("2025-01-15T06:00:00").ok_or("no moment")?,
+            at,
             out: Buffer::default(),
             scratch: Scratch::default(),
             formats,
