@@ -275,7 +275,7 @@ fn copied(document: &[u8], out: &mut Vec<u8>) {
 async fn redis(address: SocketAddr) -> Result<MultiplexedConnection, Failure> {
     // A batch on a busy machine may take longer than the usual half second.
     let config =
-        redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
+        redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(45)));
     let client = redis::Client::open(format!("redis://{address}"))?;
     Ok(client
         .get_multiplexed_async_connection_with_config(&config)

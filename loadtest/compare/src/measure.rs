@@ -109,7 +109,7 @@ impl Measure {
             loaded,
             notes: self.note,
             window: self.window,
-            rows: report::rows(&cases, windows),
+            rows: report::rows(&cases, &windows),
         };
         report.give(self.out.as_deref())
     }

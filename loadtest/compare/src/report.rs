@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 /// What the windows of the cases say. The first case of each count is pu.
-pub fn rows(cases: &[Case], windows: Vec<Vec<Window>>) -> Vec<Row> {
+pub fn rows(cases: &[Case], windows: &[Vec<Window>]) -> Vec<Row> {
     let rates = |rounds: &[Window]| rounds.iter().map(Window::rate).collect::<Vec<_>>();
     let cpus = |rounds: &[Window]| rounds.iter().map(Window::cpu).collect::<Vec<_>>();
     let pu = |count| {
@@ -49,7 +49,7 @@ pub fn rows(cases: &[Case], windows: Vec<Vec<Window>>) -> Vec<Row> {
     };
     cases
         .iter()
-        .zip(&windows)
+        .zip(windows)
         .map(|(case, rounds)| {
             let pu = pu(case.count);
             Row {
