@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::plot::{Level, NotDrawn, Series, Upright, colour, plot};
 use crate::report::{Report, Row};
 use crate::server::Reading;
-use crate::table::{bytes, errors, loop_said, notes, ratio, time, value};
+use crate::table::{bytes, errors, loop_said, notes, rate, ratio, time, value};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
@@ -87,8 +87,8 @@ fn requests(report: &Report) -> Markup {
                 tr {
                     td { (row.name) }
                     td { (row.requests) }
-                    td { (row.rate_asked.map_or_else(|| "–".to_owned(), |it| format!("{it:.1}"))) }
-                    td { (format!("{:.1}", row.rate_reached)) }
+                    td { (row.rate_asked.map_or_else(|| "–".to_owned(), rate)) }
+                    td { (rate(row.rate_reached)) }
                     td { (row.refused) }
                     td class=(if row.failed() > 0 { "bad" } else { "" }) title=(errors(row)) { (row.failed()) }
                     @let it = &row.latency;

@@ -48,9 +48,9 @@ impl Schedule {
         seed: u64,
     ) -> Self {
         let mut chance = Rng::with_seed(seed);
-        // Streams of one rate must not march in step.
-        let first = match arrivals {
-            Arrivals::Even if rate > 0.0 => chance.f64() / rate,
+        // Streams of one rate must not march in step: the first is due anywhere in the first distance.
+        let before = match arrivals {
+            Arrivals::Even if rate > 0.0 => (chance.f64() - 1.0) / rate,
             _ => 0.0,
         };
         Self {
@@ -59,7 +59,7 @@ impl Schedule {
             curve: curve.map(normalised),
             warm_up,
             end: warm_up + measured,
-            last: first,
+            last: before,
             chance,
         }
     }
@@ -104,7 +104,7 @@ impl Iterator for Schedule {
             let next = wanted / rate;
             if self.curve.is_none() || next <= step {
                 self.last += next;
-                let due = Duration::from_secs_f64(self.last);
+                let due = Duration::from_secs_f64(self.last.max(0.0));
                 return (due < self.end).then_some(due);
             }
             wanted -= rate * step;
@@ -131,6 +131,16 @@ mod tests {
             assert!((distance - 0.02).abs() < 1e-6, "{distance}");
         }
         assert!(*all.last().unwrap() < MINUTE);
+    }
+
+    /// Seldom ones too come as often as they should: one every half a minute, in half a minute.
+    #[test]
+    fn the_first_even_arrival_is_within_the_first_distance() {
+        let half = MINUTE / 2;
+        for seed in 0..20 {
+            let files = Schedule::new(Arrivals::Even, 1.0 / 30.0, None, NONE, half, seed);
+            assert_eq!(files.count(), 1);
+        }
     }
 
     #[test]
