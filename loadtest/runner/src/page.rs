@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::plot::{Level, NotDrawn, Series, Upright, colour, plot};
+use crate::plot::{Level, NotDrawn, Series, Upright, colour, plot, width};
 use crate::report::{Report, Row};
 use crate::server::Reading;
 use crate::table::{bytes, errors, loop_said, notes, rate, ratio, time, value};
@@ -19,6 +19,9 @@ svg { max-width: 100%; height: auto; } .key { font-size: 13px; color: #444; } .k
 .key i { display: inline-block; width: 1.3em; height: 3px; vertical-align: middle; margin-right: .4em; }
 code { background: #f5f5f5; padding: .1em .3em; }
 ";
+
+/// One number of a reading.
+type Of = fn(&Reading) -> u64;
 
 /// The page of a report.
 pub fn page(report: &Report) -> Result<String, NotDrawn> {
@@ -129,7 +132,7 @@ fn plots(report: &Report) -> Result<Markup, NotDrawn> {
         };
         row.intervals.iter().map(rate).collect()
     });
-    let of_service = |all: &[(&str, fn(&Reading) -> u64)]| -> Vec<Series> {
+    let of_service = |all: &[(&str, Of)]| -> Vec<Series> {
         let all = all.iter().map(|(name, of)| Series {
             name: (*name).to_owned(),
             points: report
@@ -215,7 +218,7 @@ fn figure(
         (PreEscaped(svg))
         p.key {
             @for (number, one) in series.iter().enumerate() {
-                span { i style=(format!("background:{}", colour(number))) {} (one.name) } " "
+                span { i style=(format!("background:{};height:{}px", colour(number), 2 * width(number) - 1)) {} (one.name) } " "
             }
         }
     })

@@ -50,6 +50,8 @@ pub struct Report {
     pub reopened: u64,
     /// The streams' steps.
     pub rows: Vec<Row>,
+    /// From due to answered, of all rows together.
+    pub together: Quantiles,
     /// The program that asked.
     pub generator: Generator,
     /// The program that answered, when its process was named.

@@ -166,7 +166,7 @@ impl Sample {
             all.max()
         };
         sample.newest = newest(false).or_else(|| newest(true)).unwrap_or_default();
-        sample.invent_unknown(snapshot, &mut chance)?;
+        sample.invent_unknown(snapshot, &mut chance);
         if sample.sought.is_empty() || sample.changeable.is_empty() {
             return Err(SampleError::Nobody);
         }
@@ -213,7 +213,7 @@ impl Sample {
     }
 
     /// Numbers of nobody in the register: those of persons drawn, with another serial number.
-    fn invent_unknown(&mut self, snapshot: &Snapshot, chance: &mut Rng) -> Result<(), Damaged> {
+    fn invent_unknown(&mut self, snapshot: &Snapshot, chance: &mut Rng) {
         const WANTED: usize = 2_000;
         for _ in 0..WANTED * 10 {
             if self.unknown.len() == WANTED || self.changeable.is_empty() {
@@ -232,7 +232,6 @@ impl Sample {
                 self.unknown.push(identity);
             }
         }
-        Ok(())
     }
 
     /// An identity, and whether the register has it.

@@ -138,7 +138,16 @@ pub fn loop_said(report: &Report) -> String {
 
 /// What else is to be said of a run, a line each.
 pub fn notes(report: &Report) -> Vec<String> {
-    let mut lines = Vec::new();
+    let all = &report.together;
+    let mut lines = vec![format!(
+        "together: {} requests, {} failed; p50 {}, p99 {}, p99.9 {}, max {}",
+        all.count,
+        report.rows.iter().map(Row::failed).sum::<u64>(),
+        time(all.p50),
+        time(all.p99),
+        time(all.p999),
+        time(all.max)
+    )];
     if let Some(server) = &report.server {
         lines.push(format!(
             "service: {:.2} cores, {} of processor a request; {}",

@@ -80,6 +80,11 @@ impl Tally {
         self.stream == stream
     }
 
+    /// Adds its latencies to those of others.
+    pub fn add_to(&self, others: &mut Latencies) {
+        others.merge(&self.all);
+    }
+
     /// Takes a request in. Those of the warm-up count nowhere.
     pub fn take(&mut self, over: &Over) {
         let Some(due) = over.due else { return };
@@ -87,7 +92,7 @@ impl Tally {
         self.interval.record(over.took);
         if due < self.measured / PARTS {
             self.first.record(over.took);
-        } else if due >= self.measured - self.measured / PARTS {
+        } else if due >= self.measured.saturating_sub(self.measured / PARTS) {
             self.last.record(over.took);
         }
         self.bytes_out += over.bytes_out as u64;
@@ -157,7 +162,7 @@ impl Tally {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn over(due: u64, millis: u64, verdict: Verdict) -> Over {
         Over {
