@@ -120,7 +120,7 @@ fn plots(report: &Report) -> Result<Markup, NotDrawn> {
     };
     let over_time = |of: fn(&crate::report::Interval) -> f64| {
         of_rows(&|row| {
-            let told = row.intervals.iter().filter(|it| it.count > 0);
+            let told = row.intervals.iter().filter(|it| it.max > 0.0);
             told.map(|it| (it.at, of(it))).collect()
         })
     };

@@ -141,7 +141,7 @@ pub fn notes(report: &Report) -> Vec<String> {
     let all = &report.together;
     let mut lines = vec![format!(
         "together: {} requests, {} failed; p50 {}, p99 {}, p99.9 {}, max {}",
-        all.count,
+        report.rows.iter().map(|row| row.requests).sum::<u64>(),
         report.rows.iter().map(Row::failed).sum::<u64>(),
         time(all.p50),
         time(all.p99),
