@@ -75,9 +75,10 @@ pub fn judge(expected: Expected, status: StatusCode, body: &[u8]) -> Verdict {
     let count = |tag: &[u8]| memmem::find_iter(body, tag).count();
     if status == StatusCode::INTERNAL_SERVER_ERROR && has("Fault>") {
         let is_narrowed = matches!(expected, Expected::Hits(_)) && has(TOO_MANY);
-        return match is_narrowed {
-            true => Verdict::Refused,
-            false => Verdict::Failed(Failure::Fault),
+        return if is_narrowed {
+            Verdict::Refused
+        } else {
+            Verdict::Failed(Failure::Fault)
         };
     }
     match (expected, status) {

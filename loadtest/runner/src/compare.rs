@@ -184,6 +184,7 @@ pub mod tests {
                 intervals: intervals.collect(),
                 ..Row::default()
             }],
+            together: quantiles,
             generator: Generator::default(),
             server: Some(Server {
                 pid: 1,

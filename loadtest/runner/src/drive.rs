@@ -160,12 +160,11 @@ impl Driven {
                     break None;
                 }
             };
-            match seat {
-                Some(seat) => self.pool.call(seat, due),
-                None => {
-                    let verdict = Verdict::Failed(Failure::Unsent);
-                    self.count(0, due, Instant::now(), verdict, (0, 0));
-                }
+            if let Some(seat) = seat {
+                self.pool.call(seat, due);
+            } else {
+                let verdict = Verdict::Failed(Failure::Unsent);
+                self.count(0, due, Instant::now(), verdict, (0, 0));
             }
         }
         self.quiet(last).await;

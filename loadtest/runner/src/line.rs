@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::answer::Failure;
+use crate::answer::{Expected, Failure};
 use crate::ask::Asked;
 
 /// In whose name an intermediary calls.
@@ -32,9 +32,9 @@ pub struct Target {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     /// How long an answer is waited for.
     pub patience: Duration,
-    /// Connections opened, and those opened again because the service had ended them.
+    /// Connections opened.
     pub opened: Cell<u64>,
-    /// Of those opened, how many took the place of one that had been in use.
+    /// Of those opened, how many took the place of one that had ended.
     pub reopened: Cell<u64>,
 }
 
@@ -107,7 +107,7 @@ pub struct Line {
     target: Rc<Target>,
     consumer: Option<HeaderValue>,
     sender: Option<SendRequest<Full<Bytes>>>,
-    was_used: bool,
+    was_open: bool,
     body: Vec<u8>,
 }
 
@@ -118,7 +118,7 @@ impl Line {
             target: Rc::clone(target),
             consumer: consumer.and_then(|it| HeaderValue::from_str(it).ok()),
             sender: None,
-            was_used: false,
+            was_open: false,
             body: Vec::new(),
         }
     }
@@ -140,7 +140,7 @@ impl Line {
         self.sender = None;
         let opening = tokio::time::timeout(self.target.patience, connect(&self.target));
         self.sender = Some(opening.await.map_err(|_| Failure::Timeout)??);
-        let again = std::mem::take(&mut self.was_used);
+        let again = std::mem::replace(&mut self.was_open, true);
         self.target.opened.update(|it| it + 1);
         self.target.reopened.update(|it| it + u64::from(again));
         Ok(())
@@ -161,33 +161,30 @@ impl Line {
 
     async fn try_exchange(&mut self, asked: &Asked) -> Result<Came, Failure> {
         loop {
+            // One that was kept may have ended, or end just now, as the service may do any time.
+            let kept = self.sender.is_some();
             self.open().await?;
-            let was_used = self.was_used;
             let request = self.request(asked)?;
             let Some(sender) = &mut self.sender else {
                 return Err(Failure::Transport);
             };
-            sender
-                .ready()
-                .await
-                .map_err(|_| Failure::Transport)
-                .or_else(
-                    // Ended by the service while it was idle: opened again below.
-                    |failure| if was_used { Ok(()) } else { Err(failure) },
-                )?;
-            match sender.try_send_request(request).await {
-                Ok(answer) => {
-                    self.was_used = true;
-                    return self.take(answer).await;
+            if sender.ready().await.is_err() {
+                self.sender = None;
+                if kept {
+                    continue;
                 }
+                return Err(Failure::Transport);
+            }
+            match sender.try_send_request(request).await {
+                Ok(answer) => return self.take(answer).await,
                 // A kept connection may end at the moment it is used again. What was not sent can
                 // be sent anew, and what changes nothing too.
                 Err(mut failed) => {
                     let unsent = failed.take_message().is_some();
                     let ended = failed.error().is_incomplete_message();
-                    let harmless = asked.expected != crate::answer::Expected::Updated;
+                    let harmless = asked.expected != Expected::Updated;
                     self.sender = None;
-                    if !(was_used && (unsent || ended && harmless)) {
+                    if !(kept && (unsent || ended && harmless)) {
                         return Err(Failure::Transport);
                     }
                 }

@@ -2,10 +2,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::plot::{Level, NotDrawn, Series, Upright, colour, plot};
+use crate::plot::{Level, NotDrawn, Series, Upright, colour, plot, width};
 use crate::report::{Report, Row};
 use crate::server::Reading;
-use crate::table::{bytes, errors, loop_said, notes, ratio, time, value};
+use crate::table::{bytes, errors, loop_said, notes, rate, ratio, time, value};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
@@ -19,6 +19,9 @@ svg { max-width: 100%; height: auto; } .key { font-size: 13px; color: #444; } .k
 .key i { display: inline-block; width: 1.3em; height: 3px; vertical-align: middle; margin-right: .4em; }
 code { background: #f5f5f5; padding: .1em .3em; }
 ";
+
+/// One number of a reading.
+type Of = fn(&Reading) -> u64;
 
 /// The page of a report.
 pub fn page(report: &Report) -> Result<String, NotDrawn> {
@@ -87,8 +90,8 @@ fn requests(report: &Report) -> Markup {
                 tr {
                     td { (row.name) }
                     td { (row.requests) }
-                    td { (row.rate_asked.map_or_else(|| "–".to_owned(), |it| format!("{it:.1}"))) }
-                    td { (format!("{:.1}", row.rate_reached)) }
+                    td { (row.rate_asked.map_or_else(|| "–".to_owned(), rate)) }
+                    td { (rate(row.rate_reached)) }
                     td { (row.refused) }
                     td class=(if row.failed() > 0 { "bad" } else { "" }) title=(errors(row)) { (row.failed()) }
                     @let it = &row.latency;
@@ -117,7 +120,7 @@ fn plots(report: &Report) -> Result<Markup, NotDrawn> {
     };
     let over_time = |of: fn(&crate::report::Interval) -> f64| {
         of_rows(&|row| {
-            let told = row.intervals.iter().filter(|it| it.count > 0);
+            let told = row.intervals.iter().filter(|it| it.max > 0.0);
             told.map(|it| (it.at, of(it))).collect()
         })
     };
@@ -129,7 +132,7 @@ fn plots(report: &Report) -> Result<Markup, NotDrawn> {
         };
         row.intervals.iter().map(rate).collect()
     });
-    let of_service = |all: &[(&str, fn(&Reading) -> u64)]| -> Vec<Series> {
+    let of_service = |all: &[(&str, Of)]| -> Vec<Series> {
         let all = all.iter().map(|(name, of)| Series {
             name: (*name).to_owned(),
             points: report
@@ -215,7 +218,7 @@ fn figure(
         (PreEscaped(svg))
         p.key {
             @for (number, one) in series.iter().enumerate() {
-                span { i style=(format!("background:{}", colour(number))) {} (one.name) } " "
+                span { i style=(format!("background:{};height:{}px", colour(number), 2 * width(number) - 1)) {} (one.name) } " "
             }
         }
     })

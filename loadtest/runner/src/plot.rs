@@ -90,7 +90,7 @@ pub fn plot(series: &[Series], level: Level, upright: Upright) -> Result<Option<
                 (left..right, 0.0..top * 1.1),
                 place,
                 level,
-                &|it| crate::table::bytes(*it),
+                &|it| size(*it),
             ),
             Upright::Number => lines(
                 &area,
@@ -104,6 +104,16 @@ pub fn plot(series: &[Series], level: Level, upright: Upright) -> Result<Option<
     };
     drawn.map_err(NotDrawn)?;
     Ok(Some(svg))
+}
+
+/// Bytes as axes mark them: in powers of ten, so that marks are round.
+fn size(bytes: f64) -> String {
+    match bytes {
+        0.0 => "0".to_owned(),
+        it if it >= 1e9 => format!("{} GB", number(it / 1e9)),
+        it if it >= 1e6 => format!("{} MB", number(it / 1e6)),
+        it => format!("{} kB", number(it / 1e3)),
+    }
 }
 
 fn number(value: f64) -> String {
@@ -172,14 +182,18 @@ where
         .map_err(|error| failed(&error))?;
     for (number, one) in series.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
-        // Lines beyond the colours there are are thinner.
-        let width = if number < COLOURS.len() { 2 } else { 1 };
+        let width = width(number);
         let points = one.points.iter().map(|(x, y)| (place(*x), *y));
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(width)))
             .map_err(|error| failed(&error))?;
     }
     area.present().map_err(|error| failed(&error))
+}
+
+/// How wide a line is: those beyond the colours there are are thinner.
+pub fn width(number: usize) -> u32 {
+    if number < COLOURS.len() { 2 } else { 1 }
 }
 
 /// The colour of a line as a page writes it.

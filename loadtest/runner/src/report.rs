@@ -50,6 +50,8 @@ pub struct Report {
     pub reopened: u64,
     /// The streams' steps.
     pub rows: Vec<Row>,
+    /// From due to answered, of all rows together.
+    pub together: Quantiles,
     /// The program that asked.
     pub generator: Generator,
     /// The program that answered, when its process was named.
@@ -85,7 +87,7 @@ pub struct Row {
     pub bytes_in: u64,
     /// Bytes of requests' bodies.
     pub bytes_out: u64,
-    /// From due to answered.
+    /// From due to answered; of failures, only those that were waited for.
     pub latency: Quantiles,
     /// Of the first sixth of the run.
     pub first_sixth: Quantiles,

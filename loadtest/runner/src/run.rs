@@ -267,7 +267,9 @@ impl Driving<'_> {
         let intervals = tokio::task::spawn_local(end_intervals(tallies, clock, every));
         let whole = async {
             tokio::time::sleep_until(zero.into()).await;
-            (server.seconds(), own.seconds());
+            // Both count from the first time they are asked.
+            server.seconds();
+            own.seconds();
             tokio::time::sleep_until(clock.end.into()).await;
             let used = (server.seconds(), own.seconds());
             for stream in at_work {
@@ -299,6 +301,10 @@ impl Driving<'_> {
                     .row(it.rate_asked.filter(|_| !closed), seconds)
             })
             .collect();
+        let mut together = Latencies::new()?;
+        counted
+            .iter()
+            .for_each(|it| it.tally.borrow().add_to(&mut together));
         let requests: u64 = rows.iter().map(|row| row.requests).sum();
         let trend = trends(&rows, &readings, seconds);
         let late = late.borrow().quantiles();
@@ -320,6 +326,7 @@ impl Driving<'_> {
             connections: self.target.opened.get(),
             reopened: self.target.reopened.get(),
             rows,
+            together: together.quantiles(),
             generator: Generator {
                 cpu_seconds: used.1,
                 cpu_share: rounded(used.1 / seconds, 4),
@@ -393,7 +400,7 @@ impl Driving<'_> {
                 .map(|_| self.sample.changeable(&mut chance))
                 .collect(),
             ids: stream.ids,
-            patience: self.target.patience.max(Duration::from_secs(60)),
+            patience: self.target.patience.max(Duration::from_mins(1)),
             // The register knows files again by their content, those of other runs too.
             seed: seed ^ u64::from(std::process::id()).rotate_left(32),
         };

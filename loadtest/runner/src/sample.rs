@@ -52,7 +52,7 @@ pub struct Sample {
     rare: Vec<usize>,
     /// Persons whose contact data can be changed, and whose address a file can.
     changeable: Vec<Identity>,
-    /// The newest change, `YYYYMMDDhhmmss`.
+    /// The newest change that can be paged through, `YYYYMMDDhhmmss`; the newest when none can.
     pub newest: u64,
     /// Seconds in which more persons changed than a search may find.
     pub crowded: Vec<u64>,
@@ -154,13 +154,19 @@ impl Sample {
         sample.rare = (0..sample.sought.len())
             .filter(|at| is_rare(&sample.sought[*at]))
             .collect();
-        sample.newest = seconds.keys().copied().max().unwrap_or_default();
         let crowds = seconds
             .iter()
             .filter(|(_, many)| f64::from(**many) * weight > CROWD);
         sample.crowded = crowds.map(|(second, _)| *second).collect();
         sample.crowded.sort_unstable();
-        sample.invent_unknown(snapshot, &mut chance)?;
+        // A day whose changes all came at one moment is no day to page through.
+        let newest = |crowds: bool| {
+            let seconds = seconds.keys().copied();
+            let all = seconds.filter(|it| crowds || sample.crowded.binary_search(it).is_err());
+            all.max()
+        };
+        sample.newest = newest(false).or_else(|| newest(true)).unwrap_or_default();
+        sample.invent_unknown(snapshot, &mut chance);
         if sample.sought.is_empty() || sample.changeable.is_empty() {
             return Err(SampleError::Nobody);
         }
@@ -194,10 +200,10 @@ impl Sample {
             return Ok(None);
         };
         let first = given.split(' ').next().unwrap_or_default();
-        // A quote would have to be doubled, and names as short as that find everybody.
-        let is_plain = |name: &str| {
-            name.chars().count() >= 3 && name.chars().all(|it| it.is_alphabetic() || it == '-')
-        };
+        // A quote would have to be doubled, a name with a hyphen is two words, and names as short as
+        // that find everybody.
+        let is_plain =
+            |name: &str| name.chars().count() >= 3 && name.chars().all(char::is_alphabetic);
         Ok((is_plain(first) && is_plain(&surname)).then(|| Sought {
             given: first.into(),
             surname: surname.as_str().into(),
@@ -207,7 +213,7 @@ impl Sample {
     }
 
     /// Numbers of nobody in the register: those of persons drawn, with another serial number.
-    fn invent_unknown(&mut self, snapshot: &Snapshot, chance: &mut Rng) -> Result<(), Damaged> {
+    fn invent_unknown(&mut self, snapshot: &Snapshot, chance: &mut Rng) {
         const WANTED: usize = 2_000;
         for _ in 0..WANTED * 10 {
             if self.unknown.len() == WANTED || self.changeable.is_empty() {
@@ -226,7 +232,6 @@ impl Sample {
                 self.unknown.push(identity);
             }
         }
-        Ok(())
     }
 
     /// An identity, and whether the register has it.

@@ -29,10 +29,10 @@ pub struct Schedule {
     /// What each hour of the day has of the rate; the mean is 1.
     curve: Option<[f64; HOURS]>,
     /// When what is measured begins: the day of a curve begins there.
-    warm_up: Duration,
-    /// When nothing is due any more.
-    end: Duration,
-    /// The last due time, in seconds.
+    warm_up: f64,
+    /// How long is measured. After that nothing is due any more.
+    measured: f64,
+    /// The last due time, in seconds as all of these.
     last: f64,
     chance: Rng,
 }
@@ -48,18 +48,18 @@ impl Schedule {
         seed: u64,
     ) -> Self {
         let mut chance = Rng::with_seed(seed);
-        // Streams of one rate must not march in step.
-        let first = match arrivals {
-            Arrivals::Even if rate > 0.0 => chance.f64() / rate,
+        // Streams of one rate must not march in step: the first is due anywhere in the first distance.
+        let before = match arrivals {
+            Arrivals::Even if rate > 0.0 => (chance.f64() - 1.0) / rate,
             _ => 0.0,
         };
         Self {
             arrivals,
             rate,
             curve: curve.map(normalised),
-            warm_up,
-            end: warm_up + measured,
-            last: first,
+            warm_up: warm_up.as_secs_f64(),
+            measured: measured.as_secs_f64(),
+            last: before,
             chance,
         }
     }
@@ -69,9 +69,7 @@ impl Schedule {
         let Some(curve) = &self.curve else {
             return self.rate;
         };
-        let begin = self.warm_up.as_secs_f64();
-        let length = (self.end - self.warm_up).as_secs_f64();
-        let share = ((seconds - begin) / length).clamp(0.0, 1.0);
+        let share = ((seconds - self.warm_up) / self.measured).clamp(0.0, 1.0);
         let at = share * HOURS as f64;
         // From the middle of one hour to the middle of the next, without steps.
         let (before, part) = ((at - 0.5).floor(), (at - 0.5) - (at - 0.5).floor());
@@ -94,18 +92,19 @@ impl Iterator for Schedule {
         // Where the curve is nearly zero the next arrival is looked for in small steps, so that a
         // quiet hour does not reach into the busy one after it.
         const STEPS: f64 = 200.0;
-        let step = (self.end - self.warm_up).as_secs_f64() / STEPS;
+        let step = self.measured / STEPS;
+        let end = self.warm_up + self.measured;
         let mut wanted = match self.arrivals {
             Arrivals::Even => 1.0,
             Arrivals::Poisson => -(1.0 - self.chance.f64()).ln(),
         };
-        while self.rate > 0.0 && self.last < self.end.as_secs_f64() {
+        while self.rate > 0.0 && self.last < end {
             let rate = self.rate_at(self.last);
             let next = wanted / rate;
             if self.curve.is_none() || next <= step {
                 self.last += next;
-                let due = Duration::from_secs_f64(self.last);
-                return (due < self.end).then_some(due);
+                let due = Duration::from_secs_f64(self.last.max(0.0));
+                return (self.last < end).then_some(due);
             }
             wanted -= rate * step;
             self.last += step;
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     const NONE: Duration = Duration::ZERO;
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn even_arrivals_keep_their_distance_to_the_end_of_the_run() {
@@ -127,10 +126,20 @@ mod tests {
             Schedule::new(Arrivals::Even, 50.0, None, NONE, MINUTE, 1).collect();
         assert!((2_999..=3_000).contains(&all.len()), "{}", all.len());
         for pair in all.windows(2) {
-            let distance = (pair[1] - pair[0]).as_secs_f64();
+            let distance = pair[1].saturating_sub(pair[0]).as_secs_f64();
             assert!((distance - 0.02).abs() < 1e-6, "{distance}");
         }
         assert!(*all.last().unwrap() < MINUTE);
+    }
+
+    /// Seldom ones too come as often as they should: one every half a minute, in half a minute.
+    #[test]
+    fn the_first_even_arrival_is_within_the_first_distance() {
+        let half = MINUTE / 2;
+        for seed in 0..20 {
+            let files = Schedule::new(Arrivals::Even, 1.0 / 30.0, None, NONE, half, seed);
+            assert_eq!(files.count(), 1);
+        }
     }
 
     #[test]
@@ -160,7 +169,7 @@ mod tests {
     fn a_curve_moves_arrivals_to_its_hours_and_keeps_their_number() {
         let mut curve = [1.0; HOURS];
         curve[9..12].fill(10.0);
-        let day = Duration::from_secs(2_400);
+        let day = Duration::from_mins(40);
         let all: Vec<Duration> =
             Schedule::new(Arrivals::Poisson, 20.0, Some(&curve), MINUTE, day, 5).collect();
         let measured = all.iter().filter(|due| **due >= MINUTE).count();

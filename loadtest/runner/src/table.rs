@@ -14,10 +14,7 @@ pub fn scenarios() -> Result<String, Failure> {
         let scenario = scenario?;
         writeln!(out, "{:10} {}", scenario.name, scenario.about)?;
         for stream in &scenario.streams {
-            let rate = match stream.per_second() {
-                rate if rate >= 1.0 => format!("{rate:.0}/s"),
-                rate => format!("{:.0}/h", rate * 3_600.0),
-            };
+            let rate = rate(stream.per_second());
             let connections = stream.connections;
             writeln!(
                 out,
@@ -61,7 +58,7 @@ fn tell(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(
         out,
         "{:width$} {:>9} {:>9} {:>9} {:>7}",
-        "", "requests", "asked/s", "reached/s", "refused"
+        "", "requests", "asked", "reached", "refused"
     )?;
     writeln!(
         out,
@@ -69,9 +66,7 @@ fn tell(report: &Report, out: &mut String) -> std::fmt::Result {
         "failed", "p50", "p90", "p99", "p99.9", "max", "in"
     )?;
     for row in &report.rows {
-        let asked = row
-            .rate_asked
-            .map_or_else(|| "-".to_owned(), |it| format!("{it:.1}"));
+        let asked = row.rate_asked.map_or_else(|| "-".to_owned(), rate);
         let Row {
             name,
             requests,
@@ -82,7 +77,8 @@ fn tell(report: &Report, out: &mut String) -> std::fmt::Result {
         } = row;
         write!(
             out,
-            "{name:width$} {requests:>9} {asked:>9} {rate_reached:>9.1} {refused:>7} "
+            "{name:width$} {requests:>9} {asked:>9} {:>9} {refused:>7} ",
+            rate(*rate_reached)
         )?;
         write!(out, "{:>7}", row.failed())?;
         for micros in [
@@ -142,7 +138,16 @@ pub fn loop_said(report: &Report) -> String {
 
 /// What else is to be said of a run, a line each.
 pub fn notes(report: &Report) -> Vec<String> {
-    let mut lines = Vec::new();
+    let all = &report.together;
+    let mut lines = vec![format!(
+        "together: {} requests, {} failed; p50 {}, p99 {}, p99.9 {}, max {}",
+        report.rows.iter().map(|row| row.requests).sum::<u64>(),
+        report.rows.iter().map(Row::failed).sum::<u64>(),
+        time(all.p50),
+        time(all.p99),
+        time(all.p999),
+        time(all.max)
+    )];
     if let Some(server) = &report.server {
         lines.push(format!(
             "service: {:.2} cores, {} of processor a request; {}",
@@ -212,6 +217,15 @@ pub fn time(micros: f64) -> String {
         it if it < 9_995.0 => format!("{:.2} ms", it / 1e3),
         it if it < 999_500.0 => format!("{:.0} ms", it / 1e3),
         it => format!("{:.1} s", it / 1e6),
+    }
+}
+
+/// A rate by the second, or by the hour when it is seldom.
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        it if it >= 100.0 => format!("{it:.0}/s"),
+        it if it >= 0.5 || it == 0.0 => format!("{it:.1}/s"),
+        it => format!("{:.0}/h", it * 3_600.0),
     }
 }
 

@@ -29,12 +29,14 @@ pub struct Tally {
     interval: Latencies,
     first: Latencies,
     last: Latencies,
+    requests: u64,
     right: u64,
     refused: u64,
     failed: [u64; FAILURES.len()],
     records: u64,
     bytes_in: u64,
     bytes_out: u64,
+    interval_requests: u64,
     interval_failed: u64,
     intervals: Vec<Interval>,
 }
@@ -64,12 +66,14 @@ impl Tally {
             interval: Latencies::new()?,
             first: Latencies::new()?,
             last: Latencies::new()?,
+            requests: 0,
             right: 0,
             refused: 0,
             failed: [0; FAILURES.len()],
             records: 0,
             bytes_in: 0,
             bytes_out: 0,
+            interval_requests: 0,
             interval_failed: 0,
             intervals: Vec::new(),
         })
@@ -80,15 +84,24 @@ impl Tally {
         self.stream == stream
     }
 
+    /// Adds its latencies to those of others.
+    pub fn add_to(&self, others: &mut Latencies) {
+        others.merge(&self.all);
+    }
+
     /// Takes a request in. Those of the warm-up count nowhere.
     pub fn take(&mut self, over: &Over) {
         let Some(due) = over.due else { return };
-        self.all.record(over.took);
-        self.interval.record(over.took);
-        if due < self.measured / PARTS {
-            self.first.record(over.took);
-        } else if due >= self.measured - self.measured / PARTS {
-            self.last.record(over.took);
+        self.requests += 1;
+        self.interval_requests += 1;
+        if tells_how_long(over.verdict) {
+            self.all.record(over.took);
+            self.interval.record(over.took);
+            if due < self.measured / PARTS {
+                self.first.record(over.took);
+            } else if due >= self.measured.saturating_sub(self.measured / PARTS) {
+                self.last.record(over.took);
+            }
         }
         self.bytes_out += over.bytes_out as u64;
         self.bytes_in += over.bytes_in as u64;
@@ -109,16 +122,17 @@ impl Tally {
     pub fn end_interval(&mut self, at: f64) -> (u64, u64) {
         let told = self.interval.quantiles();
         let failed = std::mem::take(&mut self.interval_failed);
+        let count = std::mem::take(&mut self.interval_requests);
         self.intervals.push(Interval {
             at,
-            count: told.count,
+            count,
             failed,
             p50: told.p50,
             p99: told.p99,
             max: told.max,
         });
         self.interval.clear();
-        (told.count, failed)
+        (count, failed)
     }
 
     /// The row, of a time that was measured in the end.
@@ -132,10 +146,10 @@ impl Tally {
         let unsent = self.failed[Failure::Unsent as usize];
         Row {
             name: self.name.clone(),
-            requests: self.all.count(),
+            requests: self.requests,
             rate_asked,
             rate_reached: rounded(
-                (self.all.count() - unsent) as f64 / seconds.max(f64::MIN_POSITIVE),
+                (self.requests - unsent) as f64 / seconds.max(f64::MIN_POSITIVE),
                 3,
             ),
             right: self.right,
@@ -153,11 +167,20 @@ impl Tally {
     }
 }
 
+/// Whether it counts among the latencies. What failed at once must not make a service look quick; what
+/// was waited for in vain took at least that long.
+const fn tells_how_long(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Right(_) | Verdict::Refused | Verdict::Failed(Failure::Timeout | Failure::Unsent)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn over(due: u64, millis: u64, verdict: Verdict) -> Over {
         Over {
@@ -185,6 +208,19 @@ mod tests {
         assert_eq!(row.errors["unsent"], 1);
         assert_eq!(row.errors.len(), 2);
         assert!((row.rate_reached - 3.0 / 60.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_service_is_not_quick_because_it_fails_at_once() {
+        let mut tally = Tally::new("x".to_owned(), "x".to_owned(), MINUTE).unwrap();
+        tally.take(&over(1, 500, Verdict::Right(1)));
+        for _ in 0..10 {
+            tally.take(&over(1, 1, Verdict::Failed(Failure::Transport)));
+        }
+        tally.take(&over(1, 9_000, Verdict::Failed(Failure::Timeout)));
+        let row = tally.row(None, 60.0);
+        assert_eq!((row.requests, row.latency.count), (12, 2));
+        assert!(row.latency.p50 > 400_000.0 && row.latency.max > 8_000_000.0);
     }
 
     #[test]

@@ -27,6 +27,9 @@ impl Trend {
     }
 }
 
+/// One number of a reading.
+type Of = fn(&Reading) -> u64;
+
 /// Requests below which a p99 says nothing.
 const ENOUGH: u64 = 100;
 
@@ -52,7 +55,7 @@ pub fn trends(rows: &[Row], readings: &[Reading], seconds: f64) -> Vec<Trend> {
         })
         .collect();
     let part = seconds / f64::from(PARTS);
-    let of_service: [(&str, &str, fn(&Reading) -> u64); 9] = [
+    let of_service: [(&str, &str, Of); 9] = [
         ("resident memory", "bytes", |it| it.resident),
         ("anonymous memory", "bytes", |it| it.anonymous),
         ("open files", "count", |it| it.open_files),
