@@ -222,21 +222,18 @@ impl<'a> View<'a> {
                 skip_value(field, &mut bytes)?;
                 continue;
             }
-            match next_value(field, &mut bytes)? {
-                Some(value) => {
-                    let group = field.parent();
-                    if group != open {
-                        open = enter(open, group, visitor);
-                    }
-                    visitor.value(field, value);
+            if let Some(value) = next_value(field, &mut bytes)? {
+                let group = field.parent();
+                if group != open {
+                    open = enter(open, group, visitor);
                 }
-                None => {
-                    while open == field || !open.contains(field) {
-                        visitor.close(open);
-                        open = open.parent();
-                    }
-                    open = enter(open, field, visitor);
+                visitor.value(field, value);
+            } else {
+                while open == field || !open.contains(field) {
+                    visitor.close(open);
+                    open = open.parent();
                 }
+                open = enter(open, field, visitor);
             }
         }
         enter(open, Field::RECORD, visitor);

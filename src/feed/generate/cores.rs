@@ -68,7 +68,7 @@ mod tests {
     fn results_come_in_order_whoever_is_done_first() {
         let mut seen = Vec::new();
         let work = |number: u32| {
-            let pause = if number % 7 == 0 { 3 } else { 0 };
+            let pause = if number.is_multiple_of(7) { 3 } else { 0 };
             thread::sleep(std::time::Duration::from_millis(pause));
             number * 2
         };
