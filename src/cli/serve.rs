@@ -17,7 +17,7 @@ use crate::serve::App;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
-use crate::serve::readiness::{Phase, Readiness};
+use crate::serve::readiness::Readiness;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::live::Live;
@@ -100,10 +100,11 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     running
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
+    let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
-        app.readiness.verify(Arc::clone(state.snapshot()))?;
+        app.readiness.verify(snapshot)?;
     } else {
-        app.readiness.set(Phase::Ready);
+        app.readiness.warm(snapshot)?;
     }
     Ok((Arc::clone(&app), running))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 
 use crate::person::record::{Damaged, RecordRef};
+use crate::store::layout::Section;
 use crate::store::snapshot::Snapshot;
 
 /// A node's readiness.
@@ -56,6 +57,29 @@ impl Readiness {
             Phase::Draining => DRAINING,
         };
         self.0.fetch_or(said, Ordering::AcqRel);
+    }
+
+    /// Says that the node is ready, and reads the snapshot into memory behind the first answers: what
+    /// finds records first. A check would have read it before them.
+    pub fn warm(&self, snapshot: Arc<Snapshot>) -> std::io::Result<JoinHandle<()>> {
+        snapshot.scattered(true)?;
+        self.set(Phase::Ready);
+        std::thread::Builder::new()
+            .name("warm".to_owned())
+            .spawn(move || {
+                for section in [
+                    Section::Identities,
+                    Section::Ends,
+                    Section::Search,
+                    Section::Records,
+                ] {
+                    let pages = snapshot.warm(section);
+                    tracing::debug!(?section, pages, "in memory");
+                }
+                if let Err(error) = snapshot.scattered(false) {
+                    tracing::debug!(%error, "the system takes no advice on memory");
+                }
+            })
     }
 
     /// Checks a snapshot in the background and then says that the node is ready.

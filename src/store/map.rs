@@ -14,6 +14,9 @@ use memmap2::{Advice, Mmap};
 /// Bytes of a page; touching one byte in each brings all in.
 const PAGE: usize = 4096;
 
+/// Bytes that are read ahead at once.
+const STRIDE: usize = 8 << 20;
+
 /// Read-only bytes: a mapped file, or memory.
 pub struct Map(Bytes);
 
@@ -69,17 +72,31 @@ impl Map {
         }
     }
 
-    /// Touches every page of a part, so that the first requests need not wait for the disk. Gives
-    /// the number of pages.
+    /// Says whether bytes will be wanted here and there: then the system reads nothing around them,
+    /// which may be megabytes for each.
+    pub fn scattered(&self, are: bool) -> io::Result<()> {
+        let advice = if are { Advice::Random } else { Advice::Normal };
+        match &self.0 {
+            Bytes::Mapped(map) => map.advise(advice),
+            Bytes::Heap(_) => Ok(()),
+        }
+    }
+
+    /// Brings a part into memory, so that requests need not wait for the disk. Gives the number of
+    /// pages.
     pub fn warm(&self, range: &Range<usize>) -> usize {
-        let bytes = self.bytes();
-        let part = bytes.get(range.start..range.end.min(bytes.len()));
-        let pages = part.unwrap_or_default().chunks(PAGE);
-        let count = pages.len();
-        pages.for_each(|page| {
-            black_box(page.first().copied());
-        });
-        count
+        let end = range.end.min(self.bytes().len());
+        let mut pages = 0;
+        for start in (range.start..end).step_by(STRIDE) {
+            let part = start..end.min(start + STRIDE);
+            // Without the advice it only takes longer.
+            let _ = self.will_need(&part);
+            for page in self.bytes().get(part).unwrap_or_default().chunks(PAGE) {
+                black_box(page.first().copied());
+                pages += 1;
+            }
+        }
+        pages
     }
 }
 

@@ -141,7 +141,12 @@ impl Snapshot {
         range.map_or(Ok(()), |range| self.map.will_need(&range))
     }
 
-    /// Touches every page of a section and waits for those not in memory. Gives their number.
+    /// Says whether records will be asked for here and there, before they are in memory.
+    pub fn scattered(&self, are: bool) -> io::Result<()> {
+        self.map.scattered(are)
+    }
+
+    /// Brings a section into memory. Gives the number of its pages.
     pub fn warm(&self, section: Section) -> usize {
         let range = self.header.extent(section).range();
         range.map_or(0, |range| self.map.warm(&range))
@@ -251,7 +256,8 @@ mod tests {
             snapshot.verify(|_, _| ()).unwrap();
             for section in Section::ALL {
                 snapshot.will_need(section).unwrap();
-                snapshot.warm(section);
+                let bytes = snapshot.extent(section).length;
+                assert_eq!(snapshot.warm(section) as u64, bytes.div_ceil(4096));
             }
         }
     }
