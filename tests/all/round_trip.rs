@@ -133,7 +133,7 @@ fn prefix(parent: &str, name: &str, core: Core) -> &'static str {
             "digitalNotification"
             | "optoutPaperNotification"
             | "foundDeadAtDate"
-            | "protectedVillageRecord",
+            | "protectedPopulationRecord",
         ) => "e1",
         ("addressInformation", "UUID") => "e2",
         ("confirmedIdentity", "countryCode") => "e3",

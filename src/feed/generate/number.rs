@@ -22,7 +22,7 @@ const SERIALS: u16 = 499;
 /// Coordination numbers in ten thousand, and people born long ago: so that, of fifteen million, 10.6
 /// are registered in Sweden today.
 const COORDINATION: usize = 600;
-const LONG_AGO: usize = 1_400;
+const LONG_AGO: usize = 1_840;
 
 /// Gives out numbers, each once. Holds a counter per day and sex, whatever it has given out.
 pub(super) struct Numbers {
