@@ -20,7 +20,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Parser, Subcommand};
 
-use operation::{OPERATIONS, Prepared, prepare};
+use operation::{OPERATIONS, Operation, Prepared, prepare};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -60,8 +60,8 @@ enum Wish {
     },
 }
 
-/// Turns of the two runs of an operation.
-const TURNS: [u64; 2] = [100, 400];
+/// Turns that are not counted: the first ones find nothing ready.
+const FIRST_TURNS: u64 = 20;
 
 fn main() -> ExitCode {
     match run(Arguments::parse().wish) {
@@ -180,7 +180,7 @@ fn count_all() -> Result<Vec<(&'static str, u64)>, Failure> {
     let counted = prepare(&register).and_then(|()| {
         let each = OPERATIONS
             .iter()
-            .map(|it| Ok((it.name, cost(&register, it.name)?)));
+            .map(|it| Ok((it.name, cost(&register, it)?)));
         each.collect()
     });
     fs::remove_dir_all(&register)?;
@@ -188,11 +188,10 @@ fn count_all() -> Result<Vec<(&'static str, u64)>, Failure> {
 }
 
 /// Instructions of one turn.
-fn cost(register: &Path, operation: &str) -> Result<u64, Failure> {
-    let [few, many] = TURNS;
-    let less = instructions(register, operation, few)?;
-    let more = instructions(register, operation, many)?;
-    Ok(more.saturating_sub(less) / (many - few))
+fn cost(register: &Path, operation: &Operation) -> Result<u64, Failure> {
+    let few = instructions(register, operation.name, FIRST_TURNS)?;
+    let many = instructions(register, operation.name, FIRST_TURNS + operation.turns)?;
+    Ok(many.saturating_sub(few) / operation.turns)
 }
 
 fn instructions(register: &Path, operation: &str, turns: u64) -> Result<u64, Failure> {

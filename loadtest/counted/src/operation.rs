@@ -29,25 +29,33 @@ const PERSONS: usize = 5_000;
 pub struct Operation {
     /// What it is called.
     pub name: &'static str,
+    /// Turns that are counted: so many that what differs from start to start (some ten thousand
+    /// instructions) does not show.
+    pub turns: u64,
     /// One turn of it; each turn is about somebody else.
     pub perform: fn(&mut Prepared, usize) -> Result<(), Failure>,
 }
 
 const fn operation(
     name: &'static str,
+    turns: u64,
     perform: fn(&mut Prepared, usize) -> Result<(), Failure>,
 ) -> Operation {
-    Operation { name, perform }
+    Operation {
+        name,
+        turns,
+        perform,
+    }
 }
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
-    operation("look_up_person", |on, turn| {
+    operation("look_up_person", 20_000, |on, turn| {
         let identity = on.identity(turn);
         let found = lookup(&on.state, identity, &on.grant, Follow::MainIdentity)?;
         found.map(drop).ok_or_else(|| "nobody was found".into())
     }),
-    operation("render_person_p3_v5", |on, turn| {
+    operation("render_person_p3_v5", 2_000, |on, turn| {
         let identity = on.identity(turn);
         let found = lookup(&on.state, identity, &on.grant, Follow::MainIdentity)?;
         on.out.clear();
@@ -55,28 +63,28 @@ pub const OPERATIONS: &[Operation] = &[
             .write(&found.ok_or("nobody was found")?, &mut on.out)?;
         Ok(())
     }),
-    operation("answer_known_request_p3_v5", |on, turn| {
+    operation("answer_known_request_p3_v5", 2_000, |on, turn| {
         let mut scratch = std::mem::take(&mut on.scratch);
         let answered = on.answer(&on.single[turn % on.single.len()], &mut scratch);
         on.scratch = scratch;
         answered
     }),
-    operation("answer_new_request_p3_v5", |on, turn| {
+    operation("answer_new_request_p3_v5", 300, |on, turn| {
         on.answer(&on.single[turn % on.single.len()], &mut Scratch::default())
     }),
-    operation("answer_500_persons_p3_v5", |on, turn| {
+    operation("answer_500_persons_p3_v5", 20, |on, turn| {
         let mut scratch = std::mem::take(&mut on.scratch);
         let answered = on.answer(&on.many[turn % on.many.len()], &mut scratch);
         on.scratch = scratch;
         answered
     }),
-    operation("search_name_and_county", |on, turn| {
+    operation("search_name_and_county", 100, |on, turn| {
         let query = QUERIES[turn % QUERIES.len()];
         let question = Question::parse("SimpleQL", query, &on.formats)?;
         search(&on.state, &question, &on.grant, 500)?;
         Ok(())
     }),
-    operation("apply_notification", |on, turn| {
+    operation("apply_notification", 300, |on, turn| {
         let (post, person) = &on.posts[turn % on.posts.len()];
         match merge::apply(post, Some(person), &on.formats, &on.at) {
             Outcome::Applied(person) => person.to_record().map(drop).map_err(Failure::from),
