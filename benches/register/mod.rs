@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pu::base::time::Moment;
@@ -26,6 +26,9 @@ use pu::wire::render::{Buffer, RecordWriter};
 use pu::wire::soap::{Call, Scratch, Soap};
 
 pub const LOGICAL_ADDRESS: &str = LOGICAL_ADDRESS_NATIONAL;
+
+/// Persons that are asked for at most.
+const MOST_IDENTITIES: u64 = 2_000_000;
 
 /// A register with everything compiled.
 pub struct Bench {
@@ -88,11 +91,17 @@ pub fn build() -> PathBuf {
 
 impl Bench {
     pub fn open() -> Self {
+        Self::over(&build())
+    }
+
+    /// Over the newest snapshot of a folder; of a large one, every so manieth person is asked for.
+    pub fn over(folder: &Path) -> Self {
         let formats = Formats::standard();
-        let snapshot = open_newest(&build(), &formats).unwrap().unwrap();
-        let identities = snapshot
-            .records()
-            .map(|record| RecordRef::open(record.unwrap()).unwrap())
+        let snapshot = open_newest(folder, &formats).unwrap().unwrap();
+        let step = snapshot.len() / MOST_IDENTITIES + 1;
+        let identities = (0..snapshot.len())
+            .step_by(step as usize)
+            .map(|at| RecordRef::open(snapshot.record(at).unwrap()).unwrap())
             .filter(|record| record.identity().kind() == IdentityType::Pnr)
             .filter(|record| !record.shield().is_on())
             .map(RecordRef::identity)
@@ -135,6 +144,11 @@ impl Bench {
         lookup(&self.state, identity, &self.grant, Follow::MainIdentity)
             .unwrap()
             .is_some()
+    }
+
+    pub fn find(&self, identity: Identity) -> Option<Identity> {
+        let found = lookup(&self.state, identity, &self.grant, Follow::MainIdentity).unwrap();
+        found.map(|view| view.identity())
     }
 
     pub fn render(&self, identity: Identity, out: &mut Buffer) -> usize {
@@ -192,7 +206,7 @@ pub fn navet_file(posts: &[Post]) -> PathBuf {
 }
 
 /// Reads a Navet file as an import does.
-pub fn read_posts(path: &std::path::Path, formats: &Formats, mut apply: impl FnMut(Post)) {
+pub fn read_posts(path: &Path, formats: &Formats, mut apply: impl FnMut(Post)) {
     let options = file::Options::default();
     let summary = file::inspect(path, &options).unwrap();
     for read in file::read(path, &summary, formats, &options).unwrap() {

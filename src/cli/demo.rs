@@ -2,7 +2,6 @@
 //! door as production: Navet files and an exchange file, imported, served on loopback.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,7 +9,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::config::{Access, Config, Log, LogFormat, Rest, Search};
-use super::generate::{morning, navet_writer, write_navet};
+use super::generate::{morning, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
 use crate::base::limits;
@@ -140,21 +139,14 @@ impl Demo {
         let population = demo_population(formats, SEED);
         let mut files = Vec::new();
         let base = folder.join("navet_base.xml.gz");
-        let mut writer = navet_writer(population.len() as u64, base_day(), formats, &base)?;
-        for post in population.posts() {
-            writer.write(&post)?;
-        }
-        writer.finish()?.flush()?;
+        let count = population.len();
+        write_navet(population.posts(), count, base_day(), formats, &base)?;
         files.push(base);
         if self.persons > 0 {
             let path = folder.join("navet_synthetic.txt.gz");
-            let mut writer = navet_writer(self.persons as u64, base_day(), formats, &path)?;
-            for settlers in synthetic_population(formats, self.persons, SEED) {
-                for post in settlers.settle().posts() {
-                    writer.write(&post)?;
-                }
-            }
-            writer.finish()?.flush()?;
+            let posts = synthetic_population(formats, self.persons, SEED)
+                .flat_map(|settlers| settlers.settle().posts().collect::<Vec<_>>());
+            write_navet(posts, self.persons, base_day(), formats, &path)?;
             files.push(path);
         }
         let path = folder.join("care.ndjson.zst");
@@ -167,7 +159,8 @@ impl Demo {
         files.push(path);
         for (date, posts) in population.changes() {
             let path = folder.join(format!("navet_{:08}.txt", date.number()));
-            write_navet(posts.iter(), date, formats, &path)?;
+            let count = posts.len();
+            write_navet(posts.into_iter(), count, date, formats, &path)?;
             files.push(path);
         }
         Ok(files)

@@ -14,6 +14,7 @@ use crate::feed::exchange;
 use crate::feed::generate::{Settlers, Taken, Village, base_day, in_order, synthetic_population};
 use crate::feed::read::{Encoding, Navet};
 use crate::feed::write::{Header, Writer};
+use crate::person::edit::Person;
 use crate::person::identity::Formats;
 use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
@@ -100,7 +101,6 @@ impl Generate {
         }
         fs::create_dir_all(folder)?;
         let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
-        let mut taken = Taken::default();
         let villages = self.villages(formats).scan(0, |before, settlers| {
             let first = *before;
             *before += settlers.len();
@@ -113,10 +113,9 @@ impl Generate {
         };
         in_order(villages, settle, |(village, settled)| {
             run.absorb(&settled?)?;
-            for person in village.reserve(&mut taken, formats) {
+            for person in beside.note(&village, formats)? {
                 run.exchanged(person)?;
             }
-            beside.note(&village, formats)?;
             bar.inc(village.len() as u64);
             Ok::<_, Failure>(())
         })?;
@@ -166,7 +165,7 @@ impl Generate {
         beside: &mut Beside,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
-        let mut writer = navet_writer(self.persons as u64, base_day(), formats, &self.out)?;
+        let mut writer = navet_writer(self.persons, base_day(), formats, &self.out)?;
         let settle = |settlers: Settlers| {
             let village = settlers.settle();
             let posts: Vec<Post> = village.posts().collect();
@@ -206,10 +205,14 @@ impl Beside {
     }
 
     /// Takes down a village: what a Navet file cannot tell of it, and the changes of its next days.
-    fn note(&mut self, village: &Village, formats: &Formats) -> Result<(), Failure> {
+    /// Gives its reserve identities.
+    fn note(&mut self, village: &Village, formats: &Formats) -> Result<Vec<Person>, Failure> {
+        let reserve = village.reserve(&mut self.taken, formats);
         if let Some(exchange) = &mut self.exchange {
-            let reserve = village.reserve(&mut self.taken, formats);
-            for person in reserve.into_iter().chain(village.contact(formats)) {
+            for person in &reserve {
+                exchange.write_person(person)?;
+            }
+            for person in village.contact(formats) {
                 exchange.write_person(&person)?;
             }
         }
@@ -218,7 +221,7 @@ impl Beside {
                 self.days.entry(day).or_default().extend(posts);
             }
         }
-        Ok(())
+        Ok(reserve)
     }
 
     /// Writes what waits, and names the files.
@@ -232,7 +235,8 @@ impl Beside {
         fs::create_dir_all(&folder)?;
         let files = self.days.into_iter().map(|(day, posts)| {
             let path = folder.join(format!("navet_{:08}.txt", day.number()));
-            write_navet(posts.iter(), day, formats, &path)?;
+            let count = posts.len();
+            write_navet(posts.into_iter(), count, day, formats, &path)?;
             Ok(path)
         });
         files.collect()
@@ -240,23 +244,24 @@ impl Beside {
 }
 
 /// Writes posts as a Navet file; its name tells format and packing.
-pub fn write_navet<'p>(
-    posts: impl ExactSizeIterator<Item = &'p Post>,
+pub fn write_navet(
+    posts: impl Iterator<Item = Post>,
+    count: usize,
     date: PartialDate,
     formats: &Formats,
     path: &Path,
 ) -> Result<(), Failure> {
-    let mut writer = navet_writer(posts.len() as u64, date, formats, path)?;
+    let mut writer = navet_writer(count, date, formats, path)?;
     for post in posts {
-        writer.write(post)?;
+        writer.write(&post)?;
     }
     writer.finish()?.flush()?;
     Ok(())
 }
 
 /// A Navet file for so many posts; its name tells format and packing.
-pub fn navet_writer<'f>(
-    posts: u64,
+fn navet_writer<'f>(
+    posts: usize,
     date: PartialDate,
     formats: &'f Formats,
     path: &Path,
@@ -289,7 +294,7 @@ pub fn navet_writer<'f>(
         encoding,
         order_id: "00000236-FO01-0002".to_owned(),
         effectuated: date,
-        posts,
+        posts: posts as u64,
     };
     Ok(Writer::new(out, navet, header, formats)?)
 }

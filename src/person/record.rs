@@ -222,13 +222,15 @@ pub(super) fn next_value<'a>(
 /// Passes over the value of `field`, which nobody may see or wants to.
 #[inline]
 pub(super) fn skip_value(field: Field, bytes: &mut &[u8]) -> Result<(), Damaged> {
-    match field.kind() {
-        Kind::Group => entry(field),
-        Kind::Text | Kind::Number => take_text(bytes).map(drop),
-        Kind::Boolean => take::<1>(bytes).map(drop),
-        Kind::Date | Kind::PartialDate => take::<4>(bytes).map(drop),
-        Kind::DateTime | Kind::Timestamp | Kind::Identity => take::<8>(bytes).map(drop),
-    }
+    let len = match field.kind() {
+        Kind::Group => entry(field).map(|()| 0)?,
+        Kind::Text | Kind::Number => take_len(bytes)?,
+        Kind::Boolean => 1,
+        Kind::Date | Kind::PartialDate => 4,
+        Kind::DateTime | Kind::Timestamp | Kind::Identity => 8,
+    };
+    *bytes = bytes.get(len..).ok_or(Damaged)?;
+    Ok(())
 }
 
 /// Only entries of groups stand in the list. The record is no entry of itself: a walk could never
@@ -253,13 +255,18 @@ fn take_date(bytes: &mut &[u8]) -> Result<PartialDate, Damaged> {
 
 #[inline]
 fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Damaged> {
-    let len = match take::<1>(bytes)? {
-        [LONG] => u32::from_le_bytes(take(bytes)?) as usize,
-        [len] => usize::from(len),
-    };
+    let len = take_len(bytes)?;
     let (text, rest) = bytes.split_at_checked(len).ok_or(Damaged)?;
     *bytes = rest;
     Ok(text)
+}
+
+#[inline]
+fn take_len(bytes: &mut &[u8]) -> Result<usize, Damaged> {
+    Ok(match take::<1>(bytes)? {
+        [LONG] => u32::from_le_bytes(take(bytes)?) as usize,
+        [len] => usize::from(len),
+    })
 }
 
 /// The length byte that says that four bytes of length follow.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use super::field::{Field, FieldMask};
 use super::identity::Identity;
 use super::record::{Damaged, RecordRef, next_field, next_value, skip_value};
-use super::schema::Level;
+use super::schema::{Kind, Level};
 use super::value::ValueRef;
 
 /// A profile in use. P6 to P10 are reserved in the schema and refused by the contracts.
@@ -211,32 +211,40 @@ impl<'a> View<'a> {
         self.mask
     }
 
-    /// Walks through what the view shows of the fields in `within`.
+    /// Passes on what the record holds of the fields in `within`, as far as the view shows it: each
+    /// value, and each entry of a group, which has none.
     #[inline]
-    pub fn walk(&self, within: &FieldMask, visitor: &mut impl Visitor) -> Result<(), Damaged> {
+    pub fn each(
+        &self,
+        within: &FieldMask,
+        mut pass: impl FnMut(Field, Option<ValueRef<'a>>) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
         let mask = self.mask.and(within);
         let mut bytes = self.record.fields();
-        let mut open = Field::RECORD;
         while let Some(field) = next_field(&mut bytes)? {
-            if !mask.has(field) {
-                skip_value(field, &mut bytes)?;
-                continue;
-            }
-            if let Some(value) = next_value(field, &mut bytes)? {
-                let group = field.parent();
-                if group != open {
-                    open = enter(open, group, visitor);
-                }
-                visitor.value(field, value);
+            if mask.has(field) {
+                let value = next_value(field, &mut bytes)?;
+                pass(field, value)?;
             } else {
-                while open == field || !open.contains(field) {
-                    visitor.close(open);
-                    open = open.parent();
-                }
-                open = enter(open, field, visitor);
+                skip_value(field, &mut bytes)?;
             }
         }
-        enter(open, Field::RECORD, visitor);
+        Ok(())
+    }
+
+    /// Walks through what the view shows of the fields in `within`, with the groups around it.
+    #[inline]
+    pub fn walk(&self, within: &FieldMask, visitor: &mut impl Visitor) -> Result<(), Damaged> {
+        let mut before = Field::RECORD;
+        self.each(within, |field, value| {
+            between(before, field, |step| step.take(visitor));
+            if let Some(value) = value {
+                visitor.value(field, value);
+            }
+            before = field;
+            Ok(())
+        })?;
+        between(before, Field::RECORD, |step| step.take(visitor));
         Ok(())
     }
 
@@ -268,15 +276,42 @@ fn next_of<'a>(wanted: Field, bytes: &mut &'a [u8]) -> Result<Option<ValueRef<'a
     Ok(None)
 }
 
-/// Closes and opens groups until `group` is the one that is open.
+/// A group's tag on the way from one value to the next.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// The group begins.
+    Open(Field),
+    /// The group opened last ends.
+    Close(Field),
+}
+
+impl Step {
+    fn take(self, visitor: &mut impl Visitor) {
+        match self {
+            Self::Open(group) => visitor.open(group),
+            Self::Close(group) => visitor.close(group),
+        }
+    }
+}
+
+/// The groups that end and begin between what stands in a record one after the other: values and
+/// entries of groups, and [`Field::RECORD`] for the record's two ends.
 #[inline]
-fn enter(mut open: Field, group: Field, visitor: &mut impl Visitor) -> Field {
-    while !open.contains(group) {
-        visitor.close(open);
+pub fn between(before: Field, next: Field, mut step: impl FnMut(Step)) {
+    let mut open = if before.kind() == Kind::Group {
+        before
+    } else {
+        before.parent()
+    };
+    let around = next.parent();
+    while !open.contains(around) {
+        step(Step::Close(open));
         open = open.parent();
     }
-    for depth in open.info().depth + 1..=group.info().depth {
-        visitor.open(group.ancestor(depth));
+    for depth in open.info().depth + 1..=around.info().depth {
+        step(Step::Open(around.ancestor(depth)));
     }
-    group
+    if next.kind() == Kind::Group && next != Field::RECORD {
+        step(Step::Open(next));
+    }
 }

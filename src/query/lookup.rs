@@ -33,3 +33,22 @@ pub fn lookup<'s>(
     }
     Ok(Some(restrict(asked, grant, Shield::NONE)))
 }
+
+/// Records fetched at the same time: memory has no room for more open questions.
+const AT_ONCE: usize = 16;
+
+/// The same for many identities, one after the other, each beside what answers for it.
+pub fn lookup_each<'s>(
+    state: &'s State,
+    identities: &[Identity],
+    grant: &Grant,
+    follow: Follow,
+) -> impl Iterator<Item = (Identity, Result<Option<View<'s>>, Damaged>)> {
+    identities.chunks(AT_ONCE).flat_map(move |some| {
+        if let Ok(all) = <&[Identity; AT_ONCE]>::try_from(some) {
+            state.fetch(all);
+        }
+        let answer = move |&identity| (identity, lookup(state, identity, grant, follow));
+        some.iter().map(answer)
+    })
+}

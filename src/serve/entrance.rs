@@ -91,7 +91,7 @@ async fn turn_away(
     let system = denied.who.as_ref().map_or("unknown", |it| it.as_str());
     let (why, correlation) = (denied.why, correlation.as_deref());
     tracing::info!(service, system, error = %why, correlation, "call not allowed");
-    let entry = Entry {
+    let entry = || Entry {
         consumer: denied.who.as_ref().map(HsaId::as_str),
         via: denied.via.as_ref().map(HsaId::as_str),
         correlation,

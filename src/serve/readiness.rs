@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::layout::Section;
+use crate::store::map::Pattern;
 use crate::store::snapshot::Snapshot;
 
 /// A node's readiness.
@@ -62,7 +63,7 @@ impl Readiness {
     /// Says that the node is ready, and reads the snapshot into memory behind the first answers: what
     /// finds records first. A check would have read it before them.
     pub fn warm(&self, snapshot: Arc<Snapshot>) -> std::io::Result<JoinHandle<()>> {
-        snapshot.scattered(true)?;
+        snapshot.expect(Pattern::Scattered);
         self.set(Phase::Ready);
         std::thread::Builder::new()
             .name("warm".to_owned())
@@ -76,14 +77,12 @@ impl Readiness {
                     let pages = snapshot.warm(section);
                     tracing::debug!(?section, pages, "in memory");
                 }
-                if let Err(error) = snapshot.scattered(false) {
-                    tracing::debug!(%error, "the system takes no advice on memory");
-                }
             })
     }
 
     /// Checks a snapshot in the background and then says that the node is ready.
     pub fn verify(&self, snapshot: Arc<Snapshot>) -> std::io::Result<JoinHandle<()>> {
+        snapshot.expect(Pattern::Whole);
         let readiness = self.clone();
         std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
             let checked = snapshot.verify(|_, _| {}).map(|_| ()).and_then(|()| {
@@ -93,6 +92,7 @@ impl Readiness {
                     Ok::<u64, Damaged>(record.identity().key())
                 })
             });
+            snapshot.expect(Pattern::Scattered);
             match checked {
                 Ok(()) => readiness.set(Phase::Ready),
                 Err(error) => {

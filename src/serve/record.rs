@@ -47,12 +47,12 @@ thread_local! {
     static PEN: RefCell<Option<Pen>> = const { RefCell::new(None) };
 }
 
-/// Records a call. When this returns well, its answer may leave.
-pub async fn record(app: &App, entry: Entry<'_>) -> Result<(), Trouble> {
+/// Records a call, where there is an audit. When this returns well, its answer may leave.
+pub async fn record<'e>(app: &App, entry: impl FnOnce() -> Entry<'e>) -> Result<(), Trouble> {
     let Some(audit) = &app.audit else {
         return Ok(());
     };
-    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &entry))?;
+    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &entry()))?;
     // Whoever else is ready now comes first; the one who returns first writes for all of them.
     stand_back().await;
     if ticket.fate() == Fate::Pending {

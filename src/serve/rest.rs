@@ -127,7 +127,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     };
     let performed = match &admitted {
         Some(admitted) if is_recorded => {
-            let recorded = record(app, entry(service, admitted, &noted, &performed)).await;
+            let recorded = record(app, || entry(service, admitted, &noted, &performed)).await;
             recorded.and(performed)
         }
         _ => performed,

@@ -214,14 +214,11 @@ async fn post(
             return end(app, service, began, None, Err(denied));
         }
     };
-    let recorded = record(
-        app,
-        Entry {
-            unrestricted: service.endpoint.unrestricted,
-            ..entry(&service.name, &admitted, &noted, &performed)
-        },
-    );
-    let performed = match recorded.await {
+    let entry = || Entry {
+        unrestricted: service.endpoint.unrestricted,
+        ..entry(&service.name, &admitted, &noted, &performed)
+    };
+    let performed = match record(app, entry).await {
         Ok(()) => performed,
         Err(not_recorded) => Err(not_recorded),
     };

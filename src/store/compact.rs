@@ -13,6 +13,7 @@ use super::build::{BuildError, write_merged};
 use super::commit::{CommitError, Committer};
 use super::error::{OpenError, VerifyError};
 use super::folder;
+use super::map::Pattern;
 use super::snapshot::Snapshot;
 use super::state::{Frozen, State, formats_to_bytes};
 use super::write::About;
@@ -91,6 +92,7 @@ impl Compactor {
         let checked = Snapshot::open(&path, schema_hash()).map_err(CompactError::from);
         let checked = checked.and_then(|snapshot| {
             snapshot.verify(|_, _| ())?;
+            snapshot.expect(Pattern::Scattered);
             Ok(Arc::new(snapshot))
         });
         if checked.is_err() {

@@ -14,11 +14,22 @@ use memmap2::{Advice, Mmap};
 /// Bytes of a page; touching one byte in each brings all in.
 const PAGE: usize = 4096;
 
-/// Bytes that are read ahead at once.
+/// Bytes that are read at once.
 const STRIDE: usize = 8 << 20;
 
 /// Read-only bytes: a mapped file, or memory.
 pub struct Map(Bytes);
+
+/// How bytes will be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pattern {
+    /// Here and there: nothing is read around them, which may be megabytes for each. What is in memory
+    /// already stays as it is.
+    Scattered,
+    /// All of them: they are read into large pages, in which bytes here and there are found with half
+    /// the work of small ones.
+    Whole,
+}
 
 enum Bytes {
     Mapped(Mmap),
@@ -59,42 +70,46 @@ impl Map {
         }
     }
 
-    /// Asks the system to read a part ahead, without waiting for it. What lies outside the map is
-    /// left out. Memory has nothing to read.
-    pub fn will_need(&self, range: &Range<usize>) -> io::Result<()> {
+    /// Says how the bytes will be asked for. A system that takes no advice is only slower.
+    pub fn expect(&self, pattern: Pattern) {
+        self.advise(&(0..usize::MAX), pattern);
+    }
+
+    /// The same of a part; what lies outside the map is left out. Memory takes no advice.
+    fn advise(&self, range: &Range<usize>, pattern: Pattern) {
         let Bytes::Mapped(map) = &self.0 else {
-            return Ok(());
+            return;
+        };
+        let advice: &[Advice] = match pattern {
+            Pattern::Scattered => &[Advice::Random, Advice::NoHugePage],
+            Pattern::Whole => &[Advice::Normal, Advice::HugePage],
         };
         let end = range.end.min(map.len());
-        match end.checked_sub(range.start) {
-            None | Some(0) => Ok(()),
-            Some(length) => map.advise_range(Advice::WillNeed, range.start, length),
+        if let Some(length) = end.checked_sub(range.start).filter(|&length| length > 0) {
+            for &advice in advice {
+                let _ = map.advise_range(advice, range.start, length);
+            }
         }
     }
 
-    /// Says whether bytes will be wanted here and there: then the system reads nothing around them,
-    /// which may be megabytes for each.
-    pub fn scattered(&self, are: bool) -> io::Result<()> {
-        let advice = if are { Advice::Random } else { Advice::Normal };
-        match &self.0 {
-            Bytes::Mapped(map) => map.advise(advice),
-            Bytes::Heap(_) => Ok(()),
-        }
-    }
-
-    /// Brings a part into memory, so that requests need not wait for the disk. Gives the number of
-    /// pages.
+    /// Brings a part into memory, so that requests, which are scattered, need not wait for the disk.
+    /// Gives the number of pages.
     pub fn warm(&self, range: &Range<usize>) -> usize {
         let end = range.end.min(self.bytes().len());
         let mut pages = 0;
         for start in (range.start..end).step_by(STRIDE) {
             let part = start..end.min(start + STRIDE);
-            // Without the advice it only takes longer.
-            let _ = self.will_need(&part);
-            for page in self.bytes().get(part).unwrap_or_default().chunks(PAGE) {
+            self.advise(&part, Pattern::Whole);
+            for page in self
+                .bytes()
+                .get(part.clone())
+                .unwrap_or_default()
+                .chunks(PAGE)
+            {
                 black_box(page.first().copied());
                 pages += 1;
             }
+            self.advise(&part, Pattern::Scattered);
         }
         pages
     }
@@ -124,8 +139,9 @@ mod tests {
         let all = 0..usize::MAX;
         assert_eq!(map.warm(&all), 4);
         assert_eq!(Map::from_bytes(vec![7; 3 * PAGE + 1]).warm(&all), 4);
+        map.expect(Pattern::Scattered);
         for range in [all, 5..9, 5000..5001, 9..9, usize::MAX - 1..usize::MAX] {
-            map.will_need(&range).unwrap();
+            map.advise(&range, Pattern::Scattered);
             map.warm(&range);
         }
     }

@@ -178,6 +178,11 @@ impl State {
         &self.overlay
     }
 
+    /// Brings the records of some identities near, for those who will ask for all of them.
+    pub fn fetch<const N: usize>(&self, identities: &[Identity; N]) {
+        self.snapshot.fetch(identities.map(Identity::key));
+    }
+
     /// The record of an identity.
     #[inline]
     pub fn record(&self, identity: Identity) -> Result<Option<RecordRef<'_>>, Damaged> {

@@ -1,6 +1,6 @@
-//! Views as XML. The field table and a version are compiled once into ready-made tags, one entry
-//! per field; a record is then rendered by copying tags and values. Values are kept escaped, so
-//! nothing is looked at on the way.
+//! Views as XML. The field table and a version are compiled once into the tags between any two
+//! values; a record is then rendered by copying tags and values in turn. Values are kept escaped,
+//! so nothing is looked at on the way.
 
 use std::cell::RefCell;
 
@@ -14,33 +14,87 @@ use crate::person::identity::{Formats, Identity};
 use crate::person::record::Damaged;
 use crate::person::schema::{Core, Extension, Kind};
 use crate::person::value::ValueRef;
-use crate::person::view::{View, Visitor};
+use crate::person::view::{Step, View, between};
 
-/// Room for one tag. Copying this many bytes whatever the tag's length is quicker than copying as
-/// many as it has; what is too much is written over by what follows.
-const TAG: usize = 64;
+/// Copying this many bytes whatever a seam's length is quicker than copying as many as it has; what
+/// is too much is written over by what follows.
+const STRIDE: usize = 64;
 
-/// A ready-made piece of XML.
-#[derive(Clone, Copy)]
-struct Tag {
-    bytes: [u8; TAG],
-    len: usize,
+/// The tags between two values that follow each other in a record, ready-made for each pair that
+/// can.
+struct Seams {
+    /// Where each pair's tags are, by the two fields' numbers; [`Seam::NONE`] where the table of
+    /// fields has no such order.
+    table: Box<[Seam]>,
+    /// All tags, and a stride that nobody uses.
+    text: Box<[u8]>,
 }
 
-impl Tag {
-    const EMPTY: Self = Self {
-        bytes: [0; TAG],
+#[derive(Clone, Copy)]
+struct Seam {
+    at: u32,
+    len: u32,
+}
+
+impl Seam {
+    const NONE: Self = Self {
+        at: u32::MAX,
         len: 0,
     };
+}
 
-    /// `text` cut to the room there is; the longest tag of the table is asserted to fit by a test.
-    fn new(text: &str) -> Self {
-        let len = text.len().min(TAG);
-        let mut bytes = [0; TAG];
-        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-        debug_assert_eq!(len, text.len(), "{text}");
-        Self { bytes, len }
+impl Seams {
+    fn compile(core: Core, fields: &FieldMask) -> Self {
+        let tags: Vec<_> = Field::all().map(|field| tags(field, core)).collect();
+        let tags = |field: Field| &tags[usize::from(field.number())];
+        let is_there = |field: Field| field == Field::RECORD || fields.has(field);
+        let mut text = Vec::new();
+        let mut table = vec![Seam::NONE; Field::COUNT * Field::COUNT].into_boxed_slice();
+        for before in Field::all().filter(|&field| is_there(field)) {
+            for next in Field::all().filter(|&next| is_there(next) && follows(before, next)) {
+                let at = text.len();
+                if before.kind() != Kind::Group {
+                    text.extend_from_slice(tags(before).1.as_bytes());
+                }
+                between(before, next, |step| {
+                    text.extend_from_slice(match step {
+                        Step::Open(group) => tags(group).0.as_bytes(),
+                        Step::Close(group) => tags(group).1.as_bytes(),
+                    });
+                });
+                if next.kind() != Kind::Group {
+                    text.extend_from_slice(tags(next).0.as_bytes());
+                }
+                table[place(before, next)] = Seam {
+                    at: at as u32,
+                    len: (text.len() - at) as u32,
+                };
+            }
+        }
+        text.extend_from_slice(&[0; STRIDE]);
+        Self {
+            table,
+            text: text.into_boxed_slice(),
+        }
     }
+
+    /// The tags between two values, and at least a stride of bytes from there on.
+    #[inline]
+    fn between(&self, before: Field, next: Field) -> Result<(&[u8], usize), Damaged> {
+        let seam = self.table[place(before, next)];
+        let text = self.text.get(seam.at as usize..).ok_or(Damaged)?;
+        Ok((text, seam.len as usize))
+    }
+}
+
+#[inline]
+fn place(before: Field, next: Field) -> usize {
+    usize::from(before.number()) * Field::COUNT + usize::from(next.number())
+}
+
+/// Whether `next` can stand after `before` in a record, which is in document order.
+fn follows(before: Field, next: Field) -> bool {
+    next > before || next == Field::RECORD || (next.repeats() && next.contains(before))
 }
 
 thread_local! {
@@ -113,27 +167,32 @@ impl Buffer {
         self.put(bytes);
     }
 
-    /// Makes sure that `more` bytes and two tags fit.
+    /// Makes sure that `more` bytes and a stride fit.
     #[inline]
     fn make_room(&mut self, more: usize) {
-        if self.bytes.len() - self.len < more + 2 * TAG {
+        if self.bytes.len() - self.len < more + STRIDE {
             self.grow(more);
         }
     }
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let wanted = self.len + more + 2 * TAG;
+        let wanted = self.len + more + STRIDE;
         self.bytes
             .resize(wanted.next_power_of_two().max(16 * 1024), 0);
     }
 
+    /// Writes the first `len` of `bytes`, which are a stride at least.
     #[inline]
-    fn put_tag(&mut self, tag: &Tag) {
-        if let Some(room) = self.bytes[self.len..].first_chunk_mut::<TAG>() {
-            *room = tag.bytes;
-            self.len += tag.len;
+    fn put_strides(&mut self, bytes: &[u8], len: usize) {
+        let room = &mut self.bytes[self.len..];
+        if let (Some(room), Some(bytes)) = (room.first_chunk_mut(), bytes.first_chunk::<STRIDE>()) {
+            *room = *bytes;
         }
+        if len > STRIDE {
+            room[STRIDE..len].copy_from_slice(&bytes[STRIDE..len]);
+        }
+        self.len += len;
     }
 
     #[inline]
@@ -143,18 +202,11 @@ impl Buffer {
     }
 }
 
-/// What one field becomes in one version.
-#[derive(Clone, Copy)]
-struct Piece {
-    open: Tag,
-    close: Tag,
-}
-
 /// Records of one version of the core types as XML, prefix `p` for the core namespace and `e1` to
 /// `e3` for version 3's extensions.
 pub struct RecordWriter {
     fields: FieldMask,
-    pieces: Box<[Piece]>,
+    seams: Seams,
     /// What a contact record is made of, in its own order.
     contact: Vec<ContactPart>,
     identities: Identities,
@@ -188,7 +240,6 @@ pub const fn extension_prefix(extension: Extension) -> &'static str {
 impl RecordWriter {
     /// Compiles the table for one version.
     pub fn compile(core: Core, formats: &Formats) -> Self {
-        let pieces = Field::all().map(|field| piece(field, core)).collect();
         let root = |root: &str| format!("<p:root>{root}</p:root><p:extension>").into_bytes();
         let roots = formats
             .rows()
@@ -197,7 +248,7 @@ impl RecordWriter {
         let fields = FieldMask::of(|field| field.exists_in(core));
         Self {
             fields,
-            pieces,
+            seams: Seams::compile(core, &fields),
             contact: contact_parts(core, &fields),
             identities: Identities {
                 roots,
@@ -220,18 +271,36 @@ impl RecordWriter {
         view: &View<'_>,
         out: &mut Buffer,
     ) -> Result<(), Damaged> {
-        let mut writing = Writing {
-            pieces: &self.pieces,
-            identities: &self.identities,
-            out,
-            damaged: false,
-        };
-        view.walk(fields, &mut writing)?;
-        if writing.damaged {
-            Err(Damaged)
-        } else {
-            Ok(())
+        let mut before = Field::RECORD;
+        view.each(fields, |field, value| {
+            self.write_seam(before, field, out)?;
+            before = field;
+            value.map_or(Ok(()), |value| self.write_value(value, out))
+        })?;
+        self.write_seam(before, Field::RECORD, out)
+    }
+
+    #[inline]
+    fn write_seam(&self, before: Field, next: Field, out: &mut Buffer) -> Result<(), Damaged> {
+        let (text, len) = self.seams.between(before, next)?;
+        out.make_room(len);
+        out.put_strides(text, len);
+        Ok(())
+    }
+
+    #[inline]
+    fn write_value(&self, value: ValueRef<'_>, out: &mut Buffer) -> Result<(), Damaged> {
+        match value {
+            ValueRef::Text(text) => out.push(text.xml()),
+            ValueRef::Boolean(true) => out.push(b"true"),
+            ValueRef::Boolean(false) => out.push(b"false"),
+            ValueRef::Date(date) => out.push(&date.written().0),
+            ValueRef::PartialDate(date) => push_partial_date(date, out),
+            ValueRef::DateTime(at) => out.push(&at.written()),
+            ValueRef::Timestamp(at) => out.push(&at.written()),
+            ValueRef::Identity(identity) => self.write_identity(identity, out)?,
         }
+        Ok(())
     }
 
     /// Writes a contact record of what `view` shows, without an element around it.
@@ -290,17 +359,14 @@ fn contact_parts(core: Core, fields: &FieldMask) -> Vec<ContactPart> {
         .collect()
 }
 
-/// The tags of a field in a version. The record itself, fields that the version lacks, and the
+/// The two tags of a field in a version. The record itself, fields that the version lacks, and the
 /// wrappers that version 5 dropped have none.
-fn piece(field: Field, core: Core) -> Piece {
+fn tags(field: Field, core: Core) -> (String, String) {
     let info = field.info();
     let unwrapped = core == Core::V5;
     if field == Field::RECORD || !field.exists_in(core) || (unwrapped && info.wrap == Wrap::Wrapper)
     {
-        return Piece {
-            open: Tag::EMPTY,
-            close: Tag::EMPTY,
-        };
+        return (String::new(), String::new());
     }
     let row = match info.wrap {
         Wrap::Value if unwrapped => info.parent.info().row,
@@ -311,79 +377,23 @@ fn piece(field: Field, core: Core) -> Piece {
         _ => "p",
     };
     let name = row.name;
-    Piece {
-        open: Tag::new(&format!("<{prefix}:{name}>")),
-        close: Tag::new(&match info.kind {
-            Kind::PartialDate => format!("</p:value></{prefix}:{name}>"),
-            _ => format!("</{prefix}:{name}>"),
-        }),
-    }
-}
-
-struct Writing<'w> {
-    pieces: &'w [Piece],
-    identities: &'w Identities,
-    out: &'w mut Buffer,
-    /// An identity that no format of the table explains was met.
-    damaged: bool,
-}
-
-impl Visitor for Writing<'_> {
-    #[inline]
-    fn open(&mut self, group: Field) {
-        self.out.make_room(0);
-        self.out
-            .put_tag(&self.pieces[usize::from(group.number())].open);
-    }
-
-    #[inline]
-    fn close(&mut self, group: Field) {
-        self.out.make_room(0);
-        self.out
-            .put_tag(&self.pieces[usize::from(group.number())].close);
-    }
-
-    #[inline]
-    fn value(&mut self, field: Field, value: ValueRef<'_>) {
-        let piece = &self.pieces[usize::from(field.number())];
-        let out = &mut *self.out;
-        if let ValueRef::Text(text) = value {
-            let text = text.xml();
-            out.make_room(text.len());
-            out.put_tag(&piece.open);
-            out.put(text);
-            out.put_tag(&piece.close);
-            return;
-        }
-        out.make_room(2 * TAG);
-        out.put_tag(&piece.open);
-        match value {
-            ValueRef::Text(_) => {}
-            ValueRef::Boolean(true) => out.put(b"true"),
-            ValueRef::Boolean(false) => out.put(b"false"),
-            ValueRef::Date(date) => out.put(&date.written().0),
-            ValueRef::PartialDate(date) => put_partial_date(date, out),
-            ValueRef::DateTime(at) => out.put(&at.written()),
-            ValueRef::Timestamp(at) => out.put(&at.written()),
-            ValueRef::Identity(identity) => {
-                self.damaged |= self.identities.write(identity, out).is_err();
-            }
-        }
-        out.make_room(0);
-        out.put_tag(&piece.close);
-    }
+    let close = match info.kind {
+        Kind::PartialDate => format!("</p:value></{prefix}:{name}>"),
+        _ => format!("</{prefix}:{name}>"),
+    };
+    (format!("<{prefix}:{name}>"), close)
 }
 
 /// Format and value; the value's end tag is part of the field's own.
 #[inline]
-fn put_partial_date(date: PartialDate, out: &mut Buffer) {
+fn push_partial_date(date: PartialDate, out: &mut Buffer) {
     let (written, len) = date.written();
-    out.put(match len {
+    out.push(match len {
         4 => b"<p:format>YYYY</p:format><p:value>".as_slice(),
         7 => b"<p:format>YYYY-MM</p:format><p:value>",
         _ => b"<p:format>YYYY-MM-DD</p:format><p:value>",
     });
-    out.put(&written[..len]);
+    out.push(&written[..len]);
 }
 
 #[cfg(test)]
@@ -405,11 +415,44 @@ mod tests {
     }
 
     #[test]
-    fn every_tag_has_room() {
-        for core in Core::ALL {
-            for field in Field::all() {
-                let piece = piece(field, core);
-                assert!(piece.open.len < TAG && piece.close.len < TAG, "{field:?}");
+    fn every_order_of_a_record_has_its_tags_and_no_other_order_has() {
+        let core = Core::V4;
+        let fields = FieldMask::of(|field| field.exists_in(core));
+        let seams = Seams::compile(core, &fields);
+        let seam = |before, next| {
+            let (text, len) = seams.between(before, next).ok()?;
+            Some(String::from_utf8(text[..len].to_vec()).unwrap())
+        };
+        let at = Field::at;
+        for (before, next, tags) in [
+            (
+                Field::RECORD,
+                at("name/givenName"),
+                Some("<p:name><p:givenName><p:name>"),
+            ),
+            (
+                at("name/givenName"),
+                at("name/givenName/attested"),
+                Some("</p:name><p:attested>"),
+            ),
+            (
+                at("name/givenName/attested"),
+                at("birth/dateOfBirth"),
+                Some("</p:attested></p:givenName></p:name><p:birth><p:dateOfBirth>"),
+            ),
+            (at("birth/dateOfBirth"), at("name/givenName"), None),
+            (
+                at("linkedIdentity/primaryIdentity"),
+                at("linkedIdentity"),
+                Some("</p:primaryIdentity></p:linkedIdentity><p:linkedIdentity>"),
+            ),
+        ] {
+            assert_eq!(seam(before, next).as_deref(), tags, "{before:?} {next:?}");
+        }
+        for before in Field::all().filter(|&field| fields.has(field)) {
+            for next in Field::all().filter(|&field| fields.has(field)) {
+                let is_told = seam(before, next).is_some();
+                assert_eq!(is_told, follows(before, next), "{before:?} {next:?}");
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::json;
 use crate::person::record::Damaged;
 use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
-use crate::query::lookup::{Follow, lookup};
+use crate::query::lookup::{Follow, lookup, lookup_each};
 use crate::query::search::Explanation;
 use crate::store::log::Log;
 use crate::store::state::State;
@@ -398,7 +398,8 @@ impl Rest {
         let grant = Grant::restricted(wish.profile, self.population_record);
         out.disclosed.asked.extend_from_slice(&wish.identities);
         out.push("{\"requestedPersonRecord\":[");
-        for (at, &identity) in wish.identities.iter().enumerate() {
+        let found = lookup_each(state, &wish.identities, &grant, wish.follow);
+        for (at, (identity, view)) in found.enumerate() {
             if at > 0 {
                 out.push(",");
             }
@@ -407,7 +408,7 @@ impl Rest {
             let asked = serde_json::json!({"root": root, "extension": extension.as_str()});
             out.push("{\"requestedPersonalIdentity\":");
             out.push(&asked.to_string());
-            if let Some(view) = lookup(state, identity, &grant, wish.follow)? {
+            if let Some(view) = view? {
                 out.push(",\"personRecord\":");
                 out.show(&view, &self.formats)?;
             }

@@ -22,7 +22,7 @@ use crate::person::record::Damaged;
 use crate::person::schema::{Core, Extension};
 use crate::person::value::escape_into;
 use crate::person::view::{Grant, PopulationRecordRule, Profile};
-use crate::query::lookup::{Follow, lookup};
+use crate::query::lookup::{Follow, lookup, lookup_each};
 use crate::register::refusal;
 use crate::store::state::State;
 
@@ -308,11 +308,12 @@ impl Soap {
         let writer = self.writer(service);
         out.disclosed.asked.extend_from_slice(&wish.identities);
         out.push(&service.head);
-        for &identity in &wish.identities {
+        let found = lookup_each(state, &wish.identities, &grant, wish.follow);
+        for (identity, view) in found {
             out.push(b"<r:requestedPersonRecord><p:requestedPersonalIdentity>");
             writer.write_identity(identity, out)?;
             out.push(b"</p:requestedPersonalIdentity>");
-            if let Some(view) = lookup(state, identity, &grant, wish.follow)? {
+            if let Some(view) = view? {
                 out.push(b"<p:personRecord>");
                 writer.write(&view, out)?;
                 out.push(b"</p:personRecord>");

@@ -111,6 +111,13 @@ impl<'a> IdentityIndex<'a> {
             .find_map(|bucket| candidates(bucket, spot.fingerprint).find(|&end| is(end)))
     }
 
+    /// Where the record with this key most likely ends, without a look at it.
+    #[inline]
+    pub fn guess(&self, key: u64) -> Option<u64> {
+        let spot = Spot::of(key, self.buckets.len())?;
+        candidates(self.buckets.get(spot.bucket)?, spot.fingerprint).next()
+    }
+
     /// The buckets a search looks at: at most all of them.
     #[inline]
     fn path(&self, spot: Spot) -> impl Iterator<Item = &'a Bucket> + use<'a> {
