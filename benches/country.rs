@@ -51,7 +51,7 @@ fn main() {
         "lookup, one after the other : pointer chase",
         || {
             let steps = 5_000 * turns;
-            let lookups = time(steps, || look_up_in_turn(&bench, &identities, steps));
+            let lookups = time(steps, || walk.look_up(&bench, &identities, steps));
             (lookups, time(steps, || walk.chase(&map, steps)))
         },
     );
@@ -120,26 +120,26 @@ fn time(count: usize, run: impl FnOnce()) -> f64 {
     began.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// Each lookup waits for the one before: what is found says who is next.
-fn look_up_in_turn(bench: &Bench, identities: &[Identity], steps: usize) {
-    let mut at = 0;
-    for _ in 0..steps {
-        let identity = identities[at];
-        let found = bench.find(identity).unwrap();
-        let same = (found.key() ^ identity.key()) as usize;
-        at = at.wrapping_add(7_919 * 131).wrapping_add(same) % identities.len();
-    }
-}
-
 /// A way through memory that nobody can foresee.
 struct Walk {
     at: u64,
 }
 
 impl Walk {
-    fn next(&mut self, found: u8) -> u64 {
-        self.at = (self.at + u64::from(found)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.at >> 29;
-        self.at
+    /// The next place of so many; `found` is what was found at the last one.
+    fn next(&mut self, found: u64, places: usize) -> usize {
+        let at = self.at.wrapping_add(found);
+        self.at = at.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (at >> 29);
+        ((u128::from(self.at) * places as u128) >> 64) as usize
+    }
+
+    /// Lookups of anybody; each waits for the one before, which says who is next.
+    fn look_up(&mut self, bench: &Bench, identities: &[Identity], steps: usize) {
+        let mut found = 0;
+        for _ in 0..steps {
+            let identity = identities[self.next(found, identities.len())];
+            found = bench.find(identity).unwrap().key();
+        }
     }
 
     /// Bytes of the register's own map, so with its pages; each says where the next one is.
@@ -147,8 +147,7 @@ impl Walk {
         let bytes = map.bytes();
         let mut found = 0;
         for _ in 0..steps {
-            let wide = u128::from(self.next(found)) * bytes.len() as u128;
-            found = bytes[(wide >> 64) as usize];
+            found = bytes[self.next(u64::from(found), bytes.len())];
         }
         black_box(found);
     }
@@ -158,8 +157,8 @@ impl Walk {
         let snapshot = bench.snapshot();
         let mut len = 0;
         for _ in 0..count {
-            let wide = u128::from(self.next(1)) * u128::from(snapshot.len());
-            let record = snapshot.record((wide >> 64) as u64).unwrap();
+            let ordinal = self.next(1, snapshot.len() as usize);
+            let record = snapshot.record(ordinal as u64).unwrap();
             to[len..len + record.len()].copy_from_slice(record);
             len += record.len();
         }

@@ -163,6 +163,9 @@ fn changed(data: &Path) -> Result<Option<(Formats, State)>, Failure> {
         .map(|state| (formats, state)))
 }
 
+/// Records between two steps of the progress bar.
+const PROGRESS: u64 = 1024;
+
 /// Checksums, structure, and every record field by field.
 fn verify(file: &File) -> Result<(), Failure> {
     let bar = progress::bar("checksums", file.file_bytes() as u64, "bytes");
@@ -170,7 +173,9 @@ fn verify(file: &File) -> Result<(), Failure> {
     bar.finish_and_clear();
     let bar = progress::bar("records", file.len(), "persons");
     file.verify_records(|ordinal, bytes| {
-        bar.set_position(ordinal);
+        if ordinal.is_multiple_of(PROGRESS) {
+            bar.inc(PROGRESS);
+        }
         let record = RecordRef::open(bytes)?;
         record.check()?;
         Ok::<u64, Damaged>(record.identity().key())

@@ -245,6 +245,12 @@ impl Field {
         self.0 <= other.0 && other.0 < self.info().end
     }
 
+    /// Whether it can be next to `before` in a record, which is in document order.
+    #[inline]
+    pub const fn may_follow(self, before: Self) -> bool {
+        self.0 > before.0 || (self.repeats() && self.contains(before))
+    }
+
     /// Whether it may come several times in its place.
     pub const fn repeats(self) -> bool {
         self.info().row.occurs.repeats()

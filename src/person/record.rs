@@ -99,7 +99,7 @@ impl<'a> RecordRef<'a> {
         Shield::from_bits(self.0.shields & 0xf)
     }
 
-    /// Reads every field, and the two flags against the protection kept beside them.
+    /// Reads every field, their order, and the two flags against the protection kept beside them.
     pub fn check(self) -> Result<(), Damaged> {
         const FLAGS: [(Field, Shield); 2] = [
             (Field::at("protectedPersonIndicator"), Shield::PERSON),
@@ -110,8 +110,15 @@ impl<'a> RecordRef<'a> {
         ];
         let mut bytes = self.fields();
         let (mut shield, mut identity) = (Shield::NONE, None);
+        let mut before = Field::RECORD;
         while !bytes.is_empty() {
-            match next_token(&mut bytes)? {
+            let token = next_token(&mut bytes)?;
+            let (Token::Value(field, _) | Token::Entry(field)) = token;
+            if !field.may_follow(before) {
+                return Err(Damaged);
+            }
+            before = field;
+            match token {
                 Token::Value(field, ValueRef::Boolean(true)) => {
                     let flags = FLAGS.iter().filter(|(flag, _)| *flag == field);
                     shield = flags.fold(shield, |sum, (_, flag)| sum.with(*flag));
@@ -191,7 +198,8 @@ pub(super) fn next_field(bytes: &mut &[u8]) -> Result<Option<Field>, Damaged> {
 }
 
 /// Takes the value of `field` off `bytes`; `None` when it is an entry.
-#[inline]
+#[expect(clippy::inline_always, reason = "a call costs as much as most values")]
+#[inline(always)]
 pub(super) fn next_value<'a>(
     field: Field,
     bytes: &mut &'a [u8],
@@ -322,4 +330,28 @@ pub(super) fn archive(
     rkyv::to_bytes::<rancor::Failure>(&record)
         .map(rkyv::util::AlignedVec::into_vec)
         .map_err(|_| EncodeError::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::edit::tests::{full, identity};
+
+    #[test]
+    fn fields_out_of_order_are_damage() {
+        let bytes = full(identity("22790814AA01"), 2).to_record().unwrap();
+        let record = RecordRef::open(&bytes).unwrap();
+        record.check().unwrap();
+        let fields = record.fields();
+        let mut rest = fields;
+        let mut end_of_next = || {
+            next_token(&mut rest).ok().unwrap();
+            fields.len() - rest.len()
+        };
+        let (first, second) = (end_of_next(), end_of_next());
+        let swapped = [&fields[first..second], &fields[..first], &fields[second..]].concat();
+        let (own, inherited) = (record.own_shield(), record.inherited_shield());
+        let bytes = archive(record.identity(), own, inherited, swapped).unwrap();
+        assert_eq!(RecordRef::open(&bytes).unwrap().check(), Err(Damaged));
+    }
 }

@@ -2,6 +2,9 @@
 //! on demand. Opening does not do this.
 
 use std::error::Error;
+use std::num::NonZero;
+use std::ops::Range;
+use std::thread;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -29,8 +32,8 @@ pub struct Report {
 
 impl Snapshot {
     /// Reads the whole file: checksums, zeros between the sections, each record's end, that the
-    /// identity index points to each record once, and the order of the search index. `progress` is told bytes read and bytes in all. Takes 8
-    /// bytes of memory a record.
+    /// identity index points to each record once, and the order of the search index. `progress` is
+    /// told bytes read and bytes in all. Takes 8 bytes of memory a record.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Report, VerifyError> {
         let total = whole(self.file_bytes());
         let mut at = RECORDS_START;
@@ -64,46 +67,88 @@ impl Snapshot {
         self.check_index()
     }
 
-    /// Reads each record through the caller's eyes: `key_of` gets its position and its own bytes,
-    /// checks them and gives its key. Keys must ascend, and each must be found.
+    /// Reads each record through the caller's eyes, on all processors: `key_of` gets its position and
+    /// its own bytes, checks them and gives its key. Keys must ascend, and each must be found.
     pub fn verify_records<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
-        mut key_of: impl FnMut(u64, &[u8]) -> Result<u64, E>,
+        key_of: impl Fn(u64, &[u8]) -> Result<u64, E> + Sync,
     ) -> Result<(), VerifyError> {
-        let arena = self.extent(Section::Records).offset;
-        let mut last = None;
-        for ordinal in 0..self.len() {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let each = self.len().div_ceil(whole(processors)).max(1);
+        let key_of = &key_of;
+        let checked: Vec<_> = thread::scope(|scope| {
+            let starts = (0..self.len()).step_by(usize::try_from(each).unwrap_or(usize::MAX));
+            let threads: Vec<_> = starts
+                .map(|start| start..self.len().min(start + each))
+                .map(|stretch| scope.spawn(move || self.check_records(stretch, key_of)))
+                .collect();
+            let ended = threads.into_iter().map(thread::ScopedJoinHandle::join);
+            ended
+                .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        let mut before = None;
+        for stretch in checked {
+            let (start, first, last) = stretch?;
+            if before.is_some_and(|before| first <= before) {
+                return Err(self.wrong_order(start));
+            }
+            before = Some(last);
+        }
+        Ok(())
+    }
+
+    /// The same of some records. Gives the position of the first, its key, and the key of the last.
+    fn check_records<E: Into<Box<dyn Error + Send + Sync>>>(
+        &self,
+        stretch: Range<u64>,
+        key_of: impl Fn(u64, &[u8]) -> Result<u64, E>,
+    ) -> Result<(u64, u64, u64), VerifyError> {
+        let start = stretch.start;
+        let mut keys: Option<(u64, u64)> = None;
+        for ordinal in stretch {
             let path = || self.path().to_path_buf();
             let (range, record) = self
                 .ends()
                 .range(ordinal)
                 .zip(self.record(ordinal))
                 .ok_or_else(|| self.wrong_end(ordinal))?;
-            let offset = arena.saturating_add(range.start);
+            let offset = || self.offset_of(ordinal);
             let key = key_of(ordinal, record).map_err(|source| VerifyError::Record {
                 path: path(),
                 ordinal,
-                offset,
+                offset: offset(),
                 source: source.into(),
             })?;
-            if last.is_some_and(|last| key <= last) {
-                return Err(VerifyError::KeyOrder {
-                    path: path(),
-                    ordinal,
-                    offset,
-                });
+            if keys.is_some_and(|(_, last)| key <= last) {
+                return Err(self.wrong_order(ordinal));
             }
-            last = Some(key);
+            keys = Some((keys.map_or(key, |(first, _)| first), key));
             // No two records end at the same place, so an end is as good as the key itself.
             self.identities()
                 .find(key, |end| end == range.end)
                 .ok_or_else(|| VerifyError::KeyNotFound {
                     path: path(),
                     ordinal,
-                    offset,
+                    offset: offset(),
                 })?;
         }
-        Ok(())
+        let (first, last) = keys.ok_or_else(|| self.wrong_end(start))?;
+        Ok((start, first, last))
+    }
+
+    fn wrong_order(&self, ordinal: u64) -> VerifyError {
+        VerifyError::KeyOrder {
+            path: self.path().to_path_buf(),
+            ordinal,
+            offset: self.offset_of(ordinal),
+        }
+    }
+
+    /// Where a record lies in the file.
+    fn offset_of(&self, ordinal: u64) -> u64 {
+        let start = self.ends().range(ordinal).map_or(0, |range| range.start);
+        self.extent(Section::Records).offset.saturating_add(start)
     }
 
     fn check_padding(&self, from: u64, to: u64) -> Result<(), VerifyError> {
@@ -375,10 +420,8 @@ mod tests {
             "{wrong}"
         );
         let snapshot = Snapshot::from_bytes(Sample::random(100, 9).bytes(), SCHEMA).unwrap();
-        let mut first = None;
-        let repeated = snapshot.verify_records(|_, record| {
-            Ok::<_, String>(*first.get_or_insert(key_of(record).unwrap()))
-        });
+        let first = key_of(snapshot.record(0).unwrap()).unwrap();
+        let repeated = snapshot.verify_records(|_, _| Ok::<_, String>(first));
         assert!(matches!(
             repeated,
             Err(VerifyError::KeyOrder { ordinal: 1, .. })

@@ -51,7 +51,8 @@ impl Seams {
         let mut text = Vec::new();
         let mut table = vec![Seam::NONE; Field::COUNT * Field::COUNT].into_boxed_slice();
         for before in Field::all().filter(|&field| is_there(field)) {
-            for next in Field::all().filter(|&next| is_there(next) && follows(before, next)) {
+            let follows = |next: Field| next == Field::RECORD || next.may_follow(before);
+            for next in Field::all().filter(|&next| is_there(next) && follows(next)) {
                 let at = text.len();
                 if before.kind() != Kind::Group {
                     text.extend_from_slice(tags(before).1.as_bytes());
@@ -90,11 +91,6 @@ impl Seams {
 #[inline]
 fn place(before: Field, next: Field) -> usize {
     usize::from(before.number()) * Field::COUNT + usize::from(next.number())
-}
-
-/// Whether `next` can stand after `before` in a record, which is in document order.
-fn follows(before: Field, next: Field) -> bool {
-    next > before || next == Field::RECORD || (next.repeats() && next.contains(before))
 }
 
 thread_local! {
@@ -264,7 +260,6 @@ impl RecordWriter {
         self.write_within(&self.fields, view, out)
     }
 
-    #[inline]
     fn write_within(
         &self,
         fields: &FieldMask,
@@ -280,7 +275,8 @@ impl RecordWriter {
         self.write_seam(before, Field::RECORD, out)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call costs as much as the tags")]
+    #[inline(always)]
     fn write_seam(&self, before: Field, next: Field, out: &mut Buffer) -> Result<(), Damaged> {
         let (text, len) = self.seams.between(before, next)?;
         out.make_room(len);
@@ -452,7 +448,7 @@ mod tests {
         for before in Field::all().filter(|&field| fields.has(field)) {
             for next in Field::all().filter(|&field| fields.has(field)) {
                 let is_told = seam(before, next).is_some();
-                assert_eq!(is_told, follows(before, next), "{before:?} {next:?}");
+                assert_eq!(is_told, next.may_follow(before), "{before:?} {next:?}");
             }
         }
     }

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,6 +53,9 @@ enum Command {
         /// Folder of the answers
         #[arg(long)]
         answers: PathBuf,
+        /// Serve with so many threads, as hyper's users do: with tokio's runtime for several
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
     },
     /// Serve persons from a store
     Thin {
@@ -74,14 +78,20 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = match &command {
+        Command::Bare { threads, .. } if *threads > 1 => Builder::new_multi_thread()
+            .worker_threads(*threads)
+            .enable_all()
+            .build()?,
+        _ => Builder::new_current_thread().enable_all().build()?,
+    };
     runtime.block_on(async {
         match command {
             Command::Load(load) => load.run().await,
             Command::Measure(measure) => measure.run().await,
-            Command::Bare { listen, answers } => serve::bare(listen, &answers).await,
+            Command::Bare {
+                listen, answers, ..
+            } => serve::bare(listen, &answers).await,
             Command::Thin { listen, behind } => thin::run(listen, behind).await,
         }
     })

@@ -48,6 +48,8 @@ pub struct Measure {
 pub struct Case {
     /// The peer, as the table names it.
     pub name: &'static str,
+    /// The table it stands in: only cases of one table are compared.
+    pub table: &'static str,
     /// Persons in a question.
     pub count: usize,
     protocol: Protocol,
@@ -127,11 +129,12 @@ impl Measure {
         };
         let database = Address::Unix(self.folder.join("socket/.s.PGSQL.5432"));
         let mut cases = Vec::new();
-        for count in [1, BATCH] {
+        for (table, count) in [("one person", 1), ("500 persons at once", BATCH)] {
             let soap = request::soap(count)?;
             let mut http = |name, offset, processes: &[&str], same| -> Result<(), Failure> {
                 cases.push(Case {
                     name,
+                    table,
                     count,
                     protocol: Protocol::Http,
                     address: self.port(offset),
@@ -158,6 +161,7 @@ impl Measure {
             )?;
             cases.push(Case {
                 name: "Redis, stored answers",
+                table,
                 count,
                 protocol: Protocol::Redis,
                 address: self.port(3),
@@ -167,6 +171,7 @@ impl Measure {
             });
             cases.push(Case {
                 name: "PostgreSQL, stored documents",
+                table,
                 count,
                 protocol: Protocol::Postgres,
                 address: database.clone(),
@@ -176,12 +181,28 @@ impl Measure {
             });
             cases.push(Case {
                 name: "nginx, a static file",
+                table,
                 count,
                 protocol: Protocol::Http,
                 address: self.port(7),
                 question: request::file(if count == 1 { ONE } else { MANY }),
                 processes: pids(&["nginx"])?,
                 same: false,
+            });
+        }
+        for (name, offset, process, same) in [
+            ("pu, a runtime for each", 8, "pu-both", true),
+            ("bare hyper, one runtime for both", 9, "bare-both", false),
+        ] {
+            cases.push(Case {
+                name,
+                table: "one person, both processors",
+                count: 1,
+                protocol: Protocol::Http,
+                address: self.port(offset),
+                question: request::soap(1)?,
+                processes: pids(&[process])?,
+                same,
             });
         }
         Ok(cases)

@@ -29,6 +29,7 @@ pub struct Report {
 #[derive(Serialize)]
 pub struct Row {
     name: &'static str,
+    table: &'static str,
     persons: usize,
     rate: Spread,
     cpu_microseconds: Spread,
@@ -39,21 +40,22 @@ pub struct Row {
     rounds: Vec<Window>,
 }
 
-/// What the windows of the cases say. The first case of each count is pu.
+/// What the windows of the cases say. The first case of each table is pu.
 pub fn rows(cases: &[Case], windows: &[Vec<Window>]) -> Vec<Row> {
     let rates = |rounds: &[Window]| rounds.iter().map(Window::rate).collect::<Vec<_>>();
     let cpus = |rounds: &[Window]| rounds.iter().map(Window::cpu).collect::<Vec<_>>();
-    let pu = |count| {
-        let found = cases.iter().position(|it| it.count == count);
+    let pu = |table| {
+        let found = cases.iter().position(|it| it.table == table);
         found.map(|at| windows[at].clone()).unwrap_or_default()
     };
     cases
         .iter()
         .zip(windows)
         .map(|(case, rounds)| {
-            let pu = pu(case.count);
+            let pu = pu(case.table);
             Row {
                 name: case.name,
+                table: case.table,
                 persons: case.count,
                 rate: Spread::of(rates(rounds)),
                 cpu_microseconds: Spread::of(cpus(rounds)),
@@ -92,7 +94,7 @@ impl Report {
         let rounds = self.rows.first().map_or(0, |it| it.rounds.len());
         text += &format!(
             "- {rounds} rounds of {} s a case in turn, {CONNECTIONS} connections that wait for their answers; \
-             servers on processor 0, callers on processor 1\n",
+             servers on processor 0, callers on processor 1; where servers have both, callers take their share\n",
             self.window
         );
         text += &format!(
@@ -113,21 +115,17 @@ impl Report {
              processes that serve it. `pu/it` are medians of ratios within a round: of rates (above 1, \
              pu answers more) and of CPU (below 1, pu takes less).\n"
             .to_owned();
-        let mut last = 0;
+        let mut last = "";
         for row in &self.rows {
-            if row.persons != last {
-                last = row.persons;
-                let question = match last {
-                    1 => "one person".to_owned(),
-                    many => format!("{many} persons at once"),
-                };
+            if row.table != last {
+                last = row.table;
                 text += &format!(
-                    "\n| {question:<30} | {:>25} | {:>24} | {:>19} | {:>19} |\n",
+                    "\n| {last:<32} | {:>25} | {:>24} | {:>19} | {:>19} |\n",
                     "requests/s", "CPU µs", "pu/it, rate", "pu/it, CPU"
                 );
                 text += &format!(
                     "|{}|{}:|{}:|{}:|{}:|\n",
-                    "-".repeat(32),
+                    "-".repeat(34),
                     "-".repeat(26),
                     "-".repeat(25),
                     "-".repeat(20),
@@ -135,7 +133,7 @@ impl Report {
                 );
             }
             text += &format!(
-                "| {:<30} | {:>25} | {:>24} | {:>19} | {:>19} |\n",
+                "| {:<32} | {:>25} | {:>24} | {:>19} | {:>19} |\n",
                 row.name,
                 told(row.rate, 0),
                 told(row.cpu_microseconds, 1),

@@ -10,6 +10,7 @@ use pu::person::identity::{Formats, Identity, IdentityType};
 use pu::person::record::{Damaged, RecordRef};
 use pu::person::value::ValueRef;
 use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, View, restrict};
+use pu::store::map::Pattern;
 use pu::store::snapshot::Snapshot;
 use pu::store::state::{RegisterError, formats_of, open_newest};
 
@@ -105,6 +106,8 @@ impl Sample {
         let formats = formats_of(&opened)?;
         drop(opened);
         let snapshot = open_newest(register, &formats)?.ok_or_else(none)?;
+        // What is read beside the drawn would push the service's own pages out of memory.
+        snapshot.expect(Pattern::Scattered);
         Self::of(&snapshot, formats, seed)
     }
 

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use crate::schedule::{Arrivals, HOURS};
 
 /// The scenarios that are compiled in.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("npo", include_str!("../../scenarios/npo.toml")),
     ("svevac", include_str!("../../scenarios/svevac.toml")),
     ("nightly", include_str!("../../scenarios/nightly.toml")),
     ("reception", include_str!("../../scenarios/reception.toml")),
+    ("updates", include_str!("../../scenarios/updates.toml")),
     ("mixed", include_str!("../../scenarios/mixed.toml")),
 ];
 

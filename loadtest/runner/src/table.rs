@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn every_scenario_is_listed() {
         let listed = scenarios().unwrap();
-        for name in ["npo", "svevac", "nightly", "reception", "mixed"] {
+        for name in ["npo", "svevac", "nightly", "reception", "updates", "mixed"] {
             assert!(
                 listed.lines().any(|line| line.starts_with(name)),
                 "{listed}"
