@@ -445,8 +445,9 @@ mod tests {
         ] {
             assert_eq!(seam(before, next).as_deref(), tags, "{before:?} {next:?}");
         }
-        for before in Field::all().filter(|&field| fields.has(field)) {
-            for next in Field::all().filter(|&field| fields.has(field)) {
+        let there = || Field::all().skip(1).filter(|&field| fields.has(field));
+        for before in there() {
+            for next in there() {
                 let is_told = seam(before, next).is_some();
                 assert_eq!(is_told, next.may_follow(before), "{before:?} {next:?}");
             }
