@@ -14,7 +14,6 @@ use crate::feed::exchange;
 use crate::feed::generate::{Settlers, Taken, Village, base_day, in_order, synthetic_population};
 use crate::feed::read::{Encoding, Navet};
 use crate::feed::write::{Header, Writer};
-use crate::person::edit::Person;
 use crate::person::identity::Formats;
 use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
@@ -113,9 +112,13 @@ impl Generate {
         };
         in_order(villages, settle, |(village, settled)| {
             run.absorb(&settled?)?;
-            for person in beside.note(&village, formats)? {
+            for person in village.reserve(&mut beside.taken, formats) {
+                if let Some(exchange) = &mut beside.exchange {
+                    exchange.write_person(&person)?;
+                }
                 run.exchanged(person)?;
             }
+            beside.note(&village, formats)?;
             bar.inc(village.len() as u64);
             Ok::<_, Failure>(())
         })?;
@@ -175,6 +178,11 @@ impl Generate {
             for post in &posts {
                 writer.write(post)?;
             }
+            if let Some(exchange) = &mut beside.exchange {
+                for person in village.reserve(&mut beside.taken, formats) {
+                    exchange.write_person(&person)?;
+                }
+            }
             beside.note(&village, formats)?;
             bar.inc(village.len() as u64);
             Ok::<_, Failure>(())
@@ -204,14 +212,10 @@ impl Beside {
         })
     }
 
-    /// Takes down a village: what a Navet file cannot tell of it, and the changes of its next days.
-    /// Gives its reserve identities.
-    fn note(&mut self, village: &Village, formats: &Formats) -> Result<Vec<Person>, Failure> {
-        let reserve = village.reserve(&mut self.taken, formats);
+    /// Takes down a village: its contact data, which a Navet file cannot tell, and the changes of its
+    /// next days.
+    fn note(&mut self, village: &Village, formats: &Formats) -> Result<(), Failure> {
         if let Some(exchange) = &mut self.exchange {
-            for person in &reserve {
-                exchange.write_person(person)?;
-            }
             for person in village.contact(formats) {
                 exchange.write_person(&person)?;
             }
@@ -221,7 +225,7 @@ impl Beside {
                 self.days.entry(day).or_default().extend(posts);
             }
         }
-        Ok(reserve)
+        Ok(())
     }
 
     /// Writes what waits, and names the files.

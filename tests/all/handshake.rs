@@ -950,7 +950,7 @@ fn a_hangup_signal_asks_for_a_look_and_the_log_names_no_more_than_it_may() {
         quoted("server-key.pem"),
         quoted("ca.pem")
     );
-    let serving = Serving::start(town.folder.path(), &lines);
+    let serving = Serving::start(town.folder.path(), &lines).ready();
     let root = town.root.certificate();
     let call = |shown| {
         let config = client(&root, Some(shown), &[&TLS13], &[]);

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::evidence;
+use crate::support::Client;
 
 /// What a finished run left behind.
 #[derive(Debug)]
@@ -95,6 +96,17 @@ impl Serving {
             child,
             log: Some(log),
         }
+    }
+
+    /// Waits until its register has been checked.
+    pub fn ready(self) -> Self {
+        let is_ready = |_: &u32| {
+            std::thread::sleep(Duration::from_millis(10));
+            let answer = Client::connect(self.address).request("GET", "/readyz", &[], b"");
+            answer.status == 200
+        };
+        assert!((0..2_000).find(is_ready).is_some(), "not ready");
+        self
     }
 
     /// Its address with TLS.
