@@ -22,7 +22,7 @@ use pu::base::time::Moment;
 use pu::feed::generate::{demo_population, synthetic_population};
 use pu::person::identity::{Formats, Identity};
 use pu::person::record::RecordRef;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 use pu::register::import::Import;
 use pu::register::online::{Online, Wanted};
@@ -239,7 +239,7 @@ fn apply_notification_file(criterion: &mut Criterion) {
 }
 
 fn look_up(state: &State, identity: Identity) -> bool {
-    let grant = Grant::restricted(Profile::P3, PopulationRecordRule::NameAndNumber);
+    let grant = Grant::restricted(Profile::P3, ProtectionRules::STANDARD);
     lookup(state, identity, &grant, Follow::MainIdentity)
         .unwrap()
         .is_some()
@@ -327,7 +327,7 @@ fn get_person_of_a_changing_register(criterion: &mut Criterion) {
                 .collect(),
         };
         let overlay = Overlay::of(changed).unwrap();
-        let state = State::with_overlay(Arc::clone(&snapshot), overlay, 9);
+        let state = State::with_overlay(Arc::clone(&snapshot), overlay, 9).unwrap();
         let mut at = 0_usize;
         group.bench_function(name, |b| {
             b.iter(|| {

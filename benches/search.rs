@@ -19,7 +19,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pu::person::identity::{Formats, IdentityType};
 use pu::person::record::RecordRef;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, Profile, ProtectionRules};
 use pu::query::search::{Question, SearchError, search};
 use pu::store::state::{State, open_newest};
 
@@ -83,7 +83,7 @@ const SEARCHES: &[(&str, &str, &[&str])] = &[
 const REFUSED: &str = "FROM PersonRecord WHERE populationRegistrationLocality.countyCode = '01'";
 
 fn grant() -> Grant {
-    Grant::restricted(Profile::P3, PopulationRecordRule::default())
+    Grant::restricted(Profile::P3, ProtectionRules::STANDARD)
 }
 
 /// Reads a query and answers it: what a contract does between its envelope and its answer.

@@ -10,7 +10,7 @@ use pu::base::time::Moment;
 use pu::person::identity::Formats;
 use pu::person::json;
 use pu::person::schema::Core;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 use pu::register::import::Import;
 use pu::store::overlay::Overlay;
@@ -47,7 +47,7 @@ fn looking_up_and_rendering_allocates_nothing() {
     for step in [1, 2] {
         let records = state.snapshot().records().step_by(step);
         let overlay = Overlay::of(records.map(|it| it.unwrap().into())).unwrap();
-        let changed = State::with_overlay(Arc::clone(state.snapshot()), overlay, 9);
+        let changed = State::with_overlay(Arc::clone(state.snapshot()), overlay, 9).unwrap();
         looks_up_without_allocating(&changed, &formats);
     }
 }
@@ -57,7 +57,7 @@ fn looks_up_without_allocating(state: &State, formats: &Formats) {
     for core in Core::ALL {
         let writer = RecordWriter::compile(core, formats);
         for profile in Profile::ALL {
-            let grant = Grant::restricted(profile, PopulationRecordRule::default());
+            let grant = Grant::restricted(profile, ProtectionRules::STANDARD);
             for (value, follow) in [(FULL, Follow::MainIdentity), (OLD, Follow::MainIdentity)] {
                 let identity = formats.parse(PNR, value).unwrap();
                 let mut once = || {
@@ -77,7 +77,7 @@ fn looks_up_without_allocating(state: &State, formats: &Formats) {
 fn a_whole_request_allocates_as_little_as_before() {
     let formats = Formats::standard();
     let (_folder, state) = state(&formats);
-    let rule = PopulationRecordRule::default();
+    let rule = ProtectionRules::STANDARD;
     let soap = Soap::compile(&formats, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule);
     let service = &soap.services()[2];
     let request = |count: usize| {

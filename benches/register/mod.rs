@@ -14,7 +14,7 @@ use pu::person::field::schema_hash;
 use pu::person::identity::{Formats, Identity, IdentityType};
 use pu::person::record::RecordRef;
 use pu::person::schema::Core;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 use pu::register::import::Import;
 use pu::register::post::Post;
@@ -106,7 +106,7 @@ impl Bench {
             .filter(|record| !record.shield().is_on())
             .map(RecordRef::identity)
             .collect();
-        let rule = PopulationRecordRule::default();
+        let rule = ProtectionRules::STANDARD;
         Self {
             state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
             soap: Soap::compile(&formats, &[LOGICAL_ADDRESS.to_owned()], rule),

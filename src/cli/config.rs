@@ -16,7 +16,7 @@ use crate::access::usage::Allowance;
 use crate::base::limits;
 use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
-use crate::person::view::PopulationRecordRule;
+use crate::person::view::ProtectionRules;
 use crate::serve::listen::Listening;
 use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
@@ -48,7 +48,7 @@ pub struct Config {
     /// Mutual TLS.
     pub tls: TlsFiles,
     /// What protection hides.
-    pub protection: Protection,
+    pub protection: ProtectionRules,
     /// Searches.
     pub search: Search,
     /// The REST interface.
@@ -115,15 +115,6 @@ pub struct TlsFiles {
     pub expired_revocation_lists: ExpiredLists,
     /// When unknown callers are refused: `fault`, by an answer, or `handshake`.
     pub unknown_consumers: UnknownConsumers,
-}
-
-/// `[protection]`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Protection {
-    /// What restricted contracts show of a person with skyddad folkbokföring: `name-and-number`
-    /// (the service terms) or `profile-1` (the contract description).
-    pub population_record: PopulationRecordRule,
 }
 
 /// `[search]`
@@ -247,7 +238,7 @@ impl Default for Config {
             access: Access::default(),
             audit: Audit::default(),
             tls: TlsFiles::default(),
-            protection: Protection::default(),
+            protection: ProtectionRules::default(),
             search: Search::default(),
             rest: Rest::default(),
             changes: Changes::default(),
@@ -539,7 +530,7 @@ mod tests {
         let rule = read("[protection]\npopulation_record = \"profile-1\"\n").unwrap();
         assert_eq!(
             rule.protection.population_record,
-            PopulationRecordRule::Profile1
+            crate::person::view::PopulationRecordRule::Profile1
         );
     }
 

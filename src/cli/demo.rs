@@ -18,7 +18,7 @@ use crate::feed::generate::{base_day, demo_population, synthetic_population};
 use crate::person::field::{Field, schema_hash};
 use crate::person::identity::Formats;
 use crate::person::record::RecordRef;
-use crate::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use crate::serve::App;
 use crate::store::folder;
 use crate::store::lock::DataLock;
@@ -202,7 +202,7 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
 fn somebody(state: &crate::store::state::State) -> Result<(String, String), Failure> {
     const CITY: Field = Field::at("addressInformation/residentialAddress/city");
     let formats = Formats::standard();
-    let grant = Grant::restricted(Profile::P3, PopulationRecordRule::default());
+    let grant = Grant::restricted(Profile::P3, ProtectionRules::default());
     let middle = usize::try_from(state.snapshot().len() / 2)?;
     for record in state.snapshot().records().skip(middle) {
         let record = RecordRef::open(record?)?;

@@ -35,7 +35,7 @@ impl Register {
         if unrestricted {
             Grant::unrestricted(profile)
         } else {
-            Grant::restricted(profile, self.config.protection.population_record)
+            Grant::restricted(profile, self.config.protection)
         }
     }
 
@@ -50,7 +50,7 @@ impl Register {
     ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
         const NO_VERSION: &str = "the version is 3, 4 or 5";
         let address = &self.config.logical_address;
-        let rule = self.config.protection.population_record;
+        let rule = self.config.protection;
         let soap = Soap::compile(&self.formats, std::slice::from_ref(address), rule);
         let twin = if unrestricted { "Unrestricted" } else { "" };
         let endpoint = find(&format!("{contract}{twin}"), version).ok_or(NO_VERSION)?;

@@ -54,7 +54,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         Arc::new(Moment::now),
     )?);
     live.compact_in_background(config.snapshots.changes)?;
-    let rule = config.protection.population_record;
+    let rule = config.protection;
     let metrics = Metrics::install();
     let gate = Arc::new(config.gate()?);
     let known: Known = {

@@ -102,7 +102,7 @@ fn info(file: &File) {
         "index", "keys", "entries", "bytes/person"
     );
     for row in INDEXES {
-        let size = file.search().size(row.index);
+        let size = file.search_size(row.index);
         let bytes = size.bytes as f64 / persons;
         let (name, keys, entries) = (row.name, size.keys, size.positions);
         println!("{name:<26} {keys:>12} {entries:>14} {bytes:>14.2}");

@@ -14,6 +14,8 @@ pub struct Person {
     identity: Identity,
     /// What protection linked identities lend this record.
     pub inherited: Shield,
+    /// Whether the registered home is that of a protected relative.
+    pub shares_protected_home: bool,
     record: Group,
 }
 
@@ -53,6 +55,7 @@ impl Person {
         let mut person = Self {
             identity,
             inherited: Shield::NONE,
+            shares_protected_home: false,
             record: Group::new(Field::RECORD),
         };
         person.set(PERSONAL_IDENTITY, Value::Identity(identity));
@@ -86,10 +89,10 @@ impl Person {
             return Err(Damaged);
         };
         let identity = record.identity();
-        let inherited = record.inherited_shield();
         Ok(Self {
             identity,
-            inherited,
+            inherited: record.inherited_shield(),
+            shares_protected_home: record.shares_protected_home(),
             record: group,
         })
     }
@@ -116,7 +119,8 @@ impl Person {
     pub fn to_record(&self) -> Result<Vec<u8>, EncodeError> {
         let mut fields = Vec::with_capacity(512);
         self.record.encode(&mut fields)?;
-        archive(self.identity, self.own_shield(), self.inherited, fields)
+        let shields = [self.own_shield(), self.inherited];
+        archive(self.identity, shields, self.shares_protected_home, fields)
     }
 }
 
@@ -424,7 +428,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::base::time::{DateTime, PartialDate, Timestamp};
     use crate::person::schema::{Facet, Kind};
-    use crate::person::view::{PopulationRecordRule, Profile};
+    use crate::person::view::{PopulationRecordRule, Profile, ProtectionRules};
 
     pub(crate) fn identity(value: &str) -> Identity {
         Formats::standard().guess(value).unwrap()
@@ -588,7 +592,7 @@ pub(crate) mod tests {
     fn profiles_grow_and_protection_cuts() {
         let mut person = full(identity("22790814AA01"), 1);
         let (protected, population) = (PROTECTED_PERSON, PROTECTED_POPULATION_RECORD);
-        let rule = PopulationRecordRule::NameAndNumber;
+        let rule = ProtectionRules::STANDARD;
         let set = |person: &mut Person, a: bool, b: bool| {
             person.set(protected, Value::Boolean(a));
             person.set(population, Value::Boolean(b));
@@ -628,7 +632,10 @@ pub(crate) mod tests {
             };
             assert!(!shown.iter().any(place), "{shown:?}");
             assert!(shown.iter().any(|path| path == "birth/dateOfBirth"));
-            let letter = Grant::restricted(profile, PopulationRecordRule::Profile1);
+            let letter = Grant::restricted(
+                profile,
+                ProtectionRules::with_population_record(PopulationRecordRule::Profile1),
+            );
             assert_eq!(self::shown(&person, letter), by_profile[0]);
         }
     }
@@ -638,7 +645,7 @@ pub(crate) mod tests {
         let mut person = full(identity("22790814AA01"), 1);
         person.set(PROTECTED_PERSON, Value::Boolean(false));
         person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(false));
-        let grant = Grant::restricted(Profile::P5, PopulationRecordRule::default());
+        let grant = Grant::restricted(Profile::P5, ProtectionRules::STANDARD);
         let open = shown(&person, grant);
         person.inherited = Shield::PERSON;
         let cut = shown(&person, grant);
@@ -665,7 +672,7 @@ pub(crate) mod tests {
     fn a_record_within_a_record_is_damage() {
         let fields = vec![Field::RECORD.number()];
         let own = identity("191212121212");
-        let bytes = archive(own, Shield::NONE, Shield::NONE, fields).unwrap();
+        let bytes = archive(own, [Shield::NONE; 2], false, fields).unwrap();
         let record = RecordRef::open(&bytes).unwrap();
         assert_eq!(record.check(), Err(Damaged));
         assert!(Person::from_record(record).is_err());

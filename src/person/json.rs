@@ -38,7 +38,7 @@ mod tests {
     use crate::person::identity::{Formats, IdentityError};
     use crate::person::record::RecordRef;
     use crate::person::value::{Value, ValueError};
-    use crate::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+    use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 
     fn written(person: &Person, grant: Grant) -> String {
         let bytes = person.to_record().unwrap();
@@ -154,7 +154,7 @@ mod tests {
     fn what_a_protected_view_shows_is_still_json() {
         let mut person = full(identity("191212121212"), 7);
         person.set(Field::at("protectedPopulationRecord"), Value::Boolean(true));
-        let grant = Grant::restricted(Profile::P5, PopulationRecordRule::default());
+        let grant = Grant::restricted(Profile::P5, ProtectionRules::STANDARD);
         let json = written(&person, grant);
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(parsed.get("addressInformation").is_none());

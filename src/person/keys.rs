@@ -1,5 +1,7 @@
-//! What a record is found by: the keys under which the search indexes list it. Keys know no mask:
-//! they only name candidates, and every candidate is looked at again through a
+//! What a record is found by: the keys under which the search indexes list it. They stand in sets
+//! ([`KeySet`]): a protected person's address is a key of the set that only Unrestricted searches
+//! read, so that it changes neither a restricted answer nor what is counted and read on the way to
+//! it. Keys only name candidates: every candidate is looked at again through a
 //! [`View`](super::view::View) before anybody hears of it.
 //!
 //! A key is bytes whose order is the order of what they mean, so that a range of values or a prefix
@@ -21,9 +23,13 @@
 
 use std::sync::LazyLock;
 
-use super::field::Field;
-use super::record::{Damaged, RecordRef, Token, next_token};
+use super::field::{Field, FieldMask};
+use super::record::{Damaged, RecordRef};
 use super::value::ValueRef;
+use super::view::{
+    Grant, HouseholdRule, KeySet, PopulationRecordRule, Profile, ProtectionRules, Shield, View,
+    restrict,
+};
 use crate::base::swedish;
 
 /// Bytes of the county at the start of a key.
@@ -172,9 +178,9 @@ static BY_FIELD: LazyLock<[Option<Index>; 256]> = LazyLock::new(|| {
     by_field
 });
 
-/// The county in which a person is registered now.
+/// The county in which a person is registered now, protected or not.
 pub fn county(record: RecordRef<'_>) -> Result<Option<[u8; COUNTY]>, Damaged> {
-    let locality = locality(record)?;
+    let locality = locality(&restrict(record, &Grant::backup(), Shield::NONE))?;
     let county = locality.first_chunk().copied();
     Ok(county.filter(|county| *county != [0; COUNTY]))
 }
@@ -182,35 +188,102 @@ pub fn county(record: RecordRef<'_>) -> Result<Option<[u8; COUNTY]>, Damaged> {
 /// What a listed flag's key is.
 pub const FLAG: &[u8] = b"1";
 
-/// Tells every key of a record to `emit`. The same key may come twice.
-pub fn keys(record: RecordRef<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result<(), Damaged> {
+/// How a person is protected, as far as it decides which keys stand in which set: two records of one
+/// person with the same fields and the same class have the same keys in the same sets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct KeyClass(u8);
+
+impl KeyClass {
+    /// The class of those who have all their keys in [`KeySet::Shown`].
+    pub const OPEN: Self = Self(0);
+
+    /// The class of a record.
+    pub const fn of(record: RecordRef<'_>) -> Self {
+        let home = record.shares_protected_home() && !record.shield().is_on();
+        Self(record.shield().bits() | (home as u8) << 2)
+    }
+
+    /// The class as a number below 8.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// The grants whose views decide about the sets, from the strictest to that which shows all. What a
+/// view shows beyond the one before it is a key of its set.
+const GRANTS: [(KeySet, Grant); 4] = [
+    (
+        KeySet::Shown,
+        restricted(PopulationRecordRule::NameAndNumber, HouseholdRule::Mask),
+    ),
+    (
+        KeySet::SharedHome,
+        restricted(PopulationRecordRule::NameAndNumber, HouseholdRule::Show),
+    ),
+    (
+        KeySet::Profile1,
+        restricted(PopulationRecordRule::Profile1, HouseholdRule::Show),
+    ),
+    (KeySet::Hidden, Grant::backup()),
+];
+
+const fn restricted(population_record: PopulationRecordRule, household: HouseholdRule) -> Grant {
+    let rules = ProtectionRules {
+        population_record,
+        household,
+    };
+    Grant::restricted(Profile::P5, rules)
+}
+
+/// Tells every key of a record to `emit`, with its set. The same key may come twice.
+pub fn keys(
+    record: RecordRef<'_>,
+    mut emit: impl FnMut(KeySet, Index, &[u8]),
+) -> Result<(), Damaged> {
+    if KeyClass::of(record) == KeyClass::OPEN {
+        let all = restrict(record, &Grant::backup(), Shield::NONE);
+        return keys_of(&all, |index, key| emit(KeySet::Shown, index, key));
+    }
+    let mut known: Vec<(Index, Box<[u8]>)> = Vec::new();
+    for (set, grant) in &GRANTS {
+        let before = known.len();
+        keys_of(&restrict(record, grant, Shield::NONE), |index, key| {
+            let is_it = |(other, bytes): &(Index, Box<[u8]>)| *other == index && **bytes == *key;
+            if !known[..before].iter().any(is_it) {
+                emit(*set, index, key);
+                known.push((index, key.into()));
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Tells the keys of what a view shows.
+fn keys_of(view: &View<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result<(), Damaged> {
     const HISTORY: Field =
         Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
     const HISTORY_COUNTY: Field = Field::at(
         "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
     );
-    let locality = locality(record)?;
+    let locality = locality(view)?;
     if locality != [0; 2 * COUNTY] {
         emit(Index::Locality, &locality);
     }
     let county = &locality[..COUNTY];
     let mut history_county = [0; COUNTY];
     let mut key = Vec::with_capacity(64);
-    let mut bytes = record.fields();
-    while !bytes.is_empty() {
-        let (field, value) = match next_token(&mut bytes)? {
-            Token::Value(field, value) => (field, value),
-            Token::Entry(HISTORY) => {
+    view.each(&LISTED, |field, value| {
+        let Some(value) = value else {
+            if field == HISTORY {
                 history_county = [0; COUNTY];
-                continue;
             }
-            Token::Entry(_) => continue,
+            return Ok(());
         };
         if field == HISTORY_COUNTY {
             history_county = code(value)?;
         }
         let Some(index) = Index::of(field) else {
-            continue;
+            return Ok(());
         };
         key.clear();
         match (index.row().shape, value) {
@@ -250,9 +323,21 @@ pub fn keys(record: RecordRef<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result
             }
             _ => {}
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
+
+/// The fields that keys are made of, and the entries of earlier localities, which part their
+/// counties.
+static LISTED: LazyLock<FieldMask> = LazyLock::new(|| {
+    const HISTORY: Field =
+        Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
+    FieldMask::of(|field| {
+        HISTORY.contains(field) && field.parent() == HISTORY
+            || field == HISTORY
+            || Index::of(field).is_some()
+    })
+});
 
 /// A code as the fixed part of a key.
 pub fn code_key(code: &str) -> [u8; COUNTY] {
@@ -283,25 +368,20 @@ pub fn day(instant: i64) -> [u8; 4] {
         .to_be_bytes()
 }
 
-/// County and municipality, zeros where they are not known.
-fn locality(record: RecordRef<'_>) -> Result<[u8; 2 * COUNTY], Damaged> {
-    const LOCALITY: Field = Field::at("populationRegistrationLocality");
+/// County and municipality, zeros where they are not known or not shown.
+fn locality(view: &View<'_>) -> Result<[u8; 2 * COUNTY], Damaged> {
     const COUNTY_CODE: Field = Field::at("populationRegistrationLocality/countyCode");
     const MUNICIPALITY: Field = Field::at("populationRegistrationLocality/municipalityCode");
+    static CODES: LazyLock<FieldMask> =
+        LazyLock::new(|| FieldMask::of(|field| field == COUNTY_CODE || field == MUNICIPALITY));
     let mut key = [0; 2 * COUNTY];
-    let mut bytes = record.fields();
-    while !bytes.is_empty() {
-        match next_token(&mut bytes)? {
-            Token::Value(COUNTY_CODE, value) => key[..COUNTY].copy_from_slice(&code(value)?),
-            Token::Value(MUNICIPALITY, value) => key[COUNTY..].copy_from_slice(&code(value)?),
-            Token::Value(field, _) | Token::Entry(field)
-                if field > LOCALITY && !LOCALITY.contains(field) =>
-            {
-                break;
-            }
-            Token::Value(..) | Token::Entry(_) => {}
+    view.each(&CODES, |field, value| {
+        let at = if field == COUNTY_CODE { 0 } else { COUNTY };
+        if let Some(value) = value {
+            key[at..at + COUNTY].copy_from_slice(&code(value)?);
         }
-    }
+        Ok(())
+    })?;
     Ok(key)
 }
 
@@ -333,7 +413,7 @@ mod tests {
     fn a_full_record_is_in_every_index_that_its_fields_name() {
         let record = full(identity("191212121212"), 1).to_record().unwrap();
         let mut found = Vec::new();
-        keys(RecordRef::open(&record).unwrap(), |index, key| {
+        keys(RecordRef::open(&record).unwrap(), |_, index, key| {
             assert!(!key.is_empty(), "{index:?}");
             found.push(index);
         })

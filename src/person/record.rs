@@ -13,16 +13,20 @@
 //! | identity | eight bytes, the packed key |
 //! | entry | nothing |
 //!
+//! A protected person's record holds two further lists of the same kind behind it, with what profile
+//! 1 shows and what is always shown, and the lengths of both (four bytes each). Restricted views walk
+//! these alone: were they to walk over what is hidden, the time it takes would tell how much there is.
+//!
 //! All numbers are little endian. The archive's root is at its end, so a record is found by where
 //! it ends; nothing in it is aligned.
 
 use rkyv::{Archive, Serialize, rancor};
 
-use super::field::Field;
+use super::field::{Field, FieldMask};
 use super::identity::Identity;
-use super::schema::Kind;
+use super::schema::{Kind, Level};
 use super::value::{Escaped, Value, ValueRef, escape_into};
-use super::view::Shield;
+use super::view::{Shield, mask_of};
 use crate::base::limits;
 use crate::base::time::{DateTime, PartialDate, Timestamp};
 
@@ -30,10 +34,21 @@ use crate::base::time::{DateTime, PartialDate, Timestamp};
 #[derive(Archive, Serialize)]
 pub struct Record {
     pub(in crate::person) identity: u64,
-    /// The person's own protection in the low half, what linked identities lend in the high half.
+    /// The person's own protection in the two lowest bits, what linked identities lend in the two
+    /// lowest of the high half; [`HAS_LISTS`] and [`SHARES_HOME`].
     pub(in crate::person) shields: u8,
     pub(in crate::person) fields: Vec<u8>,
 }
+
+/// In `shields`: the lists of what restricted views show stand behind the fields. Records that were
+/// written before version 0.5 have none.
+const HAS_LISTS: u8 = 0x08;
+
+/// In `shields`: the person's registered home is that of a protected relative.
+const SHARES_HOME: u8 = 0x40;
+
+/// Bytes of the lengths behind the lists.
+const LENGTHS: usize = 8;
 
 /// Bytes that are not a record. Says no more: what the bytes hold is personal data, and where they
 /// lie is told by the store.
@@ -53,6 +68,9 @@ pub enum EncodeError {
     /// The record is larger than a record may be.
     #[error("the record is larger than {} bytes", limits::RECORD_BYTES)]
     TooLarge,
+    /// The list of fields is none.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
 }
 
 /// A record in its bytes. It shows whose it is and how it is protected; its fields are seen through
@@ -64,9 +82,13 @@ impl<'a> RecordRef<'a> {
     /// The record that ends where `bytes` ends; what lies before it does not matter.
     #[inline]
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        rkyv::access::<ArchivedRecord, rancor::Failure>(bytes)
+        let record = rkyv::access::<ArchivedRecord, rancor::Failure>(bytes)
             .map(Self)
-            .map_err(|_| Damaged)
+            .map_err(|_| Damaged)?;
+        if record.has_lists() {
+            record.lists().ok_or(Damaged)?;
+        }
+        Ok(record)
     }
 
     /// Where the record lies in memory: its fields' address and length. Two records that live at the
@@ -99,7 +121,29 @@ impl<'a> RecordRef<'a> {
         Shield::from_bits(self.0.shields & 0xf)
     }
 
-    /// Reads every field, their order, and the two flags against the protection kept beside them.
+    /// Whether the person's registered home is that of a protected relative.
+    #[inline]
+    pub const fn shares_protected_home(self) -> bool {
+        self.0.shields & SHARES_HOME != 0
+    }
+
+    /// The same record with the lists that restricted views walk, when it is one of those that need
+    /// them and has none: written before version 0.5.
+    pub fn restated(self) -> Result<Option<Vec<u8>>, EncodeError> {
+        if self.has_lists() || !self.shield().is_on() {
+            return Ok(None);
+        }
+        archive(
+            self.identity(),
+            [self.own_shield(), self.inherited_shield()],
+            self.shares_protected_home(),
+            self.fields().to_vec(),
+        )
+        .map(Some)
+    }
+
+    /// Reads every field, their order, the two flags against the protection kept beside them, and the
+    /// lists for restricted views against the fields.
     pub fn check(self) -> Result<(), Damaged> {
         const FLAGS: [(Field, Shield); 2] = [
             (Field::at("protectedPersonIndicator"), Shield::PERSON),
@@ -135,7 +179,18 @@ impl<'a> RecordRef<'a> {
             }
         }
         let whole = shield == self.own_shield() && identity == Some(self.identity());
-        whole.then_some(()).ok_or(Damaged)
+        (whole && self.has_right_lists()?)
+            .then_some(())
+            .ok_or(Damaged)
+    }
+
+    /// Whether the lists for restricted views hold what they should.
+    fn has_right_lists(self) -> Result<bool, Damaged> {
+        if !self.has_lists() {
+            return Ok(true);
+        }
+        let expected = lists_of(self.fields(), self.identity().is_reserve())?;
+        Ok(self.shield().is_on() && self.lists() == Some(expected.each_ref().map(|list| &**list)))
     }
 
     /// The main identity of the chain it belongs to; `None` when that is itself.
@@ -145,7 +200,8 @@ impl<'a> RecordRef<'a> {
         const LINKED: Field = Field::at("linkedIdentity");
         const LINKED_ID: Field = Field::at("linkedIdentity/referredPersonalIdentity");
         const LINKED_PRIMARY: Field = Field::at("linkedIdentity/primaryIdentity");
-        let mut bytes = self.fields();
+        // All of these are always shown.
+        let mut bytes = self.fields_up_to(Level::Always);
         let mut last = None;
         while !bytes.is_empty() {
             match next_token(&mut bytes)? {
@@ -163,9 +219,71 @@ impl<'a> RecordRef<'a> {
         Ok(None)
     }
 
+    /// Every field.
     #[inline]
     pub(super) fn fields(self) -> &'a [u8] {
-        &self.0.fields
+        let bytes: &[u8] = &self.0.fields;
+        if !self.has_lists() {
+            return bytes;
+        }
+        let [profile_1, always] = self.lists().unwrap_or_default();
+        let behind = profile_1.len() + always.len() + LENGTHS;
+        bytes
+            .get(..bytes.len().saturating_sub(behind))
+            .unwrap_or_default()
+    }
+
+    /// The shortest list that holds every field up to a level.
+    #[inline]
+    pub(super) fn fields_up_to(self, level: Level) -> &'a [u8] {
+        if self.has_lists() && level <= Level::P1 {
+            let [profile_1, always] = self.lists().unwrap_or_default();
+            return if level == Level::Always {
+                always
+            } else {
+                profile_1
+            };
+        }
+        self.fields()
+    }
+
+    #[inline]
+    const fn has_lists(self) -> bool {
+        self.0.shields & HAS_LISTS != 0
+    }
+
+    /// What profile 1 shows and what is always shown; `None` when the lengths do not fit.
+    fn lists(self) -> Option<[&'a [u8]; 2]> {
+        let (rest, always) = self.0.fields.split_last_chunk::<4>()?;
+        let (rest, profile_1) = rest.split_last_chunk::<4>()?;
+        let length = |bytes| u32::from_le_bytes(bytes) as usize;
+        let (rest, always) = rest.split_at_checked(rest.len().checked_sub(length(*always))?)?;
+        let (_, profile_1) = rest.split_at_checked(rest.len().checked_sub(length(*profile_1))?)?;
+        Some([profile_1, always])
+    }
+}
+
+/// Of a list of fields, what profile 1 shows and what is always shown.
+fn lists_of(fields: &[u8], is_reserve: bool) -> Result<[Vec<u8>; 2], Damaged> {
+    Ok([
+        filtered(fields, mask_of(Level::P1, is_reserve))?,
+        filtered(fields, mask_of(Level::Always, is_reserve))?,
+    ])
+}
+
+/// The tokens of the fields in a mask.
+fn filtered(fields: &[u8], mask: &FieldMask) -> Result<Vec<u8>, Damaged> {
+    let mut out = Vec::new();
+    let mut rest = fields;
+    loop {
+        let before = rest;
+        let Some(field) = next_field(&mut rest)? else {
+            return Ok(out);
+        };
+        skip_value(field, &mut rest)?;
+        if mask.has(field) {
+            out.extend_from_slice(&before[..before.len() - rest.len()]);
+        }
     }
 }
 
@@ -311,17 +429,29 @@ pub(super) fn put_value(out: &mut Vec<u8>, field: Field, value: &Value) {
     }
 }
 
-/// The archive of a list of fields.
+/// The archive of a list of fields, under the person's own protection and what others lend.
 pub(super) fn archive(
     identity: Identity,
-    own: Shield,
-    inherited: Shield,
-    fields: Vec<u8>,
+    [own, inherited]: [Shield; 2],
+    shares_home: bool,
+    mut fields: Vec<u8>,
 ) -> Result<Vec<u8>, EncodeError> {
+    let mut shields = own.bits() | inherited.bits() << 4;
+    if shares_home {
+        shields |= SHARES_HOME;
+    }
+    if own.with(inherited).is_on() {
+        shields |= HAS_LISTS;
+        let lists = lists_of(&fields, identity.is_reserve())?;
+        lists.iter().for_each(|list| fields.extend_from_slice(list));
+        for list in lists {
+            let length = u32::try_from(list.len()).map_err(|_| EncodeError::TooLarge)?;
+            fields.extend_from_slice(&length.to_le_bytes());
+        }
+    }
     if fields.len() > limits::RECORD_BYTES {
         return Err(EncodeError::TooLarge);
     }
-    let shields = own.bits() | inherited.bits() << 4;
     let record = Record {
         identity: identity.key(),
         shields,
@@ -350,8 +480,8 @@ mod tests {
         };
         let (first, second) = (end_of_next(), end_of_next());
         let swapped = [&fields[first..second], &fields[..first], &fields[second..]].concat();
-        let (own, inherited) = (record.own_shield(), record.inherited_shield());
-        let bytes = archive(record.identity(), own, inherited, swapped).unwrap();
+        let shields = [record.own_shield(), record.inherited_shield()];
+        let bytes = archive(record.identity(), shields, false, swapped).unwrap();
         assert_eq!(RecordRef::open(&bytes).unwrap().check(), Err(Damaged));
     }
 }

@@ -105,19 +105,101 @@ pub enum PopulationRecordRule {
     Profile1,
 }
 
+/// What a restricted contract shows of somebody without protection whose registered home is that of
+/// a protected relative (`protection.household`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HouseholdRule {
+    /// What the profile shows of anybody.
+    #[default]
+    Show,
+    /// No address and no locality below the county.
+    Mask,
+}
+
+/// What restricted contracts show where the sources leave a choice (`[protection]`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProtectionRules {
+    /// What is shown of a person with skyddad folkbokföring.
+    pub population_record: PopulationRecordRule,
+    /// What is shown of the relatives who share a protected person's home.
+    pub household: HouseholdRule,
+}
+
+impl ProtectionRules {
+    /// The default: nothing beyond name and number of skyddad folkbokföring, relatives as anybody.
+    pub const STANDARD: Self = Self {
+        population_record: PopulationRecordRule::NameAndNumber,
+        household: HouseholdRule::Show,
+    };
+
+    /// The default, but for what is shown of skyddad folkbokföring.
+    #[must_use]
+    pub const fn with_population_record(rule: PopulationRecordRule) -> Self {
+        Self {
+            population_record: rule,
+            ..Self::STANDARD
+        }
+    }
+}
+
 /// What a caller may see: the contract's kind and the profile asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Grant {
     level: Level,
-    shielding: Option<PopulationRecordRule>,
+    /// The rules of a restricted contract; `None` for an Unrestricted one.
+    shielding: Option<ProtectionRules>,
+}
+
+/// A set of search keys, by who may find a person with them. Every person has the keys of what the
+/// strictest restricted view shows in the first set; what other views show beyond it stands in the
+/// others, each key once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum KeySet {
+    /// What every view shows.
+    Shown,
+    /// What is shown beside it of somebody who shares a protected relative's home, unless
+    /// [`HouseholdRule::Mask`] holds.
+    SharedHome,
+    /// What [`PopulationRecordRule::Profile1`] shows beside it of skyddad folkbokföring.
+    Profile1,
+    /// What is shown by Unrestricted contracts only.
+    Hidden,
+}
+
+impl KeySet {
+    /// Every set, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Shown, Self::SharedHome, Self::Profile1, Self::Hidden];
+}
+
+/// The sets of search keys that a search may read. Only a [`Grant`] makes one, so that no search
+/// reads keys of what its answer may not show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeySets([bool; KeySet::ALL.len()]);
+
+impl KeySets {
+    /// The sets that every caller's search may read, whatever the rules.
+    pub const SHOWN: Self = Self([true, false, false, false]);
+
+    /// Whether a set is among them.
+    pub const fn has(self, set: KeySet) -> bool {
+        self.0[set as usize]
+    }
+
+    /// The sets, in the order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = KeySet> {
+        KeySet::ALL.into_iter().filter(move |&set| self.has(set))
+    }
 }
 
 impl Grant {
     /// A restricted contract: protected persons are cut down.
-    pub const fn restricted(profile: Profile, rule: PopulationRecordRule) -> Self {
+    pub const fn restricted(profile: Profile, rules: ProtectionRules) -> Self {
         Self {
             level: profile.level(),
-            shielding: Some(rule),
+            shielding: Some(rules),
         }
     }
 
@@ -143,37 +225,87 @@ impl Grant {
         field.info().level <= self.level
     }
 
+    /// The search keys that a search under this grant may read.
+    pub const fn key_sets(self) -> KeySets {
+        let Some(rules) = self.shielding else {
+            return KeySets([true; KeySet::ALL.len()]);
+        };
+        let mut sets = KeySets::SHOWN;
+        sets.0[KeySet::SharedHome as usize] = matches!(rules.household, HouseholdRule::Show);
+        sets.0[KeySet::Profile1 as usize] =
+            matches!(rules.population_record, PopulationRecordRule::Profile1);
+        sets
+    }
+
     /// The highest level this grant shows of a record under `shield`.
     const fn ceiling(self, shield: Shield) -> Level {
-        match self.shielding {
-            Some(PopulationRecordRule::NameAndNumber) if shield.has_population_record() => {
-                Level::Always
-            }
-            Some(_) if shield.is_on() => Level::P1,
+        let Some(rules) = self.shielding else {
+            return self.level;
+        };
+        match rules.population_record {
+            PopulationRecordRule::NameAndNumber if shield.has_population_record() => Level::Always,
+            _ if shield.is_on() => Level::P1,
             _ => self.level,
         }
+    }
+
+    /// Whether this grant hides the address of somebody who shares a protected relative's home.
+    const fn masks_homes(self) -> bool {
+        matches!(
+            self.shielding,
+            Some(ProtectionRules {
+                household: HouseholdRule::Mask,
+                ..
+            })
+        )
     }
 }
 
 const LEVELS: usize = Level::Internal as usize + 1;
 
 /// One mask per ceiling, for other identities and for reserve identities.
-static MASKS: LazyLock<[[FieldMask; 2]; LEVELS]> = LazyLock::new(|| {
+static MASKS: LazyLock<[[FieldMask; 2]; LEVELS]> = LazyLock::new(|| masks(|_| true));
+
+/// The same for somebody whose home is not shown.
+static HOMELESS_MASKS: LazyLock<[[FieldMask; 2]; LEVELS]> =
+    LazyLock::new(|| masks(|field| !tells_home(field)));
+
+fn masks(among: impl Fn(Field) -> bool) -> [[FieldMask; 2]; LEVELS] {
     std::array::from_fn(|ceiling| {
         std::array::from_fn(|reserve| {
             FieldMask::of(|field| {
                 let info = field.info();
                 let meant = reserve == 1 || !info.reserve_only || ceiling == LEVELS - 1;
-                info.level as usize <= ceiling && meant
+                info.level as usize <= ceiling && meant && among(field)
             })
         })
     })
-});
+}
+
+/// Whether a field tells where somebody lives or lived: addresses, and of localities all but the
+/// county.
+fn tells_home(field: Field) -> bool {
+    const HOMES: [Field; 3] = [
+        Field::at("addressInformation"),
+        Field::at("populationRegistrationLocality"),
+        Field::at("populationRegistrationRecord/historicalRecords"),
+    ];
+    const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
+    HOMES.iter().any(|home| home.contains(field)) && !field.contains(COUNTY)
+}
+
+/// The mask of what is shown of a record under a ceiling.
+pub(super) fn mask_of(ceiling: Level, is_reserve: bool) -> &'static FieldMask {
+    &MASKS[ceiling as usize][usize::from(is_reserve)]
+}
 
 /// A record through a mask.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     record: RecordRef<'a>,
+    /// The list of fields that is walked: the whole record, or for a shielded one the list of what
+    /// restricted views show, so that not even the time it takes tells of what is hidden.
+    fields: &'a [u8],
     mask: &'static FieldMask,
 }
 
@@ -182,10 +314,16 @@ pub struct View<'a> {
 #[inline]
 pub fn restrict<'a>(record: RecordRef<'a>, grant: &Grant, also: Shield) -> View<'a> {
     let ceiling = grant.ceiling(record.shield().with(also));
-    let reserve = record.identity().is_reserve();
+    let reserve = usize::from(record.identity().is_reserve());
+    let masks = if record.shares_protected_home() && grant.masks_homes() {
+        &HOMELESS_MASKS
+    } else {
+        &MASKS
+    };
     View {
         record,
-        mask: &MASKS[ceiling as usize][usize::from(reserve)],
+        fields: record.fields_up_to(ceiling),
+        mask: &masks[ceiling as usize][reserve],
     }
 }
 
@@ -220,7 +358,7 @@ impl<'a> View<'a> {
         mut pass: impl FnMut(Field, Option<ValueRef<'a>>) -> Result<(), Damaged>,
     ) -> Result<(), Damaged> {
         let mask = self.mask.and(within);
-        let mut bytes = self.record.fields();
+        let mut bytes = self.fields;
         while let Some(field) = next_field(&mut bytes)? {
             if mask.has(field) {
                 let value = next_value(field, &mut bytes)?;
@@ -251,7 +389,7 @@ impl<'a> View<'a> {
     /// The values of one field, wherever it is repeated.
     pub fn values(&self, wanted: Field) -> impl Iterator<Item = Result<ValueRef<'a>, Damaged>> {
         let mut bytes = if self.mask.has(wanted) {
-            self.record.fields()
+            self.fields
         } else {
             &[]
         };

@@ -11,6 +11,7 @@ use crate::person::keys::{COUNTY, Index};
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::index::search;
 use crate::store::overlay::Overlay;
+use crate::store::search_keys::SearchKeys;
 use crate::store::snapshot::Snapshot;
 use crate::store::state::State;
 
@@ -24,6 +25,7 @@ const SPARSE: u64 = 128;
 /// A source, with what it amounts to in one snapshot.
 pub struct Node<'s> {
     what: What<'s>,
+    keys: SearchKeys<'s>,
     /// Index entries, at least as many as records.
     pub count: u64,
 }
@@ -35,77 +37,60 @@ enum What<'s> {
     All(Vec<Node<'s>>),
 }
 
-/// Finds a plan's sources in a snapshot, without reading them.
-pub fn resolve<'s>(source: &Source, snapshot: &'s Snapshot) -> Result<Node<'s>, Damaged> {
-    let index = snapshot.search();
+/// Finds a plan's sources in a snapshot, among the keys that the caller may search by, without
+/// reading them.
+pub fn resolve<'s>(
+    source: &Source,
+    snapshot: &'s Snapshot,
+    keys: SearchKeys<'s>,
+) -> Result<Node<'s>, Damaged> {
     let nodes = |sources: &[Source]| {
-        let nodes = sources.iter().map(|source| resolve(source, snapshot));
+        let nodes = sources.iter().map(|source| resolve(source, snapshot, keys));
         nodes.collect::<Result<Vec<_>, _>>()
     };
-    Ok(match source {
-        Source::Keys(keys) => {
-            let ranges = expand(keys, |from| index.first(keys.index, from));
-            let runs: Vec<_> = ranges
-                .iter()
-                .map(|(from, to)| index.range(keys.index, from, to.as_deref()))
-                .filter(|run| !run.is_empty())
-                .collect();
-            Node {
-                count: runs.iter().map(search::Run::len).sum(),
-                what: What::Runs(keys.index, runs),
+    let (what, count) = match source {
+        Source::Keys(wanted) => {
+            let index = wanted.index;
+            let mut runs = Vec::new();
+            let mut count = 0;
+            for (from, to) in expand(wanted, |from| keys.first(index, from)) {
+                let found = keys.range(index, &from, to.as_deref());
+                runs.extend(found.runs);
+                count += found.count;
             }
+            (What::Runs(index, runs), count)
         }
         Source::Identities(spans) => {
             let ranges = spans
                 .iter()
                 .map(|&(from, to)| {
                     let end = match to.checked_add(1) {
-                        Some(after) => position(snapshot, after)?,
+                        Some(after) => snapshot.position(after)?,
                         None => snapshot.len() as u32,
                     };
-                    Ok(position(snapshot, from)?..end)
+                    Ok(snapshot.position(from)?..end)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
             let ranges: Vec<_> = ranges
                 .into_iter()
                 .filter(|range| !range.is_empty())
                 .collect();
-            Node {
-                count: ranges.iter().map(|range| range.len() as u64).sum(),
-                what: What::Positions(ranges),
-            }
+            let count = ranges.iter().map(|range| range.len() as u64).sum();
+            (What::Positions(ranges), count)
         }
         Source::Any(sources) => {
             let nodes = nodes(sources)?;
-            Node {
-                count: nodes.iter().map(|node| node.count).sum(),
-                what: What::Any(nodes),
-            }
+            let count = nodes.iter().map(|node| node.count).sum();
+            (What::Any(nodes), count)
         }
         Source::All(sources) => {
             let mut nodes = nodes(sources)?;
             nodes.sort_by_key(|node| node.count);
-            Node {
-                count: nodes.first().map_or(0, |node| node.count),
-                what: What::All(nodes),
-            }
+            let count = nodes.first().map_or(0, |node| node.count);
+            (What::All(nodes), count)
         }
-    })
-}
-
-/// The position of the first record whose key is not below `key`.
-fn position(snapshot: &Snapshot, key: u64) -> Result<u32, Damaged> {
-    let (mut low, mut high) = (0, snapshot.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        let record = snapshot.record(middle).ok_or(Damaged)?;
-        if RecordRef::open(record)?.identity().key() < key {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    u32::try_from(low).map_err(|_| Damaged)
+    };
+    Ok(Node { what, keys, count })
 }
 
 /// The ranges with their counties before them. `first` finds the first key from one on.
@@ -201,11 +186,13 @@ impl Node<'_> {
     }
 
     fn positions(&self, runs: &[search::Run<'_>], records: u64) -> Vec<u32> {
-        union(records, self.count, |each| {
+        let mut positions = union(records, self.count, |each| {
             for run in runs {
                 run.lists(|list| list.for_each(&mut *each));
             }
-        })
+        });
+        self.keys.lift_out(&mut positions);
+        positions
     }
 
     fn name(&self, verb: &str) -> String {
@@ -273,12 +260,12 @@ fn union(records: u64, count: u64, each_of: impl FnOnce(&mut dyn FnMut(u32))) ->
     out
 }
 
-/// The overlay's candidates, ascending.
-pub fn overlaid(source: &Source, overlay: &Overlay) -> Vec<u64> {
+/// The overlay's candidates among the keys that the caller may search by, ascending.
+pub fn overlaid(source: &Source, overlay: &Overlay, keys: SearchKeys<'_>) -> Vec<u64> {
     let mut out: Vec<u64> = match source {
-        Source::Keys(keys) => expand(keys, |from| overlay.first(keys.index, from))
+        Source::Keys(wanted) => expand(wanted, |from| keys.first_newer(wanted.index, from))
             .iter()
-            .flat_map(|(from, to)| overlay.listed(keys.index, from, to.as_deref()))
+            .flat_map(|(from, to)| keys.newer(wanted.index, from, to.as_deref()))
             .collect(),
         Source::Identities(spans) => {
             let spans = spans.iter();
@@ -287,11 +274,11 @@ pub fn overlaid(source: &Source, overlay: &Overlay) -> Vec<u64> {
                 .collect()
         }
         Source::Any(sources) => {
-            let each = sources.iter().map(|source| overlaid(source, overlay));
+            let each = sources.iter().map(|source| overlaid(source, overlay, keys));
             each.flatten().collect()
         }
         Source::All(sources) => {
-            let each = sources.iter().map(|source| overlaid(source, overlay));
+            let each = sources.iter().map(|source| overlaid(source, overlay, keys));
             each.min_by_key(Vec::len).unwrap_or_default()
         }
     };

@@ -126,11 +126,15 @@ impl Question {
         Err(SearchError::UnknownLanguage)
     }
 
-    /// Whether answering may take longer than a moment, so that it belongs on a thread of its own.
-    pub fn is_wide(&self, state: &State) -> bool {
+    /// Whether answering under `grant` may take longer than a moment, so that it belongs on a thread of
+    /// its own.
+    pub fn is_wide(&self, state: &State, grant: &Grant) -> bool {
+        let keys = state.search_keys(grant);
         let count = match self {
             Self::Simple(simple) => match &simple.source {
-                Some(source) => resolve(source, state.snapshot()).map_or(0, |node| node.count),
+                Some(source) => {
+                    resolve(source, state.snapshot(), keys).map_or(0, |node| node.count)
+                }
                 None => state.snapshot().len(),
             },
             Self::Text(_) => state.snapshot().len(),
@@ -171,6 +175,7 @@ impl Simple {
             }
         }
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
+        let keys = state.search_keys(&grant);
         let mut explanation = Explanation::default();
         let narrowed = match &self.source {
             None => match short_pattern(&self.query) {
@@ -178,10 +183,10 @@ impl Simple {
                 None => None,
             },
             Some(source) => {
-                let node = resolve(source, snapshot)?;
+                let node = resolve(source, snapshot, keys)?;
                 node.is_readable().then(|| {
                     let positions = node.read(snapshot.len(), &mut explanation);
-                    (positions, overlaid(source, overlay))
+                    (positions, overlaid(source, overlay, keys))
                 })
             }
         };

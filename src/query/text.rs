@@ -20,8 +20,9 @@ use crate::person::keys::{INDEXES, Index, Shape};
 use crate::person::record::Damaged;
 use crate::person::value::ValueRef;
 use crate::person::view::{Grant, Shield, View, Visitor, restrict};
-use crate::store::index::words::{Listed, matching};
+use crate::store::index::words::Listed;
 use crate::store::overlay::Overlay;
+use crate::store::search_keys::SearchKeys;
 use crate::store::snapshot::Snapshot;
 use crate::store::state::State;
 use typing::{Fit, Typed};
@@ -98,10 +99,10 @@ impl Text {
         grant: &Grant,
         most: usize,
     ) -> Result<Found<'s>, SearchError> {
-        let (snapshot, overlay) = (state.snapshot(), state.overlay());
+        let keys = state.search_keys(grant);
         let mut explanation = Explanation::default();
-        let positions = self.positions(snapshot, &mut explanation)?;
-        let keys = self.keys(overlay);
+        let positions = self.positions(state.snapshot(), keys, &mut explanation)?;
+        let keys = self.newer(state.overlay(), keys);
         let candidates = positions.len() + keys.len();
         if candidates > limits::CANDIDATES_PER_TEXT {
             return Err(SearchError::TooWide);
@@ -128,13 +129,14 @@ impl Text {
     fn positions(
         &self,
         snapshot: &Snapshot,
+        keys: SearchKeys<'_>,
         trail: &mut Explanation,
     ) -> Result<Vec<u32>, SearchError> {
         let mut sources = Vec::new();
         for token in &self.tokens {
             match token {
                 Token::Word(typed) => {
-                    let listed = matching(snapshot.words(), typed.clone()).ok_or(Damaged)?;
+                    let listed = keys.words(typed.clone()).ok_or(Damaged)?;
                     if listed.len() <= limits::WORDS_PER_TOKEN {
                         sources.push(word_source(typed, &listed));
                     }
@@ -145,7 +147,7 @@ impl Text {
         if sources.is_empty() {
             return Err(SearchError::TooWide);
         }
-        let node = resolve(&Source::All(sources), snapshot)?;
+        let node = resolve(&Source::All(sources), snapshot, keys)?;
         if !node.is_readable() {
             return Err(SearchError::TooWide);
         }
@@ -153,13 +155,13 @@ impl Text {
     }
 
     /// The overlay's candidates.
-    fn keys(&self, overlay: &Overlay) -> Vec<u64> {
+    fn newer(&self, overlay: &Overlay, keys: SearchKeys<'_>) -> Vec<u64> {
         let each = self.tokens.iter().filter_map(|token| match token {
             Token::Word(typed) => {
                 let fits = |text: &str| swedish::words(text).any(|word| typed.fit(word).is_some());
-                Some(overlay.listed_by_word(fits))
+                Some(keys.newer_by_word(fits))
             }
-            Token::Number(number) => Some(overlaid(&number.source()?, overlay)),
+            Token::Number(number) => Some(overlaid(&number.source()?, overlay, keys)),
         });
         each.min_by_key(Vec::len).unwrap_or_default()
     }

@@ -290,7 +290,7 @@ async fn perform(
     }
     {
         let state = app.store.pin();
-        if !wanted.is_wide(&state) {
+        if !app.rest.is_wide(&state, &wanted) {
             return on(app, &state, &wanted);
         }
     }

@@ -288,7 +288,7 @@ fn at_once(
         if let Task::Change(wish) = task {
             return Reached::Change(wish);
         }
-        if task.is_wide(&state) {
+        if app.soap.is_wide(service, &state, &task) {
             return Reached::Wide(task);
         }
         let performed = perform(app, service, &state, &task, scratch);

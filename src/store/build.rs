@@ -201,9 +201,14 @@ pub fn write_merged<R: AsRef<[u8]>>(
     let mut push = |key: u64, record: &[u8]| {
         written += 1;
         progress(written);
+        let opened = RecordRef::open(record).map_err(|Damaged| damaged(base))?;
+        // What was written before restricted views had lists of their own gets them now.
+        let restated = opened.restated().map_err(|_| damaged(base))?;
+        let record = restated.as_deref().unwrap_or(record);
         writer.push(key, record)?;
         let opened = RecordRef::open(record).map_err(|Damaged| damaged(base))?;
-        keys(opened, |index, key| writer.list(index, key)).map_err(|Damaged| damaged(base))
+        keys(opened, |set, index, key| writer.list(set, index, key))
+            .map_err(|Damaged| damaged(base))
     };
     let mut newer = newer.peekable();
     // An error is taken out like a record that comes first.

@@ -148,9 +148,9 @@ impl Draft {
     }
 
     /// Puts the new snapshot in place.
-    pub fn replace_snapshot(&mut self, snapshot: Arc<Snapshot>) {
-        self.state.replace_snapshot(snapshot);
+    pub fn replace_snapshot(&mut self, snapshot: Arc<Snapshot>) -> Result<(), Damaged> {
         self.moved = true;
+        self.state.replace_snapshot(snapshot)
     }
 
     /// The county a person is registered in until this change, when it is another one from now on.

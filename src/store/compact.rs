@@ -70,7 +70,8 @@ impl Compactor {
         let ((), old) = committer.wait(super::commit::Draft::freeze)?;
         let snapshot = self.write(&old, progress)?;
         let path = snapshot.path().to_path_buf();
-        committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
+        let (replaced, _) = committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
+        replaced.map_err(CommitError::from)?;
         self.remove_old(committer)?;
         outlive(old);
         Ok(path)

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::store::index::identity::BuildError;
-use crate::store::layout::{FORMAT_VERSION, OLD_FORMAT_VERSION, Section};
+use crate::store::layout::{FORMAT_VERSION, OLD_FORMAT_VERSIONS, Section};
 
 /// Why a file was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -269,7 +269,7 @@ pub enum WriteError {
 
 /// What to do about a file of another format.
 fn advice(found: u32) -> &'static str {
-    if found == OLD_FORMAT_VERSION {
+    if OLD_FORMAT_VERSIONS.contains(&found) {
         ": run `pu snapshot upgrade`"
     } else {
         ""

@@ -4,7 +4,7 @@
 //!      0  +-------------------------------------------------------------+
 //!         | header, one page of 4096 bytes                              |
 //!         |    0   8  magic "PU-SNAP\0"                                 |
-//!         |    8   4  format version: 2                                 |
+//!         |    8   4  format version: 3                                 |
 //!         |   12   4  number of sections: 7                             |
 //!         |   16   8  schema hash (`person::field::schema_hash`)        |
 //!         |   24   8  sequence of the last change in the file           |
@@ -36,7 +36,8 @@
 //! +0..4095+-------------------------------------------------------------+
 //!         | 5 identities: buckets of 64 bytes, see `index::identity`    |
 //!  +0..63 +-------------------------------------------------------------+
-//!         | 6 search: keys and positions, see `index::search`           |
+//!         | 6 search: keys and positions in a part for each set of keys |
+//!         |   of who may find by them, see `index::parts`, `search`     |
 //!         +-------------------------------------------------------------+
 //!         | 7 words: what words stand for, see `index::words`           |
 //!         +-------------------------------------------------------------+ end of file
@@ -61,13 +62,14 @@ use crate::store::index::{identity, search};
 pub const MAGIC: [u8; 8] = *b"PU-SNAP\0";
 
 /// The format this program writes and serves.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
-/// An older format that this program can upgrade: version 1 had no search sections.
-pub const OLD_FORMAT_VERSION: u32 = 1;
+/// Older formats that this program can upgrade. Version 1 had no search sections; in version 2 they
+/// had one part for everybody, and protected persons' records had no lists for restricted views.
+pub const OLD_FORMAT_VERSIONS: [u32; 2] = [1, 2];
 
-/// Sections of the older format: the first of [`Section::ALL`].
-const OLD_SECTIONS: usize = 5;
+/// Sections of the first format: the first of [`Section::ALL`].
+const FIRST_SECTIONS: usize = 5;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4096;
@@ -363,7 +365,7 @@ impl Header {
             && length(Section::Records) >= self.records;
         let index = identity::may_hold(length(Section::Identities), self.records);
         let search =
-            length(Section::Search) >= search::HEAD_BYTES || self.format == OLD_FORMAT_VERSION;
+            length(Section::Search) >= search::EMPTY_BYTES || self.format != FORMAT_VERSION;
         for (section, fits) in [
             (Section::Records, arena),
             (Section::Ends, ends),
@@ -391,7 +393,7 @@ fn table_at<T>(rows: impl IntoIterator<Item = T>) -> impl Iterator<Item = (usize
 /// How many sections a format has.
 pub(super) const fn sections_of(format: u32) -> usize {
     match format {
-        OLD_FORMAT_VERSION => OLD_SECTIONS,
+        1 => FIRST_SECTIONS,
         _ => SECTIONS,
     }
 }
@@ -435,7 +437,7 @@ mod tests {
 
     /// A header for two records of 5 and 6 bytes, and a file it fits.
     fn sample() -> (Header, Vec<u8>) {
-        let lengths = [11, 16, 2, 3, 64, 32, 40];
+        let lengths = [11, 16, 2, 3, 64, search::EMPTY_BYTES, 40];
         let mut sections = [Extent::default(); SECTIONS];
         let mut at = RECORDS_START;
         for ((extent, section), length) in sections.iter_mut().zip(Section::ALL).zip(lengths) {
@@ -469,7 +471,7 @@ mod tests {
     fn a_header_is_read_as_it_was_written() {
         let (header, file) = sample();
         assert_eq!(decode(&file).unwrap(), header);
-        assert_eq!(&file[..12], b"PU-SNAP\0\x02\0\0\0");
+        assert_eq!(&file[..12], b"PU-SNAP\0\x03\0\0\0");
         assert_eq!(&file[64..68], &1_u32.to_le_bytes());
         assert_eq!(&file[72..80], &4096_u64.to_le_bytes());
     }
@@ -520,7 +522,7 @@ mod tests {
                 "{refused}"
             );
         }
-        for (search, whole) in [(31, false), (0, false), (33, true)] {
+        for (search, whole) in [(159, false), (32, false), (0, false), (161, true)] {
             let mut other = header;
             other.sections[5].length = search;
             other.sections[6].offset = other.sections[5].offset + search;

@@ -27,8 +27,10 @@ pub mod map;
 pub mod overlay;
 #[cfg(test)]
 mod sample;
+pub mod search_keys;
 pub mod snapshot;
 pub mod state;
 pub mod trail;
+pub mod veil;
 mod verify;
 pub mod write;

@@ -12,15 +12,19 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use self::filter::Filter;
-use self::run::{Gathered, Run};
-use crate::person::keys::{COUNTY, INDEXES, Index, Shape};
+use self::run::{Gathered, Listed, Run, Runs};
+use super::index::words::text_of;
+use crate::person::keys::{INDEXES, Index, KeyClass, Shape};
 use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::KeySets;
 
 /// Records by key that are newer than the snapshot's, and the keys they are searched by.
 #[derive(Clone, Default)]
 pub struct Overlay {
     fresh: Layer,
     frozen: Layer,
+    /// The classes of the newer records that are not [`KeyClass::OPEN`].
+    classes: OrdMap<u64, KeyClass>,
 }
 
 #[derive(Clone, Default)]
@@ -30,13 +34,12 @@ struct Layer {
     bytes: usize,
     /// None while the layer is empty.
     filter: Option<Arc<Filter>>,
-    /// From large to small. A record of the layer is listed under every key that it has, and under
-    /// those that it lost since: whoever reads a list looks at the record anyway.
-    runs: Vec<Arc<Run>>,
+    /// A record of the layer is listed under every key that it has, and under those that it lost
+    /// since: whoever reads a list looks at the record anyway. What it was listed under in another
+    /// class does not count any more: somebody who is protected now is not found, nor counted, by
+    /// what was shown before.
+    runs: Runs,
 }
-
-/// Runs are merged until each is so many times larger than the next.
-const STEEPNESS: usize = 4;
 
 impl Overlay {
     /// An overlay of these records, by the keys of their identities.
@@ -54,7 +57,15 @@ impl Overlay {
     /// Puts a record in place of the one with the same identity. Its search keys are told apart,
     /// by [`Overlay::list`].
     pub(super) fn put(&mut self, record: Arc<[u8]>) -> Result<(), Damaged> {
-        let key = RecordRef::open(&record)?.identity().key();
+        let opened = RecordRef::open(&record)?;
+        let (key, class) = (opened.identity().key(), KeyClass::of(opened));
+        if class == KeyClass::OPEN {
+            if !self.classes.is_empty() {
+                self.classes.remove(&key);
+            }
+        } else {
+            self.classes.insert(key, class);
+        }
         let layer = &mut self.fresh;
         layer
             .filter
@@ -69,15 +80,7 @@ impl Overlay {
 
     /// Adds the search keys of records that were put.
     pub(super) fn list(&mut self, gathered: &Gathered) {
-        if gathered.count() == 0 {
-            return;
-        }
-        let runs = &mut self.fresh.runs;
-        let mut run = gathered.sorted();
-        while let Some(last) = runs.pop_if(|last| last.count() < STEEPNESS * run.count()) {
-            run = last.merge(&run);
-        }
-        runs.push(Arc::new(run));
+        self.fresh.runs.add(gathered);
     }
 
     /// Freezes what has changed so far. Nothing may be frozen already.
@@ -92,6 +95,17 @@ impl Overlay {
     /// Drops the frozen layer.
     pub(super) fn drop_frozen(&mut self) {
         self.frozen = Layer::default();
+        let fresh = &self.fresh.records;
+        let newer = self
+            .classes
+            .iter()
+            .filter(|(key, _)| fresh.contains_key(*key));
+        self.classes = newer.map(|(&key, &class)| (key, class)).collect();
+    }
+
+    /// The keys of the newer records that are not [`KeyClass::OPEN`].
+    pub(super) fn classed(&self) -> impl Iterator<Item = u64> + '_ {
+        self.classes.keys().copied()
     }
 
     /// The frozen records by key, ascending.
@@ -143,8 +157,8 @@ impl Overlay {
     pub fn bytes(&self) -> (usize, usize) {
         let layers = [&self.fresh, &self.frozen];
         let records = layers.iter().map(|layer| layer.bytes).sum();
-        let runs = layers.iter().flat_map(|layer| &layer.runs);
-        (records, runs.map(|run| run.bytes()).sum())
+        let runs = layers.iter().map(|layer| layer.runs.bytes());
+        (records, runs.sum())
     }
 
     /// The keys of all newer records, ascending.
@@ -167,28 +181,27 @@ impl Overlay {
         })
     }
 
-    /// The first key of one index that is not before `from`.
-    pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        self.runs()
+    /// The first key of one index in some sets that is not before `from`.
+    pub(super) fn first(&self, sets: KeySets, index: Index, from: &[u8]) -> Option<Vec<u8>> {
+        self.runs(sets)
             .filter_map(|run| run.first(index, from))
             .min()
             .map(<[u8]>::to_vec)
     }
 
-    /// The records that have a name, city or street which `fits`, ascending.
-    pub fn listed_by_word(&self, fits: impl Fn(&str) -> bool) -> Vec<u64> {
+    /// The records that have a name, city or street in some sets which `fits`, ascending.
+    pub(super) fn listed_by_word(&self, sets: KeySets, fits: impl Fn(&str) -> bool) -> Vec<u64> {
         let mut out = Vec::new();
         for row in INDEXES {
-            let behind = match (row.shape, row.index) {
-                (Shape::Words, _) => COUNTY,
-                (_, Index::City | Index::Street) => 0,
-                _ => continue,
-            };
-            for run in self.runs() {
+            let has_words =
+                row.shape == Shape::Words || matches!(row.index, Index::City | Index::Street);
+            if !has_words {
+                continue;
+            }
+            for run in self.runs(sets) {
                 run.each_key(row.index, |key, listed| {
-                    let text = key.get(behind..).map(std::str::from_utf8);
-                    if matches!(text, Some(Ok(text)) if fits(text)) {
-                        out.extend(listed);
+                    if text_of(row.index, key).is_some_and(&fits) {
+                        out.extend(listed.filter_map(|it| self.current(it)));
                     }
                 });
             }
@@ -198,23 +211,31 @@ impl Overlay {
         out
     }
 
-    /// The records listed in one index from `from` up to and without `to` (`None`: to its end), in
-    /// no order, a record once or more for each key it has there.
-    pub fn listed<'o>(
+    /// The records listed in one index of some sets from `from` up to and without `to` (`None`: to
+    /// its end), in no order, a record once or more for each key it has there.
+    pub(super) fn listed<'o>(
         &'o self,
+        sets: KeySets,
         index: Index,
         from: &'o [u8],
         to: Option<&'o [u8]>,
     ) -> impl Iterator<Item = u64> + 'o {
-        self.runs().flat_map(move |run| run.listed(index, from, to))
+        self.runs(sets)
+            .flat_map(move |run| run.listed(index, from, to))
+            .filter_map(|listed| self.current(listed))
     }
 
-    fn runs(&self) -> impl Iterator<Item = &Run> {
+    /// The record of an entry that was made in the class that the record has now.
+    fn current(&self, (key, class): Listed) -> Option<u64> {
+        let now = self.classes.get(&key).copied().unwrap_or(KeyClass::OPEN);
+        (now.number() == class).then_some(key)
+    }
+
+    fn runs(&self, sets: KeySets) -> impl Iterator<Item = &Run> {
         let layers = [&self.fresh, &self.frozen];
         layers
             .into_iter()
-            .flat_map(|layer| &layer.runs)
-            .map(|run| &**run)
+            .flat_map(move |layer| layer.runs.of(sets))
     }
 }
 

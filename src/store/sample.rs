@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::base::time::DateTime;
 use crate::person::keys::Index;
+use crate::person::view::KeySet;
 use crate::store::folder;
 use crate::store::layout::{HEADER_BYTES, Section};
 use crate::store::snapshot::Snapshot;
@@ -61,8 +62,8 @@ impl Sample {
         let mut writer = SnapshotWriter::create(folder, &name, about).unwrap();
         for (key, record) in &self.records {
             writer.push(*key, record).unwrap();
-            writer.list(Index::City, &record[record.len() - 1..]);
-            writer.list(Index::TestIndicator, b"1");
+            writer.list(KeySet::Shown, Index::City, &record[record.len() - 1..]);
+            writer.list(KeySet::Hidden, Index::TestIndicator, b"1");
         }
         writer.finish(FORMATS, SOURCES).unwrap()
     }

@@ -5,12 +5,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::base::time::DateTime;
+use crate::person::keys::Index;
+use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::{Grant, KeySet, KeySets};
 use crate::store::ends::{self, Ends};
 use crate::store::error::{OpenError, VerifyError};
 use crate::store::index::identity::IdentityIndex;
-use crate::store::index::search::SearchIndex;
+use crate::store::index::search::{self, SearchIndex};
+use crate::store::index::words;
 use crate::store::layout::{
-    Extent, FORMAT_VERSION, Header, OLD_FORMAT_VERSION, Section, sections_of,
+    Extent, FORMAT_VERSION, Header, OLD_FORMAT_VERSIONS, Section, sections_of,
 };
 use crate::store::map::{Map, Pattern};
 
@@ -39,14 +43,21 @@ impl Snapshot {
         Self::over(map, FORMAT_VERSION, schema_hash, path)
     }
 
-    /// The same for a file of the format before, which can be read but not searched: for those who
+    /// The same for a file of an older format, which can be read but not searched: for those who
     /// upgrade it.
     pub fn open_old(path: &Path, schema_hash: u64) -> Result<Self, OpenError> {
-        let map = Map::open(path).map_err(|source| OpenError::Io {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::over(map, OLD_FORMAT_VERSION, schema_hash, path)
+        let open = |format| {
+            let map = Map::open(path).map_err(|source| OpenError::Io {
+                path: path.to_path_buf(),
+                source,
+            })?;
+            Self::over(map, format, schema_hash, path)
+        };
+        let [first, second] = OLD_FORMAT_VERSIONS;
+        match open(first) {
+            Err(OpenError::FormatVersion { .. }) => open(second),
+            opened => opened,
+        }
     }
 
     /// The same over bytes in memory, which messages name `(memory)`.
@@ -194,14 +205,47 @@ impl Snapshot {
         self.header.format == FORMAT_VERSION
     }
 
-    /// The search index.
-    pub fn search(&self) -> SearchIndex<'_> {
-        SearchIndex::new(self.section(Section::Search))
+    /// The search indexes with the keys of some sets.
+    pub fn search(&self, sets: KeySets) -> impl Iterator<Item = (KeySet, SearchIndex<'_>)> {
+        search::of_sets(self.section(Section::Search), sets)
     }
 
-    /// The dictionary of words, for [`matching`](crate::store::index::words::matching).
-    pub fn words(&self) -> &[u8] {
-        self.section(Section::Words)
+    /// What one search index weighs, keys of all sets together: for the operator.
+    pub fn search_size(&self, index: Index) -> search::Size {
+        self.search(Grant::backup().key_sets())
+            .fold(search::Size::default(), |sum, (_, part)| {
+                sum.and(part.size(index))
+            })
+    }
+
+    /// The words in some sets of keys that an automaton accepts; `None` when the section is damaged.
+    pub fn words(
+        &self,
+        sets: KeySets,
+        automaton: impl fst::Automaton + Clone,
+    ) -> Option<Vec<words::Listed>> {
+        words::matching(self.section(Section::Words), sets, automaton)
+    }
+
+    /// Reads the search sections whole; `None` when one is not as it should be.
+    pub(super) fn check_search(&self) -> Option<()> {
+        search::check(self.section(Section::Search), self.len())?;
+        words::check(self.section(Section::Words))
+    }
+
+    /// The position of the first record whose key is not below `key`.
+    pub fn position(&self, key: u64) -> Result<u32, Damaged> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let record = self.record(middle).ok_or(Damaged)?;
+            if RecordRef::open(record)?.identity().key() < key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        u32::try_from(low).map_err(|_| Damaged)
     }
 
     pub(super) fn extent(&self, section: Section) -> Extent {
@@ -330,10 +374,10 @@ mod tests {
                 .ends_with("foreign: not a snapshot file")
         );
         let mut later = fs::read(&path).unwrap();
-        later[8] = 3;
+        later[8] = 4;
         assert!(matches!(
             Snapshot::from_bytes(later, SCHEMA),
-            Err(OpenError::FormatVersion { found: 3, .. })
+            Err(OpenError::FormatVersion { found: 4, .. })
         ));
         assert!(matches!(
             Snapshot::open(&folder.path().join("missing"), SCHEMA),

@@ -14,12 +14,16 @@ use super::ledger::Ledger;
 use super::log::{Log, ReadError, segments};
 use super::overlay::Overlay;
 use super::overlay::run::Gathered;
+use super::search_keys::SearchKeys;
 use super::snapshot::Snapshot;
+use super::veil::Veil;
 use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
 use crate::person::format::FormatRow;
 use crate::person::identity::{Formats, Identity};
+use crate::person::keys::KeyClass;
 use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::Grant;
 
 /// Why a register cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,7 @@ pub fn log_folder(data: &Path) -> PathBuf {
 pub struct State {
     snapshot: Arc<Snapshot>,
     overlay: Overlay,
+    veil: Veil,
     ledger: Ledger,
     sequence: u64,
     frozen: Option<Frozen>,
@@ -94,15 +99,26 @@ impl State {
         let sequence = snapshot.sequence();
         Ok(Self {
             ledger,
-            ..Self::with_overlay(snapshot, Overlay::default(), sequence)
+            ..Self::bare(snapshot, Overlay::default(), sequence)
         })
     }
 
     /// The state after changes on top of a snapshot.
-    pub fn with_overlay(snapshot: Arc<Snapshot>, overlay: Overlay, sequence: u64) -> Self {
+    pub fn with_overlay(
+        snapshot: Arc<Snapshot>,
+        overlay: Overlay,
+        sequence: u64,
+    ) -> Result<Self, Damaged> {
+        let mut state = Self::bare(snapshot, overlay, sequence);
+        state.veil_anew()?;
+        Ok(state)
+    }
+
+    fn bare(snapshot: Arc<Snapshot>, overlay: Overlay, sequence: u64) -> Self {
         Self {
             snapshot,
             overlay,
+            veil: Veil::default(),
             ledger: Ledger::default(),
             sequence,
             frozen: None,
@@ -123,10 +139,15 @@ impl State {
     /// published.
     pub(super) fn apply(&mut self, entry: &Entry, gathered: &mut Gathered) -> Result<(), Damaged> {
         for changed in &entry.changes {
-            let now = RecordRef::open(&changed.record)?;
+            // What was logged before restricted views had lists of their own gets them now.
+            let restated = RecordRef::open(&changed.record)?.restated();
+            let restated = restated.map_err(|_| Damaged)?;
+            let record = restated.as_deref().unwrap_or(&changed.record);
+            let now = RecordRef::open(record)?;
             let before = self.overlay.get_fresh(now.identity().key());
             gathered.add(before.map(RecordRef::open).transpose()?, now)?;
-            self.overlay.put(Arc::from(&*changed.record))?;
+            self.veil_older(now)?;
+            self.overlay.put(Arc::from(record))?;
         }
         if !entry.notes.is_empty() {
             let at = entry.at().map_or([b'0'; 29], DateTime::written);
@@ -156,11 +177,57 @@ impl State {
         }
     }
 
-    /// Puts the snapshot that was made of the frozen point in time in place of the older one.
-    pub(super) fn replace_snapshot(&mut self, snapshot: Arc<Snapshot>) {
-        self.snapshot = snapshot;
-        self.overlay.drop_frozen();
-        self.frozen = None;
+    /// Puts the snapshot that was made of the frozen point in time in place of the older one. When it
+    /// cannot be read, the older one stays.
+    pub(super) fn replace_snapshot(&mut self, snapshot: Arc<Snapshot>) -> Result<(), Damaged> {
+        let mut next = Self {
+            snapshot,
+            frozen: None,
+            ..self.clone()
+        };
+        next.overlay.drop_frozen();
+        next.veil_anew()?;
+        *self = next;
+        Ok(())
+    }
+
+    /// Veils the snapshot's keys of those who are shown less now than in it.
+    fn veil_anew(&mut self) -> Result<(), Damaged> {
+        self.veil = Veil::default();
+        let overlay = self.overlay.clone();
+        for key in overlay.classed() {
+            let record = overlay.get(key).ok_or(Damaged)?;
+            self.veil_older(RecordRef::open(record)?)?;
+        }
+        Ok(())
+    }
+
+    /// Veils the snapshot's keys of a record, when the newer one is of another class that hides some.
+    fn veil_older(&mut self, now: RecordRef<'_>) -> Result<(), Damaged> {
+        let class = KeyClass::of(now);
+        if class == KeyClass::OPEN {
+            return Ok(());
+        }
+        let position = self.snapshot.position(now.identity().key())?;
+        let Some(older) = self.snapshot.record(position.into()) else {
+            return Ok(());
+        };
+        let older = RecordRef::open(older)?;
+        let is_shown_less = older.identity() == now.identity() && KeyClass::of(older) != class;
+        if is_shown_less && !self.veil.has(position) {
+            self.veil.add(position, older)?;
+        }
+        Ok(())
+    }
+
+    /// The search keys that a search under `grant` may read.
+    pub fn search_keys(&self, grant: &Grant) -> SearchKeys<'_> {
+        SearchKeys {
+            snapshot: &self.snapshot,
+            overlay: &self.overlay,
+            veil: &self.veil,
+            sets: grant.key_sets(),
+        }
     }
 
     /// The number of the last change it holds.
@@ -441,7 +508,7 @@ mod tests {
         let pinned = store.pin();
         let overlay = Overlay::of([named("Nysson").into_boxed_slice()]).unwrap();
         let snapshot = Arc::clone(pinned.snapshot());
-        store.publish(Arc::new(State::with_overlay(snapshot, overlay, 2)));
+        store.publish(Arc::new(State::with_overlay(snapshot, overlay, 2).unwrap()));
         assert_eq!(
             (surname(&pinned).as_str(), pinned.sequence()),
             ("Testsson", 1)

@@ -10,7 +10,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::store::error::VerifyError;
 use crate::store::index::identity::{BUCKET_BYTES, SLOTS};
-use crate::store::index::words;
 use crate::store::layout::{RECORDS_START, Section};
 use crate::store::snapshot::Snapshot;
 
@@ -56,9 +55,7 @@ impl Snapshot {
         }
         self.check_ends()?;
         if self.is_searchable() {
-            let search = self.search().check(self.len());
-            search
-                .and_then(|()| words::check(self.words()))
+            self.check_search()
                 .ok_or_else(|| VerifyError::SearchIndex {
                     path: self.path().to_path_buf(),
                     offset: self.extent(Section::Search).offset,

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::base::limits::RECORD_BYTES;
 use crate::base::time::DateTime;
 use crate::person::keys::Index;
+use crate::person::view::KeySet;
 use crate::store::ends::EndsBuilder;
 use crate::store::error::WriteError;
 use crate::store::index::identity;
@@ -118,11 +119,11 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// Lists the record added last under a key of the search index.
-    pub fn list(&mut self, index: Index, key: &[u8]) {
+    /// Lists the record added last under a key of a set in the search index.
+    pub fn list(&mut self, set: KeySet, index: Index, key: &[u8]) {
         // More records than positions are refused by `push`.
         if let Ok(position) = u32::try_from(self.len().saturating_sub(1)) {
-            self.search.add(position, index, key);
+            self.search.add(position, set, index, key);
         }
     }
 

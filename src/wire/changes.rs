@@ -128,7 +128,7 @@ impl Rest {
         identity: Identity,
     ) -> Result<View<'s>, Damaged> {
         let record = sources.state.record(identity)?.ok_or(Damaged)?;
-        let grant = Grant::restricted(following.profile, self.population_record);
+        let grant = Grant::restricted(following.profile, self.rules);
         Ok(restrict(record, &grant, Shield::NONE))
     }
 

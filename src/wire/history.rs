@@ -13,7 +13,7 @@ use crate::person::field::Field;
 use crate::person::identity::{Formats, Identity};
 use crate::person::json;
 use crate::person::record::{Damaged, RecordRef};
-use crate::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use crate::store::entry::{Entry, Origin};
 use crate::store::log::{Entries, Log, ReadError};
 
@@ -26,7 +26,7 @@ use crate::store::log::{Entries, Log, ReadError};
 pub fn history(
     sources: &Sources<'_>,
     identity: Identity,
-    rule: PopulationRecordRule,
+    rule: ProtectionRules,
     formats: &Formats,
 ) -> Result<Value, Trouble> {
     let now = sources.state.record(identity)?;

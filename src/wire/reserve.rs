@@ -74,7 +74,7 @@ fn name_in(fields: &Map<String, Value>, name: &str) -> Option<Name> {
 mod tests {
     use super::*;
     use crate::person::identity::Formats;
-    use crate::person::view::PopulationRecordRule;
+    use crate::person::view::ProtectionRules;
     use crate::wire::rest::Offered;
 
     fn rest(reserve_identities: bool) -> Rest {
@@ -82,7 +82,7 @@ mod tests {
             reserve_identities,
             ..Offered::default()
         };
-        let rule = PopulationRecordRule::default();
+        let rule = ProtectionRules::default();
         Rest::new(&Formats::standard(), rule, false, offered)
     }
 

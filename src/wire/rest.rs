@@ -18,7 +18,7 @@ use crate::base::limits;
 use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::json;
 use crate::person::record::Damaged;
-use crate::person::view::{Grant, PopulationRecordRule, Profile, View};
+use crate::person::view::{Grant, Profile, ProtectionRules, View};
 use crate::query::lookup::{Follow, lookup, lookup_each};
 use crate::query::search::Explanation;
 use crate::store::log::Log;
@@ -116,7 +116,7 @@ pub const DEFAULT_PROFILE: Profile = Profile::P3;
 /// The REST interface.
 pub struct Rest {
     pub(super) formats: Formats,
-    pub(super) population_record: PopulationRecordRule,
+    pub(super) rules: ProtectionRules,
     explain: bool,
     pub(super) offered: Offered,
 }
@@ -185,15 +185,6 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether performing it may take longer than a moment.
-    pub fn is_wide(&self, state: &State) -> bool {
-        match self {
-            Self::Search { search, .. } => search.is_wide(state),
-            Self::History(_) | Self::Changes(_) => true,
-            Self::Person(_) | Self::Persons(_) => false,
-        }
-    }
-
     /// Whether the answer is several JSON texts, a line each.
     pub const fn is_lines(&self) -> bool {
         matches!(self, Self::Changes(_))
@@ -212,15 +203,10 @@ impl Wanted {
 
 impl Rest {
     /// The interface. `explain` lets callers ask how a search went.
-    pub fn new(
-        formats: &Formats,
-        population_record: PopulationRecordRule,
-        explain: bool,
-        offered: Offered,
-    ) -> Self {
+    pub fn new(formats: &Formats, rules: ProtectionRules, explain: bool, offered: Offered) -> Self {
         Self {
             formats: formats.clone(),
-            population_record,
+            rules,
             explain,
             offered,
         }
@@ -360,7 +346,7 @@ impl Rest {
         let state = sources.state;
         match wanted {
             Wanted::History(identity) => {
-                let rule = self.population_record;
+                let rule = self.rules;
                 let told = history(sources, *identity, rule, &self.formats)?;
                 out.disclosed.asked.push(*identity);
                 out.disclosed.shown.push(*identity);
@@ -369,7 +355,7 @@ impl Rest {
             }
             Wanted::Changes(following) => self.write_changes(sources, following, out),
             Wanted::Person(wish) => {
-                let grant = Grant::restricted(wish.profile, self.population_record);
+                let grant = Grant::restricted(wish.profile, self.rules);
                 for &identity in &wish.identities {
                     out.disclosed.asked.push(identity);
                     let view = lookup(state, identity, &grant, wish.follow)?
@@ -384,7 +370,7 @@ impl Rest {
                 built,
                 explain,
             } => {
-                let grant = Grant::restricted(search.profile, self.population_record);
+                let grant = Grant::restricted(search.profile, self.rules);
                 let found = search
                     .perform(state, &grant)
                     .map_err(|error| built.told(error))?;
@@ -394,8 +380,19 @@ impl Rest {
         }
     }
 
+    /// Whether performing it may take longer than a moment.
+    pub fn is_wide(&self, state: &State, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Search { search, .. } => {
+                search.is_wide(state, &Grant::restricted(search.profile, self.rules))
+            }
+            Wanted::History(_) | Wanted::Changes(_) => true,
+            Wanted::Person(_) | Wanted::Persons(_) => false,
+        }
+    }
+
     fn write_persons(&self, state: &State, wish: &Wish, out: &mut Page) -> Result<(), Damaged> {
-        let grant = Grant::restricted(wish.profile, self.population_record);
+        let grant = Grant::restricted(wish.profile, self.rules);
         out.disclosed.asked.extend_from_slice(&wish.identities);
         out.push("{\"requestedPersonRecord\":[");
         let found = lookup_each(state, &wish.identities, &grant, wish.follow);
@@ -530,7 +527,7 @@ mod tests {
     use super::*;
 
     fn rest() -> Rest {
-        let rule = PopulationRecordRule::default();
+        let rule = ProtectionRules::default();
         Rest::new(&Formats::standard(), rule, false, Offered::default())
     }
 

@@ -89,7 +89,9 @@ pub fn text(refusal: Refusal) -> String {
         }
         Refusal::Record(EncodeError::TooLarge) => "Uppgifterna om personen är för omfattande.",
         // Told as a fault, because the caller did nothing wrong.
-        Refusal::Damaged(_) => "Ett tekniskt fel har inträffat.",
+        Refusal::Damaged(_) | Refusal::Record(EncodeError::Damaged(_)) => {
+            "Ett tekniskt fel har inträffat."
+        }
     };
     text.to_owned()
 }

@@ -68,9 +68,9 @@ impl Search {
         }
     }
 
-    /// Whether it belongs on a thread of its own.
-    pub fn is_wide(&self, state: &State) -> bool {
-        matches!(&*self.question, Ok(question) if question.is_wide(state))
+    /// Whether it belongs on a thread of its own when it is performed under `grant`.
+    pub fn is_wide(&self, state: &State, grant: &Grant) -> bool {
+        matches!(&*self.question, Ok(question) if question.is_wide(state, grant))
     }
 
     /// Performs it: at most as many hits as an answer may hold.

@@ -21,7 +21,7 @@ use crate::person::identity::{Formats, Identity};
 use crate::person::record::Damaged;
 use crate::person::schema::{Core, Extension};
 use crate::person::value::escape_into;
-use crate::person::view::{Grant, PopulationRecordRule, Profile};
+use crate::person::view::{Grant, Profile, ProtectionRules};
 use crate::query::lookup::{Follow, lookup, lookup_each};
 use crate::register::refusal;
 use crate::store::state::State;
@@ -34,7 +34,7 @@ pub struct Soap {
     formats: Formats,
     /// The first is the service's own; it also answers to the others.
     logical_addresses: Vec<String>,
-    population_record: PopulationRecordRule,
+    rules: ProtectionRules,
 }
 
 /// One compiled endpoint.
@@ -127,7 +127,7 @@ impl Soap {
     pub fn compile(
         formats: &Formats,
         logical_addresses: &[String],
-        population_record: PopulationRecordRule,
+        rules: ProtectionRules,
     ) -> Self {
         let services: Vec<Service> = ENDPOINTS
             .iter()
@@ -141,7 +141,7 @@ impl Soap {
             writers: Core::ALL.map(|core| RecordWriter::compile(core, formats)),
             formats: formats.clone(),
             logical_addresses: logical_addresses.to_vec(),
-            population_record,
+            rules,
         }
     }
 
@@ -434,12 +434,20 @@ impl Soap {
         Ok(())
     }
 
+    /// Whether performing a task may take longer than a moment.
+    pub fn is_wide(&self, service: &Service, state: &State, task: &Task) -> bool {
+        match task {
+            Task::Search(search) => search.is_wide(state, &self.grant(service, search.profile)),
+            _ => false,
+        }
+    }
+
     #[inline]
     const fn grant(&self, service: &Service, profile: Profile) -> Grant {
         if service.endpoint.unrestricted {
             Grant::unrestricted(profile)
         } else {
-            Grant::restricted(profile, self.population_record)
+            Grant::restricted(profile, self.rules)
         }
     }
 

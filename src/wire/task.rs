@@ -15,7 +15,6 @@ use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::view::Profile;
 use crate::query::lookup::Follow;
 use crate::register::{refusal, wish};
-use crate::store::state::State;
 
 /// A request that was read, to be performed on one state.
 pub enum Task {
@@ -32,14 +31,6 @@ pub enum Task {
 }
 
 impl Task {
-    /// Whether performing it may take longer than a moment.
-    pub fn is_wide(&self, state: &State) -> bool {
-        match self {
-            Self::Search(search) => search.is_wide(state),
-            _ => false,
-        }
-    }
-
     /// What is remembered of it when it is done.
     pub fn noted(&self) -> Noted {
         match self {

@@ -356,16 +356,20 @@ fn snapshots_are_described_and_checked() {
     );
 }
 
-/// A register as the first release wrote it: refused with advice, upgraded by the command, and then
+/// A register as an earlier release wrote it: refused with advice, upgraded by the command, and then
 /// the same as one that is imported today.
 #[test]
-fn a_register_of_the_format_before_is_upgraded() {
+fn registers_of_older_formats_are_upgraded() {
+    for version in [1, 2] {
+        older_register_is_upgraded(version);
+    }
+}
+
+fn older_register_is_upgraded(version: u32) {
     let place = Place::new();
     fs::create_dir(&place.data).unwrap();
-    let old = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/snapshots/version-1.snapshot"
-    );
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots");
+    let old = format!("{fixtures}/version-{version}.snapshot");
     let name = "register-00000000000000000014.snapshot";
     fs::copy(old, place.data.join(name)).unwrap();
     let complaint = place.get(&["191212121212"]).refused();

@@ -15,7 +15,7 @@ use pu::person::keys::{INDEXES, Index};
 use pu::person::record::RecordRef;
 use pu::person::schema::Kind;
 use pu::person::value::{Value, ValueRef};
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, View, restrict};
+use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
 use pu::query::search::{Question, SearchError, search};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
@@ -28,7 +28,7 @@ use crate::support::{WRITTEN, persons};
 const PERSONS: usize = 3_000;
 
 const FULL: Grant = Grant::unrestricted(Profile::P5);
-const CUT: Grant = Grant::restricted(Profile::P5, PopulationRecordRule::NameAndNumber);
+const CUT: Grant = Grant::restricted(Profile::P5, ProtectionRules::STANDARD);
 
 static FORMATS: LazyLock<Formats> = LazyLock::new(Formats::standard);
 
@@ -75,7 +75,7 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
         newer.push(new.to_record().unwrap().into());
     }
     let overlay = Overlay::of(newer).unwrap();
-    State::with_overlay(Arc::new(snapshot), overlay, 9)
+    State::with_overlay(Arc::new(snapshot), overlay, 9).unwrap()
 });
 
 /// Every record of the state, in the order of identities.
@@ -324,7 +324,7 @@ fn what_a_profile_does_not_show_cannot_be_asked_for() {
         let text = format!("FROM PersonRecord WHERE name.surname = 'x' AND NOT ({claim})");
         for grant in [
             Grant::unrestricted(profile),
-            Grant::restricted(profile, PopulationRecordRule::NameAndNumber),
+            Grant::restricted(profile, ProtectionRules::STANDARD),
         ] {
             assert_eq!(
                 find("simpleql", &text, grant).unwrap_err(),

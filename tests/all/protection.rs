@@ -2,7 +2,7 @@
 
 use pu::person::identity::Formats;
 use pu::person::json;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, PopulationRecordRule, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 
 use crate::support::{Ask, PNR, Service, persons, register};
@@ -111,7 +111,7 @@ fn json_is_as_tight_as_the_contracts() {
         let identity = formats.parse(root, value).unwrap();
         for follow in [Follow::MainIdentity, Follow::Nothing] {
             for profile in Profile::ALL {
-                let grant = Grant::restricted(profile, PopulationRecordRule::default());
+                let grant = Grant::restricted(profile, ProtectionRules::STANDARD);
                 let view = lookup(&state, identity, &grant, follow).unwrap().unwrap();
                 let mut out = Vec::new();
                 json::write(&view, &formats, &mut out).unwrap();

@@ -11,7 +11,7 @@ use pu::person::identity::Formats;
 use pu::person::json;
 use pu::person::record::RecordRef;
 use pu::person::schema::{ComplexType, Content, Core, PERSON_RECORD};
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, View, restrict};
+use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
 use pu::register::merge::{Outcome, apply};
 use pu::wire::render::{Buffer, RecordWriter};
 use quick_xml::Reader;
@@ -276,7 +276,7 @@ fn what_is_rendered_is_what_the_record_holds() {
         let writer = RecordWriter::compile(core, &Formats::standard());
         let mut met = BTreeSet::new();
         for profile in Profile::ALL {
-            let rule = PopulationRecordRule::default();
+            let rule = ProtectionRules::STANDARD;
             for grant in [
                 Grant::restricted(profile, rule),
                 Grant::unrestricted(profile),

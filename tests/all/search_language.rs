@@ -9,7 +9,7 @@ use pu::person::json;
 use pu::person::record::RecordRef;
 use pu::person::schema::{Core, Kind, Level};
 use pu::person::value::Value;
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+use pu::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
 use serde_json::Value as Json;
@@ -202,7 +202,7 @@ impl Case {
                 (_, true) => Level::P1,
                 _ => level,
             };
-            let rule = PopulationRecordRule::NameAndNumber;
+            let rule = ProtectionRules::STANDARD;
             (Grant::restricted(profile, rule), ceiling)
         };
         let record = person.to_record().unwrap();
@@ -649,7 +649,7 @@ fn what_is_hidden_finds_nobody() {
                 Value::Boolean(false),
             );
             case.person.inherited = Shield::PERSON;
-            case.grant = Grant::restricted(Profile::P5, PopulationRecordRule::NameAndNumber);
+            case.grant = Grant::restricted(Profile::P5, ProtectionRules::STANDARD);
             case.ceiling = Level::P1;
         }
         for node in nodes().into_iter().filter(|(field, _)| !case.shows(*field)) {

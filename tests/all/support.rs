@@ -11,7 +11,7 @@ use pu::cli::config::{Access, Config};
 use pu::cli::serve::begin;
 use pu::person::identity::{Formats, Identity};
 use pu::person::json;
-use pu::person::view::PopulationRecordRule;
+use pu::person::view::ProtectionRules;
 use pu::register::change::Change;
 use pu::register::import::{Applied, Import};
 use pu::register::nrid::Issuer;
@@ -338,7 +338,7 @@ impl Care {
         let folder = register(persons());
         let formats = Formats::standard();
         let snapshot = open_newest(folder.path(), &formats).unwrap().unwrap();
-        let rule = PopulationRecordRule::default();
+        let rule = ProtectionRules::STANDARD;
         Self {
             issuer: Issuer::default(),
             at: Moment::parse("2025-02-03T04:05:06").unwrap(),
@@ -359,7 +359,7 @@ impl Care {
         }
         let overlay = Overlay::of(self.records.values().cloned()).unwrap();
         let (snapshot, next) = (Arc::clone(self.state.snapshot()), self.state.sequence() + 1);
-        self.state = State::with_overlay(snapshot, overlay, next);
+        self.state = State::with_overlay(snapshot, overlay, next).unwrap();
         Ok(change)
     }
 

@@ -9,7 +9,7 @@ use pu::person::edit::Person;
 use pu::person::identity::{Formats, Identity, IdentityType};
 use pu::person::record::RecordRef;
 use pu::person::schema::Core;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 use pu::query::search::{Question, search};
 use pu::register::import::Import;
@@ -165,7 +165,7 @@ impl Prepared {
                 matches!(applied, Outcome::Applied(_)).then_some((post, person))
             })
             .collect();
-        let rule = PopulationRecordRule::default();
+        let rule = ProtectionRules::STANDARD;
         let mut prepared = Self {
             state: State::of_snapshot(Arc::new(snapshot))?,
             soap: Soap::compile(&formats, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule),

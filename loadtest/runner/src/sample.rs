@@ -9,7 +9,7 @@ use pu::person::field::Field;
 use pu::person::identity::{Formats, Identity, IdentityType};
 use pu::person::record::{Damaged, RecordRef};
 use pu::person::value::ValueRef;
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, View, restrict};
+use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
 use pu::store::map::Pattern;
 use pu::store::snapshot::Snapshot;
 use pu::store::state::{RegisterError, formats_of, open_newest};
@@ -126,7 +126,7 @@ impl Sample {
             newest: 0,
             crowded: Vec::new(),
         };
-        let grant = Grant::restricted(Profile::P3, PopulationRecordRule::default());
+        let grant = Grant::restricted(Profile::P3, ProtectionRules::STANDARD);
         let mut seconds: HashMap<u64, u32> = HashMap::new();
         let mut named: HashMap<String, u32> = HashMap::new();
         for place in 0..drawn {

@@ -10,6 +10,7 @@ use crate::access::audit::Audit;
 use crate::access::gate::{Gate, now};
 use crate::access::usage::{Fate, Usage};
 use crate::person::keys::Index;
+use crate::person::view::KeySets;
 use crate::store::state::State;
 
 /// Whose name calls without rights are counted under.
@@ -103,13 +104,16 @@ fn observe_usage(consumer: &str, usage: &Usage) {
     }
 }
 
-/// Persons by the county they are registered in: who is responsible for how many.
+/// Persons by the county they are registered in, as far as every view shows it: who is responsible
+/// for how many.
 #[expect(clippy::cast_precision_loss, reason = "no country has 2^53 persons")]
 pub(super) fn observe_counties(state: &State) {
-    let index = state.snapshot().search();
     for county in 0..100 {
         let county = format!("{county:02}");
-        let persons = index.prefix(Index::Locality, county.as_bytes()).len();
+        let parts = state.snapshot().search(KeySets::SHOWN);
+        let persons: u64 = parts
+            .map(|(_, part)| part.prefix(Index::Locality, county.as_bytes()).len())
+            .sum();
         if persons > 0 {
             gauge!("pu_county_persons", "county" => county).set(persons as f64);
         }

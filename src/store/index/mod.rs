@@ -4,5 +4,6 @@
 //! can never happen here: a key kept beside the record, or a candidate taken for an answer.
 
 pub mod identity;
+pub mod parts;
 pub mod search;
 pub mod words;

@@ -1,4 +1,6 @@
-//! The search index: who is found by what. One sorted list of keys serves every
+//! The search index: who is found by what. The section has a part of its own for each set of keys
+//! ([`parts`](super::parts)), so that a restricted search never comes near the keys of what it may
+//! not show. In a part, one sorted list of keys serves every
 //! [`Index`](crate::person::keys::Index): a key is the index's number and the bytes that
 //! [`person::keys`](crate::person::keys) makes. Behind each key stand the records that have it, by
 //! their position in the order of identities, so that what is found comes in that order.
@@ -22,13 +24,16 @@
 
 use std::collections::HashMap;
 
+use super::parts;
 use super::words::WordsBuilder;
 use crate::person::keys::{INDEXES, Index};
+use crate::person::view::{KeySet, KeySets};
 
 /// Keys per block.
 const BLOCK: usize = 16;
-/// Bytes of the head: what an empty index weighs.
-pub const HEAD_BYTES: u64 = 32;
+/// Bytes of a section without keys: the lengths of its parts, and the head of each.
+pub const EMPTY_BYTES: u64 = (parts::HEAD + KeySet::ALL.len() * HEAD) as u64;
+/// Bytes of a part's head.
 const HEAD: usize = 32;
 const ROW: usize = 24;
 
@@ -42,6 +47,26 @@ fn full_key(index: Index, key: &[u8], into: &mut Vec<u8>) {
 /// Gathers keys, record by record.
 #[derive(Default)]
 pub struct SearchBuilder {
+    sets: [SetBuilder; KeySet::ALL.len()],
+}
+
+impl SearchBuilder {
+    /// Lists the record at `position` under a key of a set. Positions never go back.
+    pub fn add(&mut self, position: u32, set: KeySet, index: Index, key: &[u8]) {
+        self.sets[set as usize].add(position, index, key);
+    }
+
+    /// The section for a snapshot of `records` records, and the dictionaries of its words.
+    pub fn finish(self, records: u64) -> (Vec<u8>, Vec<u8>) {
+        let (search, words): (Vec<_>, Vec<_>) =
+            self.sets.into_iter().map(|set| set.finish(records)).unzip();
+        (parts::join(&search), parts::join(&words))
+    }
+}
+
+/// Gathers the keys of one set.
+#[derive(Default)]
+struct SetBuilder {
     numbers: HashMap<Box<[u8]>, u32>,
     lists: Vec<Gathered>,
     key: Vec<u8>,
@@ -54,9 +79,8 @@ struct Gathered {
     count: u32,
 }
 
-impl SearchBuilder {
-    /// Lists the record at `position` under a key. Positions never go back.
-    pub fn add(&mut self, position: u32, index: Index, key: &[u8]) {
+impl SetBuilder {
+    fn add(&mut self, position: u32, index: Index, key: &[u8]) {
         full_key(index, key, &mut self.key);
         let number = if let Some(&number) = self.numbers.get(&*self.key) {
             number as usize
@@ -78,8 +102,7 @@ impl SearchBuilder {
         list.count += 1;
     }
 
-    /// The section for a snapshot of `records` records, and the dictionary of its words.
-    pub fn finish(self, records: u64) -> (Vec<u8>, Vec<u8>) {
+    fn finish(self, records: u64) -> (Vec<u8>, Vec<u8>) {
         let mut numbers: Vec<(Box<[u8]>, u32)> = self.numbers.into_iter().collect();
         numbers.sort_unstable();
         let bitmap_bytes = bitmap_bytes(records);
@@ -140,8 +163,26 @@ fn bitmap_bytes(records: u64) -> usize {
     usize::try_from(records.div_ceil(8)).unwrap_or(usize::MAX)
 }
 
-/// The index in its bytes. Safe to ask when they are damaged: it then misses, or names positions
-/// that are none.
+/// The indexes in a section that hold the keys of some sets.
+pub fn of_sets(section: &[u8], sets: KeySets) -> impl Iterator<Item = (KeySet, SearchIndex<'_>)> {
+    sets.iter()
+        .map(|set| {
+            let part = parts::part(section, set).unwrap_or_default();
+            (set, SearchIndex::new(part))
+        })
+        .filter(|(_, index)| !index.is_empty())
+}
+
+/// Reads every key and every position of a section. `None` when a part is none, or is not whole.
+pub fn check(section: &[u8], records: u64) -> Option<()> {
+    parts::check(section)?;
+    KeySet::ALL
+        .into_iter()
+        .try_for_each(|set| SearchIndex::cut(parts::part(section, set)?)?.check(records))
+}
+
+/// The index of one set in its bytes. Safe to ask when they are damaged: it then misses, or names
+/// positions that are none.
 #[derive(Clone, Copy)]
 pub struct SearchIndex<'a> {
     blocks: &'a [u8],
@@ -181,7 +222,7 @@ struct Entry<'a> {
 }
 
 impl<'a> SearchIndex<'a> {
-    /// Over a section's bytes.
+    /// Over a part's bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::cut(bytes).unwrap_or(Self {
             blocks: &[],
@@ -420,6 +461,18 @@ pub struct Size {
     pub bytes: u64,
 }
 
+impl Size {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            keys: self.keys + other.keys,
+            positions: self.positions + other.positions,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 impl<'a> Run<'a> {
     /// How many positions there are, counting a record once for each key it has in the range.
     pub const fn len(&self) -> u64 {
@@ -602,7 +655,7 @@ mod tests {
     type Model = BTreeMap<(Index, Vec<u8>), BTreeSet<u32>>;
 
     fn build(records: u32, model: &Model) -> Vec<u8> {
-        let mut builder = SearchBuilder::default();
+        let mut builder = SetBuilder::default();
         for position in 0..records {
             for ((index, key), listed) in model {
                 if listed.contains(&position) {
@@ -704,9 +757,12 @@ mod tests {
 
     #[test]
     fn an_empty_index_has_nothing() {
-        let bytes = SearchBuilder::default().finish(0).0;
+        let section = SearchBuilder::default().finish(0).0;
+        assert_eq!(section.len() as u64, EMPTY_BYTES);
+        assert!(check(&section, 0).is_some());
+        assert_eq!(of_sets(&section, KeySets::SHOWN).count(), 0);
+        let bytes = SetBuilder::default().finish(0).0;
         let index = SearchIndex::new(&bytes);
-        assert_eq!(bytes.len() as u64, HEAD_BYTES);
         assert!(index.is_empty() && index.check(0).is_some());
         assert!(index.prefix(Index::City, b"").is_empty());
         assert_eq!(index.first(Index::City, b""), None);

@@ -2,15 +2,19 @@
 //! with the index and the key it stands for. A finite-state map (the `fst` crate), so that an
 //! automaton can walk it without reading words that cannot match.
 //!
+//! The section has a part, a map of its own, for each set of keys ([`parts`](super::parts)).
+//!
 //! A key is the word's skeleton, a zero, the index's number and the text the index lists it under
 //! (without the county); the value is how many positions it has there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fst::{IntoStreamer, Map, MapBuilder, Streamer};
 
+use super::parts;
 use crate::base::swedish;
 use crate::person::keys::{COUNTY, INDEXES, Index, Shape};
+use crate::person::view::{KeySet, KeySets};
 
 /// Gathers the dictionary from the keys of the search index.
 #[derive(Default)]
@@ -19,15 +23,11 @@ pub struct WordsBuilder(BTreeMap<Vec<u8>, u64>);
 impl WordsBuilder {
     /// Takes in a key of the search index, without its index's number, that has `count` positions.
     pub fn add(&mut self, index: Index, key: &[u8], count: u64) {
-        let text = match (index.row().shape, index) {
-            (Shape::Words, _) => key.get(COUNTY..),
-            (_, Index::City | Index::Street) => Some(key),
-            _ => None,
-        };
-        let Some(text) = text.and_then(|text| std::str::from_utf8(text).ok()) else {
+        let Some(text) = text_of(index, key) else {
             return;
         };
-        for word in swedish::words(text) {
+        // A text that has a word twice is listed under it once.
+        for word in swedish::words(text).collect::<BTreeSet<_>>() {
             let mut entry = swedish::skeleton(word).into_owned().into_bytes();
             entry.push(0);
             entry.push(index as u8);
@@ -49,8 +49,20 @@ impl WordsBuilder {
     }
 }
 
-/// A word that fits: the index, the text it is listed under, and how often.
+/// The text in a key that has words, without the county before it.
+pub fn text_of(index: Index, key: &[u8]) -> Option<&str> {
+    let text = match (index.row().shape, index) {
+        (Shape::Words, _) => key.get(COUNTY..)?,
+        (_, Index::City | Index::Street) => key,
+        _ => return None,
+    };
+    std::str::from_utf8(text).ok()
+}
+
+/// A word that fits: the set of keys, the index, the text it is listed under, and how often.
 pub struct Listed {
+    /// The set of keys.
+    pub set: KeySet,
     /// The index.
     pub index: Index,
     /// The text.
@@ -59,25 +71,35 @@ pub struct Listed {
     pub count: u64,
 }
 
-/// The words that an automaton accepts. `None` when the section is damaged.
-pub fn matching(section: &[u8], automaton: impl fst::Automaton) -> Option<Vec<Listed>> {
-    let map = Map::new(section).ok()?;
-    let mut stream = map.search(automaton).into_stream();
+/// The words in some sets of keys that an automaton accepts. `None` when the section is damaged.
+pub fn matching(
+    section: &[u8],
+    sets: KeySets,
+    automaton: impl fst::Automaton + Clone,
+) -> Option<Vec<Listed>> {
     let mut out = Vec::new();
-    while let Some((entry, count)) = stream.next() {
-        let end = entry.iter().position(|&byte| byte == 0)?;
-        let (&number, text) = entry.get(end + 1..)?.split_first()?;
-        out.push(Listed {
-            index: INDEXES.get(usize::from(number))?.index,
-            text: text.to_vec(),
-            count,
-        });
+    for set in sets.iter() {
+        let map = Map::new(parts::part(section, set)?).ok()?;
+        let mut stream = map.search(automaton.clone()).into_stream();
+        while let Some((entry, count)) = stream.next() {
+            let end = entry.iter().position(|&byte| byte == 0)?;
+            let (&number, text) = entry.get(end + 1..)?.split_first()?;
+            out.push(Listed {
+                set,
+                index: INDEXES.get(usize::from(number))?.index,
+                text: text.to_vec(),
+                count,
+            });
+        }
     }
     Some(out)
 }
 
-/// Reads the whole section against its own checksum and order.
+/// Reads the whole section against its own checksums and order.
 pub fn check(section: &[u8]) -> Option<()> {
-    let map = Map::new(section).ok()?;
-    map.as_fst().verify().ok()
+    parts::check(section)?;
+    KeySet::ALL.into_iter().try_for_each(|set| {
+        let map = Map::new(parts::part(section, set)?).ok()?;
+        map.as_fst().verify().ok()
+    })
 }

@@ -1,74 +1,117 @@
-//! A run: search keys of changed records in one sorted, immutable block, as small as they can be
-//! kept. Each commit adds a small run, and runs of similar size are merged, so that there are few.
+//! Runs: search keys of changed records in sorted, immutable blocks, as small as they can be kept.
+//! Each commit adds a small run, and runs of similar size are merged, so that there are few. Each set
+//! of keys has runs of its own.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::person::keys::{Index, keys};
+use crate::person::keys::{Index, KeyClass, keys};
 use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::{KeySet, KeySets};
 
-/// Bytes of the record's key at the end of each entry.
-const KEY: usize = 8;
+/// Bytes of the record's number and class at the end of each entry.
+const TAIL: usize = 9;
 
-/// Sorted entries: index, search key, record key.
+/// Runs are merged until each is so many times larger than the next.
+const STEEPNESS: usize = 4;
+
+/// The runs of every set of keys, from large to small.
+#[derive(Clone, Default)]
+pub struct Runs([Vec<Arc<Run>>; KeySet::ALL.len()]);
+
+/// Sorted entries: index, search key, record number, class of the record. Numbers are keys of
+/// identities, or positions in a snapshot.
 #[derive(Default)]
 pub struct Run {
     bytes: Vec<u8>,
     ends: Vec<u32>,
 }
 
-/// Entries on their way to a run.
+/// A record as an entry has it: its number, and its class when the entry was made.
+pub type Listed = (u64, u8);
+
+/// Entries on their way to runs.
 #[derive(Default)]
 pub struct Gathered {
-    run: Run,
-    /// The keys that a record had before, without its own: room that is used again.
+    sets: [Run; KeySet::ALL.len()],
+    /// The keys that a record had before, with their sets: room that is used again.
     before: Run,
 }
 
 impl Gathered {
     /// How many entries there are.
-    pub const fn count(&self) -> usize {
-        self.run.count()
+    pub fn count(&self) -> usize {
+        self.sets.iter().map(Run::count).sum()
     }
 
-    /// Adds the keys that a record has now. Under those that it had before, when it was in the layer
-    /// already, it is listed there.
+    /// Adds the keys that a record has now. Under those that it had before in the same class, when it
+    /// was in the layer already, it is listed there.
     pub fn add(
         &mut self,
         before: Option<RecordRef<'_>>,
         now: RecordRef<'_>,
     ) -> Result<(), Damaged> {
-        let Self { run, before: had } = self;
+        let Self { sets, before: had } = self;
+        let class = KeyClass::of(now);
         had.bytes.clear();
         had.ends.clear();
-        if let Some(before) = before {
-            keys(before, |index, key| had.push(&[&[index as u8], key]))?;
+        if let Some(before) = before.filter(|&before| KeyClass::of(before) == class) {
+            keys(before, |set, index, key| {
+                had.push(&[&[set as u8, index as u8], key]);
+            })?;
         }
         let person = now.identity().key();
         // Keys come in the order of fields, so the next one is mostly the one that follows.
         let mut next = 0;
-        keys(now, |index, key| {
-            let is_it = |at: usize| had.entry(at).split_first() == Some((&(index as u8), key));
+        keys(now, |set, index, key| {
+            let is_it = |at: usize| {
+                let entry = had.entry(at).split_at_checked(2);
+                entry == Some((&[set as u8, index as u8], key))
+            };
             let order = (next..had.count()).chain(0..next);
             match order.into_iter().find(|&at| is_it(at)) {
                 Some(at) => next = at + 1,
-                None => run.push(&[&[index as u8], key, &person.to_be_bytes()]),
+                None => sets[set as usize].push_entry(index, key, (person, class.number())),
             }
         })
     }
 
-    /// The run of everything gathered.
-    pub fn sorted(&self) -> Run {
-        let gathered = &self.run;
-        let mut order: Vec<usize> = (0..gathered.count()).collect();
-        order.sort_unstable_by(|&one, &other| gathered.compare(one, gathered, other));
-        let mut run = Run {
-            bytes: Vec::with_capacity(gathered.bytes.len()),
-            ends: Vec::with_capacity(gathered.count()),
-        };
-        for at in order {
-            run.push_new(gathered.entry(at));
+    /// Adds an entry.
+    pub fn push(&mut self, set: KeySet, index: Index, key: &[u8], listed: Listed) {
+        self.sets[set as usize].push_entry(index, key, listed);
+    }
+}
+
+impl Runs {
+    /// Adds everything gathered.
+    pub fn add(&mut self, gathered: &Gathered) {
+        for (runs, gathered) in self.0.iter_mut().zip(&gathered.sets) {
+            if gathered.count() == 0 {
+                continue;
+            }
+            let mut run = gathered.sorted();
+            while let Some(last) = runs.pop_if(|last| last.count() < STEEPNESS * run.count()) {
+                run = last.merge(&run);
+            }
+            runs.push(Arc::new(run));
         }
-        run
+    }
+
+    /// The runs of some sets.
+    pub fn of(&self, sets: KeySets) -> impl Iterator<Item = &Run> {
+        sets.iter()
+            .flat_map(|set| &self.0[set as usize])
+            .map(|run| &**run)
+    }
+
+    /// The runs of one set.
+    pub fn of_set(&self, set: KeySet) -> impl Iterator<Item = &Run> {
+        self.0[set as usize].iter().map(|run| &**run)
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().flatten().map(|run| run.bytes()).sum()
     }
 }
 
@@ -83,8 +126,22 @@ impl Run {
         self.bytes.capacity() + self.ends.capacity() * 4
     }
 
+    /// The same entries in order, each once.
+    fn sorted(&self) -> Self {
+        let mut order: Vec<usize> = (0..self.count()).collect();
+        order.sort_unstable_by(|&one, &other| self.compare(one, self, other));
+        let mut run = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(self.count()),
+        };
+        for at in order {
+            run.push_new(self.entry(at));
+        }
+        run
+    }
+
     /// Both runs as one.
-    pub fn merge(&self, other: &Self) -> Self {
+    fn merge(&self, other: &Self) -> Self {
         let mut run = Self {
             bytes: Vec::with_capacity(self.bytes.len() + other.bytes.len()),
             ends: Vec::with_capacity(self.count() + other.count()),
@@ -119,15 +176,20 @@ impl Run {
         index: Index,
         from: &[u8],
         to: Option<&[u8]>,
-    ) -> impl Iterator<Item = u64> + '_ {
-        self.range(index, from, to).map(|at| self.person(at))
+    ) -> impl Iterator<Item = Listed> + '_ {
+        self.range(index, from, to).map(|at| self.listed_at(at))
+    }
+
+    /// How many entries one index has from `from` up to and without `to`.
+    pub fn count_within(&self, index: Index, from: &[u8], to: Option<&[u8]>) -> usize {
+        self.range(index, from, to).len()
     }
 
     /// Tells each key of one index once, with the records listed under it.
     pub fn each_key(
         &self,
         index: Index,
-        mut tell: impl FnMut(&[u8], &mut dyn Iterator<Item = u64>),
+        mut tell: impl FnMut(&[u8], &mut dyn Iterator<Item = Listed>),
     ) {
         let mut rest = self.range(index, &[], None);
         while let Some(at) = rest.next() {
@@ -136,7 +198,7 @@ impl Run {
                 .take_while(|&next| self.key(next).1 == key)
                 .count();
             rest.start += same;
-            tell(key, &mut (at..=at + same).map(|at| self.person(at)));
+            tell(key, &mut (at..=at + same).map(|at| self.listed_at(at)));
         }
     }
 
@@ -166,7 +228,7 @@ impl Run {
     fn compare(&self, at: usize, other: &Self, there: usize) -> std::cmp::Ordering {
         let (one, two) = (self.key(at), other.key(there));
         one.cmp(&two)
-            .then_with(|| self.person(at).cmp(&other.person(there)))
+            .then_with(|| self.listed_at(at).cmp(&other.listed_at(there)))
     }
 
     fn entry(&self, at: usize) -> &[u8] {
@@ -180,13 +242,17 @@ impl Run {
 
     fn key(&self, at: usize) -> (u8, &[u8]) {
         let entry = self.entry(at);
-        (entry[0], &entry[1..entry.len() - KEY])
+        (entry[0], &entry[1..entry.len() - TAIL])
     }
 
-    fn person(&self, at: usize) -> u64 {
-        self.entry(at)
-            .last_chunk()
-            .map_or(0, |key| u64::from_be_bytes(*key))
+    fn listed_at(&self, at: usize) -> Listed {
+        let number = |tail: &[u8; TAIL]| tail.first_chunk().map(|it| u64::from_be_bytes(*it));
+        let tail = self.entry(at).last_chunk::<TAIL>();
+        tail.map_or((0, 0), |tail| (number(tail).unwrap_or(0), tail[TAIL - 1]))
+    }
+
+    fn push_entry(&mut self, index: Index, key: &[u8], (number, class): Listed) {
+        self.push(&[&[index as u8], key, &number.to_be_bytes(), &[class]]);
     }
 
     fn push(&mut self, parts: &[&[u8]]) {

@@ -13,7 +13,7 @@ use pu::person::edit::Person;
 use pu::person::field::schema_hash;
 use pu::person::record::{Damaged, RecordRef};
 use pu::person::schema::Core;
-use pu::person::view::{Grant, PopulationRecordRule, Profile};
+use pu::person::view::{Grant, PopulationRecordRule, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
 use pu::store::layout::{HEADER_BYTES, Section};
 use pu::store::snapshot::Snapshot;
@@ -89,7 +89,10 @@ fn walk(file: Vec<u8>) {
     };
     let grants = [
         Grant::unrestricted(Profile::P5),
-        Grant::restricted(Profile::P5, PopulationRecordRule::Profile1),
+        Grant::restricted(
+            Profile::P5,
+            ProtectionRules::with_population_record(PopulationRecordRule::Profile1),
+        ),
     ];
     let writer = RecordWriter::compile(Core::V3, &FORMATS);
     for &identity in IDENTITIES.iter() {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use pu::person::record::RecordRef;
-use pu::person::view::{Grant, PopulationRecordRule, Profile, Shield, restrict};
+use pu::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
 use shared::{FORMATS, PERSONS};
@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
     }
     let matcher = Matcher::new(&query, &FORMATS);
     let grants = [
-        Grant::restricted(Profile::P5, PopulationRecordRule::default()),
+        Grant::restricted(Profile::P5, ProtectionRules::STANDARD),
         Grant::unrestricted(Profile::P5),
     ];
     for record in RECORDS.iter() {

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use pu::base::limits;
 use pu::person::schema::{ComplexType, Content};
 use pu::person::value::ValueError;
-use pu::person::view::{PopulationRecordRule, Profile};
+use pu::person::view::{Profile, ProtectionRules};
 use pu::query::search::SearchError;
 use pu::store::state::State;
 use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
@@ -21,7 +21,7 @@ use shared::FORMATS;
 use uuid::Uuid;
 
 static SOAP: LazyLock<Soap> = LazyLock::new(|| {
-    let rule = PopulationRecordRule::default();
+    let rule = ProtectionRules::STANDARD;
     Soap::compile(&FORMATS, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule)
 });
 
