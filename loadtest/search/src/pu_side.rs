@@ -8,6 +8,7 @@ use pu::person::schema::Core;
 use pu::person::view::View;
 use pu::query::lookup::{Follow, lookup};
 use pu::query::search::{Question, SearchError, search};
+use pu::store::index::search::after_prefix;
 use pu::store::state::State;
 use pu::wire::render::{Buffer, RecordWriter};
 
@@ -21,10 +22,12 @@ pub fn count_and_first(state: &State, prefix: &str, county: &str) -> (u64, Vec<I
     let mut key = Vec::with_capacity(32);
     key.extend_from_slice(&code_key(county));
     key.extend_from_slice(prefix.as_bytes());
-    let run = state.snapshot().search().prefix(Index::Surname, &key);
+    let grant = grant();
+    let keys = state.search_keys(&grant);
+    let found = keys.range(Index::Surname, &key, after_prefix(&key).as_deref());
     let mut first: Vec<Identity> = Vec::with_capacity(FIRST);
     // A person with two such words comes twice, so a few more are read than shown.
-    for position in run.take(FIRST + FIRST / 4) {
+    for position in found.runs.iter().flat_map(|run| run.take(FIRST + FIRST / 4)) {
         let record = state.snapshot().record(u64::from(position));
         if let Some(record) = record.and_then(|bytes| RecordRef::open(bytes).ok())
             && first.len() < FIRST
@@ -33,19 +36,18 @@ pub fn count_and_first(state: &State, prefix: &str, county: &str) -> (u64, Vec<I
             first.push(record.identity());
         }
     }
-    (run.len(), first)
+    (found.count, first)
 }
 
 /// Bytes of each of pu's indexes.
 fn index_sizes(state: &State) -> Vec<(String, u64)> {
     let snapshot = state.snapshot();
-    let search = snapshot.search();
     let sections = snapshot
         .sections()
         .map(|(section, extent)| (format!("section {}", section.name()), extent.length));
     let indexes = INDEXES
         .iter()
-        .map(|row| (format!("index {}", row.name), search.size(row.index).bytes));
+        .map(|row| (format!("index {}", row.name), snapshot.search_size(row.index).bytes));
     sections.chain(indexes).collect()
 }
 
