@@ -344,6 +344,16 @@ impl<'a> View<'a> {
         self.record.identity()
     }
 
+    /// Whether the person is protected, by themselves or by a linked identity.
+    pub fn is_shielded(&self) -> bool {
+        self.record.shield().is_on()
+    }
+
+    /// Bytes of the fields that are walked: at least what is shown, and the same whatever is hidden.
+    pub const fn size(&self) -> usize {
+        self.fields.len()
+    }
+
     /// The fields this view can show.
     pub const fn mask(&self) -> &'static FieldMask {
         self.mask

@@ -14,7 +14,7 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
-use super::entry::{Changed, Entry, NotAnEntry, Note, Origin};
+use super::entry::{Changed, Entry, Left, NotAnEntry, Note, Origin};
 use super::log::{AppendError, Log};
 use super::overlay::run::Gathered;
 use super::snapshot::Snapshot;
@@ -130,7 +130,7 @@ impl Draft {
         let mut changes = Vec::with_capacity(records.len());
         for record in records {
             let left = self.left(RecordRef::open(&record)?)?;
-            changes.push(Changed { record, left });
+            changes.push(Changed::new(record, left));
         }
         let sequence = self.state.sequence() + 1;
         let entry = Entry::new(sequence, self.at.date_time, origin, changes, notes);
@@ -153,13 +153,23 @@ impl Draft {
         self.state.replace_snapshot(snapshot)
     }
 
-    /// The county a person is registered in until this change, when it is another one from now on.
-    fn left(&self, record: RecordRef<'_>) -> Result<Option<[u8; 2]>, Damaged> {
+    /// What followers of the county that a person is registered in until this change must hear, when
+    /// they would not hear of it by the county of the new record.
+    fn left(&self, record: RecordRef<'_>) -> Result<Option<Left>, Damaged> {
         let Some(before) = self.state.record(record.identity())? else {
             return Ok(None);
         };
-        let (before, now) = (county(before)?, county(record)?);
-        Ok(before.filter(|_| before != now))
+        let (then, now) = (before.shield(), record.shield());
+        if then.with(now) != then {
+            return Ok(Some(Left::IntoProtection));
+        }
+        let (before, after) = (county(before)?, county(record)?);
+        let left = before.filter(|_| before != after);
+        Ok(left.map(|county| match then {
+            _ if then.has_population_record() => Left::PopulationRecord(county),
+            _ if then.is_on() => Left::Shielded(county),
+            _ => Left::Open(county),
+        }))
     }
 
     /// The draft after these entries, without what a failed work has left in it. Entries can be made

@@ -30,8 +30,61 @@ pub struct Entry {
 pub struct Changed {
     /// The record's bytes.
     pub record: Vec<u8>,
-    /// The county the person was registered in before, when that is another one now.
-    pub left: Option<[u8; 2]>,
+    /// What those who follow a county would not hear of otherwise: [`Left`] in two bytes.
+    left: Option<[u8; 2]>,
+}
+
+/// Why somebody who was told of a person before is told of a change that takes the person out of
+/// what they follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// A person without protection was registered in this county until the change.
+    Open([u8; 2]),
+    /// The same under sekretessmarkering, which leaves the county to be seen.
+    Shielded([u8; 2]),
+    /// The same under skyddad folkbokföring, which may hide it.
+    PopulationRecord([u8; 2]),
+    /// There is more protection than before. From which county is not kept: everybody is told.
+    IntoProtection,
+}
+
+/// The bit that no digit has.
+const MARK: u8 = 0x80;
+
+impl Left {
+    const fn to_bytes(self) -> [u8; 2] {
+        match self {
+            Self::Open(county) => county,
+            Self::Shielded([tens, ones]) => [tens | MARK, ones],
+            Self::PopulationRecord([tens, ones]) => [tens, ones | MARK],
+            Self::IntoProtection => [MARK; 2],
+        }
+    }
+
+    const fn from_bytes([tens, ones]: [u8; 2]) -> Self {
+        let county = [tens & !MARK, ones & !MARK];
+        match (tens & MARK != 0, ones & MARK != 0) {
+            (false, false) => Self::Open(county),
+            (true, false) => Self::Shielded(county),
+            (false, true) => Self::PopulationRecord(county),
+            (true, true) => Self::IntoProtection,
+        }
+    }
+}
+
+impl Changed {
+    /// A record that changed, and what followers of a county must hear.
+    pub fn new(record: Vec<u8>, left: Option<Left>) -> Self {
+        Self {
+            record,
+            left: left.map(Left::to_bytes),
+        }
+    }
+
+    /// What followers of a county would not hear of otherwise.
+    pub fn left(&self) -> Option<Left> {
+        self.left.map(Left::from_bytes)
+    }
 }
 
 /// Who made a change. Everything may be empty.
@@ -119,5 +172,23 @@ impl Entry {
     /// The entry in these bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotAnEntry> {
         rkyv::from_bytes::<Self, rancor::Failure>(bytes).map_err(|_| NotAnEntry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_read_back() {
+        for left in [
+            Left::Open(*b"14"),
+            Left::Shielded(*b"01"),
+            Left::PopulationRecord(*b"25"),
+            Left::IntoProtection,
+        ] {
+            assert_eq!(Changed::new(Vec::new(), Some(left)).left(), Some(left));
+        }
+        assert_eq!(Changed::new(Vec::new(), None).left(), None);
     }
 }

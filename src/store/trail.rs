@@ -142,11 +142,9 @@ mod tests {
     const PERSONS: [&str; 3] = ["191212121212", "22790814AA01", "991981000010"];
 
     fn entry(sequence: u64, persons: &[&str]) -> Entry {
-        let changed = |person: &&str| Changed {
-            record: Person::new(identity(person), &Formats::standard())
-                .to_record()
-                .unwrap(),
-            left: None,
+        let changed = |person: &&str| {
+            let person = Person::new(identity(person), &Formats::standard());
+            Changed::new(person.to_record().unwrap(), None)
         };
         let at = DateTime::parse("2025-01-07T06:00:00").unwrap();
         let changes = persons.iter().map(changed).collect();

@@ -2,7 +2,10 @@
 //! the record as it is now.
 //!
 //! A record is always the newest of the state that is answered from, seen as a restricted contract
-//! shows it: protection that came after a change hides what the change brought.
+//! shows it: protection that came after a change hides what the change brought. Who follows some
+//! counties hears of those who are registered there, as far as that is shown, and of those who left.
+//! That somebody has become protected is told to everybody, name and number only: were it told to the
+//! followers of the county alone, it would tell the county.
 
 use std::collections::HashMap;
 
@@ -16,8 +19,10 @@ use crate::base::time::DateTime;
 use crate::person::counties::Counties;
 use crate::person::identity::Identity;
 use crate::person::record::{Damaged, RecordRef};
-use crate::person::view::{Grant, Profile, Shield, View, restrict};
-use crate::store::entry::{Changed, Entry};
+use crate::person::view::{
+    Grant, PopulationRecordRule, Profile, ProtectionRules, Shield, View, restrict,
+};
+use crate::store::entry::{Changed, Entry, Left};
 use crate::store::log::ReadError;
 
 /// What somebody who follows the changes asks for.
@@ -111,7 +116,10 @@ impl Rest {
             let gathered = self.gather(sources, following, since)?;
             reached = gathered.reached;
             for changed in gathered.in_order() {
-                let view = self.newest(sources, following, changed.identity)?;
+                let Some(reason) = changed.reason else {
+                    continue;
+                };
+                let view = self.newest(sources, following, changed.identity, reason)?;
                 self.write_change(&view, &changed, out)?;
             }
         }
@@ -126,10 +134,44 @@ impl Rest {
         sources: &Sources<'s>,
         following: &Following,
         identity: Identity,
+        reason: Reason,
     ) -> Result<View<'s>, Damaged> {
+        let (rules, also) = match reason {
+            Reason::Followed => (self.rules, Shield::NONE),
+            Reason::Protected => (ProtectionRules::STANDARD, Shield::POPULATION_RECORD),
+        };
         let record = sources.state.record(identity)?.ok_or(Damaged)?;
-        let grant = Grant::restricted(following.profile, self.rules);
-        Ok(restrict(record, &grant, Shield::NONE))
+        let grant = Grant::restricted(following.profile, rules);
+        Ok(restrict(record, &grant, also))
+    }
+
+    /// Why somebody who follows some counties is told of a person who left these; `None` when they
+    /// are not.
+    fn reason(
+        &self,
+        sources: &Sources<'_>,
+        following: &Following,
+        identity: Identity,
+        left: &[Left],
+    ) -> Result<Option<Reason>, Damaged> {
+        let counties = following.counties;
+        let view = self.newest(sources, following, identity, Reason::Followed)?;
+        let is_open = !view.is_shielded();
+        let shows_all = self.rules.population_record == PopulationRecordRule::Profile1;
+        let has_left = |left: &Left| match *left {
+            // Where a protected person lived in the open is not told any more.
+            Left::Open(county) => is_open && counties.has(county),
+            Left::Shielded(county) => counties.has(county),
+            Left::PopulationRecord(county) => shows_all && counties.has(county),
+            Left::IntoProtection => false,
+        };
+        Ok(if counties.have(&view)? || left.iter().any(has_left) {
+            Some(Reason::Followed)
+        } else if left.contains(&Left::IntoProtection) {
+            Some(Reason::Protected)
+        } else {
+            None
+        })
     }
 
     fn write_change(&self, view: &View<'_>, changed: &Told, out: &mut Page) -> Result<(), Damaged> {
@@ -184,16 +226,9 @@ impl Rest {
                     continue;
                 }
                 let left = gathered.add(&entry, change, identity);
-                let wanted = following.counties.is_all() || {
-                    let now = sources.state.record(identity)?.ok_or(Damaged)?;
-                    let view = self.newest(sources, following, identity)?;
-                    // Where a protected person came from is not shown, so not told either.
-                    let left = if now.shield().is_on() { &[] } else { &*left };
-                    let has_left = left.iter().any(|it| following.counties.has(*it));
-                    has_left || following.counties.have(&view)?
-                };
-                if wanted {
-                    gathered.want(identity);
+                if let Some(reason) = self.reason(sources, following, identity, left)? {
+                    let view = self.newest(sources, following, identity, reason)?;
+                    gathered.want(identity, reason, view.size());
                 }
             }
             gathered.reached = entry.sequence;
@@ -202,15 +237,24 @@ impl Rest {
     }
 }
 
+/// Why a person is told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// The person is, or was, among those whom the caller follows.
+    Followed,
+    /// The person has become protected, wherever that was.
+    Protected,
+}
+
 /// What the log tells of a person's changes.
 struct Told {
     identity: Identity,
     sequence: u64,
     at: Option<DateTime>,
     by: String,
-    /// Counties that were left.
-    left: Vec<[u8; 2]>,
-    is_wanted: bool,
+    left: Vec<Left>,
+    /// Why the caller is told of them; `None` when they are not.
+    reason: Option<Reason>,
 }
 
 /// Those who changed.
@@ -219,37 +263,46 @@ struct Gathered {
     told: HashMap<Identity, Told>,
     wanted: usize,
     reached: u64,
+    /// Bytes of what may be shown of those who are told of: what is hidden must not move the end of an
+    /// answer.
     bytes: usize,
 }
 
 impl Gathered {
-    /// Takes in a change of a person. Answers the counties they have left until now.
-    fn add(&mut self, entry: &Entry, change: &Changed, identity: Identity) -> Vec<[u8; 2]> {
-        self.bytes += change.record.len();
+    /// Takes in a change of a person. Answers what they have left until now.
+    fn add(&mut self, entry: &Entry, change: &Changed, identity: Identity) -> &[Left] {
         let told = self.told.entry(identity).or_insert_with(|| Told {
             identity,
             sequence: 0,
             at: None,
             by: String::new(),
             left: Vec::new(),
-            is_wanted: false,
+            reason: None,
         });
         told.sequence = entry.sequence;
         told.at = entry.at();
         told.by.clone_from(&entry.origin.by);
-        told.left.extend(change.left);
-        told.left.clone()
+        told.left.extend(change.left());
+        &told.left
     }
 
-    fn want(&mut self, identity: Identity) {
-        if let Some(told) = self.told.get_mut(&identity).filter(|it| !it.is_wanted) {
-            told.is_wanted = true;
+    fn want(&mut self, identity: Identity, reason: Reason, bytes: usize) {
+        let Some(told) = self.told.get_mut(&identity) else {
+            return;
+        };
+        if told.reason.is_none() {
             self.wanted += 1;
+            self.bytes += bytes;
         }
+        told.reason = Some(reason);
     }
 
     fn in_order(self) -> Vec<Told> {
-        let mut all: Vec<Told> = self.told.into_values().filter(|it| it.is_wanted).collect();
+        let mut all: Vec<Told> = self
+            .told
+            .into_values()
+            .filter(|it| it.reason.is_some())
+            .collect();
         all.sort_unstable_by_key(|it| (it.sequence, it.identity));
         all
     }

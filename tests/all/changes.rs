@@ -207,44 +207,85 @@ fn protection_that_came_later_hides_what_the_change_brought() {
 }
 
 #[test]
-fn a_county_hears_of_its_own_and_of_those_who_left_but_of_nobody_whose_county_is_hidden() {
+fn a_county_hears_of_its_own_and_of_those_who_left() {
     let service = start();
     let before = newest(&service);
     let mut child = person(CHILD);
-    let county = |query: &str| {
-        let query = format!("since={before}&{query}");
-        let (found, reached) = follow(&service, &query);
-        assert_eq!(reached, newest(&service), "{query}");
-        found.len()
-    };
     child["populationRegistrationLocality"]["countyCode"] = json!("14");
     commit(&service, &[&child]);
     for profile in ["P1", "P3", "P5"] {
         for (asked, found) in [("01", 1), ("14", 1), ("22", 0)] {
-            let query = format!("county={asked}&profile={profile}");
-            assert_eq!(county(&query), found, "{query}");
+            let query = format!("since={before}&county={asked}&profile={profile}");
+            assert_eq!(follow(&service, &query).0.len(), found, "{query}");
         }
     }
-    // Under skyddad folkbokföring no county is shown, so none finds the person.
-    child["protectedPopulationRecord"] = json!(true);
-    commit(&service, &[&child]);
-    for asked in 0..100 {
-        assert_eq!(county(&format!("county={asked:02}")), 0, "{asked}");
+}
+
+/// Whoever was told of somebody who becomes protected must hear of it; were they the only ones, the
+/// feed would tell who was where.
+#[test]
+fn everybody_hears_that_somebody_became_protected_and_nothing_more() {
+    let service = start();
+    let mut child = person(CHILD);
+    child["populationRegistrationLocality"]["countyCode"] = json!("14");
+    child["addressInformation"]["residentialAddress"]["city"] = json!(SECRET);
+    let before = commit(&service, &[&child]);
+    let county = |since: u64, asked: &str| {
+        let query = format!("since={since}&county={asked}&profile=P5");
+        let (found, reached) = follow(&service, &query);
+        assert_eq!(reached, newest(&service), "{query}");
+        found
+    };
+    for kind in ["protectedPopulationRecord", "protectedPersonIndicator"] {
+        child["protectedPopulationRecord"] = json!(false);
+        child["protectedPersonIndicator"] = json!(false);
+        child["populationRegistrationLocality"]["countyCode"] = json!("14");
+        let open = commit(&service, &[&child]);
+        child[kind] = json!(true);
+        let hidden = commit(&service, &[&child]);
+        let told: Vec<_> = (0..100)
+            .map(|it| county(open, &format!("{it:02}")))
+            .collect();
+        for (asked, told) in told.iter().enumerate() {
+            let [change] = told.as_slice() else {
+                panic!("{asked}: {} changes", told.len());
+            };
+            let record = &change["personRecord"];
+            assert_eq!(record["personalIdentity"]["extension"], CHILD);
+            assert_eq!(record[kind], true);
+            let shown = kind == "protectedPersonIndicator" && asked == 14;
+            let place = record.get("populationRegistrationLocality");
+            assert_eq!(place.is_some(), shown, "{asked}: {record}");
+            assert!(record.get("addressInformation").is_none());
+            assert!(shown || change == &told[0]);
+        }
+        // Who moves under protection is heard of where the county is shown, before and after.
+        child["populationRegistrationLocality"]["countyCode"] = json!("25");
+        commit(&service, &[&child]);
+        for (asked, found) in [("01", 0), ("14", 1), ("25", 1)] {
+            let found = found * usize::from(kind == "protectedPersonIndicator");
+            assert_eq!(county(hidden, asked).len(), found, "{kind} {asked}");
+        }
+        // Where somebody lived while that was hidden is not told when it is not hidden any more.
+        let moved = newest(&service);
+        child["protectedPopulationRecord"] = json!(false);
+        child["protectedPersonIndicator"] = json!(false);
+        child["populationRegistrationLocality"]["countyCode"] = json!("03");
+        commit(&service, &[&child]);
+        assert_eq!(county(moved, "03").len(), 1);
+        let found = usize::from(kind == "protectedPersonIndicator");
+        assert_eq!(county(moved, "25").len(), found, "{kind}");
     }
-    assert_eq!(county("type=PNR"), 1, "that there was a change is told");
-    // Who moves under protection leaves no trace in any county either.
-    child["populationRegistrationLocality"]["countyCode"] = json!("25");
+    // Where somebody moved in the open is not told of who is protected now.
+    child["populationRegistrationLocality"]["countyCode"] = json!("20");
+    let open = newest(&service);
     commit(&service, &[&child]);
-    for asked in ["01", "14", "25"] {
-        assert_eq!(county(&format!("county={asked}")), 0, "{asked}");
-    }
-    // Under sekretessmarkering the county is shown, but not where somebody lived before.
-    child["protectedPopulationRecord"] = json!(false);
+    assert_eq!(county(open, "03").len(), 1);
     child["protectedPersonIndicator"] = json!(true);
     commit(&service, &[&child]);
-    for (asked, found) in [("01", 0), ("14", 0), ("25", 1)] {
-        assert_eq!(county(&format!("county={asked}")), found, "{asked}");
-    }
+    let (mine, others) = (county(open, "03"), county(open, "09"));
+    assert_eq!(mine, others);
+    assert!(county(before, "14")[0].to_string().find(SECRET).is_none());
 }
 
 #[test]

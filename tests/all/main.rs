@@ -47,6 +47,8 @@ mod logs;
 mod lookup;
 // The model: posts in any order against a register written the simplest way.
 mod model;
+// Non-interference: what is hidden changes no answer, no error, no count and no way to them.
+mod noninterference;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
 // REST: routes, problems, and answers that the description allows.

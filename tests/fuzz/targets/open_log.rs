@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use pu::base::time::DateTime;
-use pu::store::entry::{Changed, Entry, Note, Origin};
+use pu::store::entry::{Changed, Entry, Left, Note, Origin};
 use pu::store::log::Log;
 use pu::store::log::segments::{Keeping, Segments, read_only};
 use shared::SNAPSHOT;
@@ -25,10 +25,7 @@ const NAME: &str = "log-00000000000000000001.segment";
 fn entry(sequence: u64) -> Vec<u8> {
     let at = DateTime::parse("2025-01-07T06:00:00").unwrap();
     let record = SNAPSHOT[4096..4096 + sequence as usize * 90].to_vec();
-    let changed = Changed {
-        record,
-        left: Some(*b"14"),
-    };
+    let changed = Changed::new(record, Some(Left::Open(*b"14")));
     let note = Note::Arrived { key: sequence };
     Entry::new(sequence, at, Origin::default(), vec![changed], vec![note])
         .to_bytes()

@@ -1,0 +1,721 @@
+//! Non-interference: two registers that differ in nothing but what is hidden of protected persons
+//! answer every restricted question alike, at every door, and find the answer in the same steps. Both
+//! live the same life: persons become protected, hidden things change, chains are linked and taken
+//! apart, snapshots are made.
+//!
+//! Short unless told: `PU_TEST_NONINTERFERENCE_SECONDS` says for how long worlds are made, each of its
+//! own seed.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use pu::base::time::Moment;
+use pu::feed::generate::synthetic_population;
+use pu::person::edit::Person;
+use pu::person::field::Field;
+use pu::person::identity::{Formats, Identity};
+use pu::person::json;
+use pu::person::record::RecordRef;
+use pu::person::schema::{Kind, Level};
+use pu::person::value::Value;
+use pu::person::view::{
+    Grant, HouseholdRule, PopulationRecordRule, Profile, ProtectionRules, Shield,
+};
+use pu::query::search::{Question, SearchError, search};
+use pu::register::import::Import;
+use pu::store::commit::Draft;
+use pu::store::entry::Origin;
+use pu::store::state::{State, open_newest};
+use pu::wire::contract::{Operation, core_namespace, find};
+use tempfile::TempDir;
+
+use crate::support::{Answer, Client, Service, WRITTEN, envelope, path, persons};
+
+/// Persons of one world, beside those that use every field.
+const PERSONS: usize = 90;
+/// Worlds when no time is told.
+const WORLDS: u64 = 8;
+/// What happens and is asked in one world.
+const STEPS: usize = 150;
+
+const PROTECTED_PERSON: Field = Field::at("protectedPersonIndicator");
+const PROTECTED_POPULATION_RECORD: Field = Field::at("protectedPopulationRecord");
+const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
+const LINK: Field = Field::at("linkedIdentity");
+
+static FORMATS: LazyLock<Formats> = LazyLock::new(Formats::standard);
+
+/// Invented persons, and those that use every field.
+static PEOPLE: LazyLock<(Vec<Person>, Vec<Person>)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let at = Moment::parse(WRITTEN).unwrap();
+    let mut import = Import::new(folder.path(), None, &FORMATS, at, |_| true).unwrap();
+    for settlers in synthetic_population(&FORMATS, 1_500, 5) {
+        for post in settlers.settle().posts() {
+            import.post(&post).unwrap();
+        }
+    }
+    import.finish(|_| {}).unwrap().unwrap();
+    let snapshot = open_newest(folder.path(), &FORMATS).unwrap().unwrap();
+    let invented = snapshot
+        .records()
+        .map(|record| Person::from_record(RecordRef::open(record.unwrap()).unwrap()).unwrap());
+    let full = persons()
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| json::read(line.as_bytes(), &FORMATS).unwrap());
+    (invented.collect(), full.collect())
+});
+
+/// Numbers that are the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+/// A person as each of the two registers has them.
+#[derive(Clone)]
+struct Pair([Person; 2]);
+
+/// The highest level that restricted contracts show of somebody under a protection.
+fn ceiling(shield: Shield, rules: ProtectionRules) -> Level {
+    match rules.population_record {
+        PopulationRecordRule::NameAndNumber if shield.has_population_record() => Level::Always,
+        _ => Level::P1,
+    }
+}
+
+/// Gives a person what somebody else has at every field above a level.
+fn replace_above(person: &mut Person, other: &Person, level: Level, group: Field) {
+    for field in group.children() {
+        if field.info().level == Level::Internal || field == LINK {
+            continue;
+        }
+        if field.info().level > level {
+            person.clear(field);
+            person.copy_from(other, field);
+        } else if field.kind() == Kind::Group && !field.repeats() {
+            replace_above(person, other, level, field);
+        }
+    }
+}
+
+fn protect(person: &mut Person, random: &mut Random) {
+    let kind = random.below(3);
+    person.set(PROTECTED_PERSON, Value::Boolean(kind != 1));
+    person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(kind != 0));
+}
+
+fn unprotect(person: &mut Person) {
+    person.set(PROTECTED_PERSON, Value::Boolean(false));
+    person.set(PROTECTED_POPULATION_RECORD, Value::Boolean(false));
+}
+
+/// Two registers, served, and what is known of them.
+struct World {
+    rules: ProtectionRules,
+    pairs: Vec<Pair>,
+    services: [Service; 2],
+    clients: [Client; 2],
+    random: Random,
+    /// What happened and was asked, for who reads a failure.
+    told: String,
+}
+
+fn rules(random: &mut Random) -> ProtectionRules {
+    ProtectionRules {
+        population_record: *random.of(&[
+            PopulationRecordRule::NameAndNumber,
+            PopulationRecordRule::NameAndNumber,
+            PopulationRecordRule::Profile1,
+        ]),
+        household: *random.of(&[HouseholdRule::Show, HouseholdRule::Mask]),
+    }
+}
+
+fn serve(folder: TempDir, rules: ProtectionRules) -> Service {
+    Service::over(folder, |config| {
+        config.protection = rules;
+        config.rest.history = true;
+        config.search.explain = true;
+        config.rest.changes = true;
+    })
+}
+
+fn register(people: impl Iterator<Item = Person>) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = Moment::parse(WRITTEN).unwrap();
+    let mut import = Import::new(folder.path(), None, &FORMATS, at, |_| true).unwrap();
+    for person in people {
+        import.exchanged(person).unwrap();
+    }
+    import.finish(|_| {}).unwrap().unwrap();
+    folder
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let rules = rules(&mut random);
+        let (invented, full) = &*PEOPLE;
+        let from = random.below(invented.len() - PERSONS);
+        let mut people = invented[from..from + PERSONS].to_vec();
+        people.extend(full.iter().cloned());
+        let mut pairs = Vec::new();
+        for mut person in people {
+            if random.one_in(3) {
+                protect(&mut person, &mut random);
+            }
+            let mut pair = Pair([person.clone(), person]);
+            let shield = pair.0[0].own_shield().with(pair.0[0].inherited);
+            if shield.is_on() {
+                hide(&mut pair, ceiling(shield, rules), &mut random);
+            } else if random.one_in(6) {
+                // Open when the snapshot is made, each with a home of its own; hidden before anything
+                // is asked.
+                move_apart(&mut pair, &mut random);
+            }
+            pairs.push(pair);
+        }
+        let folders = [0, 1].map(|side| register(pairs.iter().map(|pair| pair.0[side].clone())));
+        let services = folders.map(|folder| serve(folder, rules));
+        let clients = [0, 1].map(|side| services[side].connect());
+        let mut world = Self {
+            rules,
+            pairs,
+            services,
+            clients,
+            random,
+            told: format!("seed {seed}, {rules:?}\n"),
+        };
+        world.hide_those_apart();
+        world
+    }
+
+    /// Protects whoever is open and not the same in both.
+    fn hide_those_apart(&mut self) {
+        for at in 0..self.pairs.len() {
+            let [one, other] = &self.pairs[at].0;
+            let open = !one.own_shield().with(one.inherited).is_on();
+            if !open || one == other {
+                continue;
+            }
+            let mut kinds = Random(self.random.next());
+            for side in 0..2 {
+                let mut same = Random(kinds.0);
+                protect(&mut self.pairs[at].0[side], &mut same);
+            }
+            let _ = kinds.next();
+            self.commit(&[at]);
+        }
+    }
+
+    /// Commits the pairs at some places, as one change in each register.
+    fn commit(&mut self, places: &[usize]) {
+        for side in 0..2 {
+            let records: Vec<Vec<u8>> = places
+                .iter()
+                .map(|&at| self.pairs[at].0[side].to_record().unwrap())
+                .collect();
+            let work = move |draft: &mut Draft| {
+                let origin = Origin {
+                    by: "test".to_owned(),
+                    ..Origin::default()
+                };
+                draft.commit(origin, records, Vec::new()).unwrap()
+            };
+            self.services[side].app.live.committer.wait(work).unwrap();
+        }
+    }
+
+    fn states(&self) -> [std::sync::Arc<State>; 2] {
+        [0, 1].map(|side| std::sync::Arc::clone(&self.services[side].app.store.pin()))
+    }
+
+    /// Reads a pair back: links and updates changed it.
+    fn read_back(&mut self, at: usize) {
+        let identity = self.pairs[at].0[0].identity();
+        let states = self.states();
+        for side in 0..2 {
+            let record = states[side].record(identity).unwrap().unwrap();
+            self.pairs[at].0[side] = Person::from_record(record).unwrap();
+        }
+    }
+
+    fn somebody(&mut self) -> usize {
+        self.random.below(self.pairs.len())
+    }
+
+    fn happen(&mut self) {
+        let at = self.somebody();
+        self.read_back(at);
+        let shield = self.pairs[at].0[0].own_shield();
+        let inherited = self.pairs[at].0[0].inherited;
+        match self.random.below(6) {
+            0 => self.compact(),
+            1 if !shield.with(inherited).is_on() => {
+                let _ = writeln!(self.told, "protect {at}");
+                let mut kinds = Random(self.random.next());
+                let (seed, _) = (kinds.0, kinds.next());
+                for side in 0..2 {
+                    protect(&mut self.pairs[at].0[side], &mut Random(seed));
+                }
+                self.commit(&[at]);
+            }
+            2 if shield.is_on() && !inherited.is_on() => {
+                // What was hidden is hidden no more, so it must be the same from now on.
+                let _ = writeln!(self.told, "unprotect {at}");
+                let mut person = self.pairs[at].0[0].clone();
+                unprotect(&mut person);
+                self.pairs[at] = Pair([person.clone(), person]);
+                self.commit(&[at]);
+            }
+            _ if shield.with(inherited).is_on() => {
+                let _ = writeln!(self.told, "move {at}");
+                let level = ceiling(shield.with(inherited), self.rules);
+                hide(&mut self.pairs[at], level, &mut self.random);
+                self.commit(&[at]);
+            }
+            _ => {}
+        }
+    }
+
+    fn compact(&mut self) {
+        self.told.push_str("compact\n");
+        if self.random.one_in(2) {
+            for service in &self.services {
+                let live = &service.app.live;
+                live.committer.wait(Draft::freeze).unwrap().0;
+            }
+            self.ask();
+        }
+        for service in &self.services {
+            service.app.live.compact().unwrap();
+        }
+    }
+
+    /// A value that somebody has at a field in one of the registers.
+    fn value(&mut self, field: Field) -> Option<String> {
+        for _ in 0..30 {
+            let at = self.somebody();
+            let mut found = Vec::new();
+            self.pairs[at].0[self.random.below(2)].each_value(&mut |here, value| {
+                if here == field {
+                    found.push(value.clone());
+                }
+            });
+            if !found.is_empty() {
+                return Some(literal(self.random.of(&found)));
+            }
+        }
+        None
+    }
+
+    fn claim(&mut self) -> String {
+        let searched: Vec<Field> = Field::all()
+            .filter(|field| field.kind() != Kind::Group && field.info().level != Level::Internal)
+            .collect();
+        loop {
+            let indexed = pu::person::keys::INDEXES.iter().flat_map(|row| row.fields);
+            let indexed: Vec<Field> = indexed.copied().collect();
+            let field = if self.random.one_in(4) {
+                *self.random.of(&searched)
+            } else {
+                *self.random.of(&indexed)
+            };
+            let (Some(value), Some(other)) = (self.value(field), self.value(field)) else {
+                continue;
+            };
+            let node = field.path().replace('/', ".");
+            let half: String = value
+                .chars()
+                .take(value.chars().count().div_ceil(2))
+                .collect();
+            return match self.random.below(9) {
+                0 => format!("NOT {node} = '{value}'"),
+                1 => format!("{node} IN ('{value}', '{other}')"),
+                2 => format!("{node} BETWEEN '{value}' AND '{other}'"),
+                3 => format!("{node} >= '{value}'"),
+                4 => format!("{node} LIKE '{half}%'"),
+                5 => format!("{node} LIKE '%{half}%'"),
+                6 => format!("{node} IS NULL"),
+                _ => format!("{node} = '{value}'"),
+            };
+        }
+    }
+
+    fn query(&mut self) -> String {
+        let (a, b, c) = (self.claim(), self.claim(), self.claim());
+        let condition = match self.random.below(6) {
+            0 | 1 => a,
+            2 => format!("{a} AND {b}"),
+            3 => format!("{a} OR {b}"),
+            4 => format!("({a} OR {b}) AND {c}"),
+            _ => format!("{a} AND ({b} OR NOT ({c}))"),
+        };
+        format!("FROM PersonRecord WHERE {condition}")
+    }
+
+    fn text(&mut self) -> String {
+        const TOLD: [&str; 6] = [
+            "name/givenName",
+            "name/surname",
+            "addressInformation/residentialAddress/city",
+            "addressInformation/residentialAddress/postalAddress2",
+            "addressInformation/residentialAddress/postalCode",
+            "birth/dateOfBirth",
+        ];
+        let words = 1 + self.random.below(3);
+        let mut text = String::new();
+        for _ in 0..words {
+            let field = Field::at(TOLD[self.random.below(TOLD.len())]);
+            let field = Field::all()
+                .find(|it| it.path() == field.path() && it.kind() != Kind::Group)
+                .unwrap();
+            if let Some(value) = self.value(field) {
+                let first = value.split(' ').next().unwrap().to_owned();
+                text.push_str(&first);
+                text.push(' ');
+            }
+        }
+        text
+    }
+
+    /// Asks both registers one thing, and holds the answers against each other.
+    fn ask(&mut self) {
+        match self.random.below(10) {
+            0..=2 => self.search_inside(),
+            3 | 4 => self.search_outside(),
+            5 | 6 => self.read(),
+            7 => self.follow(),
+            8 => self.care(),
+            _ => self.link(),
+        }
+    }
+
+    /// A search in this process: hits, errors, and each step of the way.
+    fn search_inside(&mut self) {
+        let (language, text) = if self.random.one_in(4) {
+            ("Text", self.text())
+        } else {
+            ("SimpleQL", self.query())
+        };
+        let _ = writeln!(self.told, "search {text}");
+        let Ok(question) = Question::parse(language, &text, &FORMATS) else {
+            return;
+        };
+        let profile = *self.random.of(&Profile::ALL);
+        let grant = Grant::restricted(profile, self.rules);
+        let most = *self.random.of(&[1, 5, 500]);
+        let states = self.states();
+        let [one, other] = [0, 1].map(|side| trace(&states[side], &question, &grant, most));
+        assert_eq!(one, other, "{}", self.told);
+    }
+
+    fn search_outside(&mut self) {
+        let profile = self.random.of(&Profile::ALL).name();
+        if self.random.one_in(2) {
+            let query = self.query();
+            let form = format!("q={}&profile={profile}&explain=true", encoded(&query));
+            self.get(&format!("/v1/search?{form}"));
+        } else {
+            let major = *self.random.of(&[3, 4, 5]);
+            let query = self.query().replace('<', "&lt;").replace('>', "&gt;");
+            let inside = format!(
+                "<r:query>{query}</r:query><r:queryLanguage>SimpleQL</r:queryLanguage>\
+                 <r:profile>{profile}</r:profile>"
+            );
+            self.post("SearchPersonsForProfile", major, &inside);
+        }
+    }
+
+    fn read(&mut self) {
+        let identity = self.identity();
+        let profile = self.random.of(&Profile::ALL).name();
+        match self.random.below(4) {
+            0 => self.get(&format!("/v1/persons/{}?profile={profile}", identity.1)),
+            1 => self.get(&format!("/v1/persons/{}/history", identity.1)),
+            _ => {
+                let major = *self.random.of(&[3, 4, 5]);
+                let other = self.identity();
+                let ignore = self.random.one_in(2);
+                let inside = format!(
+                    "{}{}<r:profile>{profile}</r:profile>\
+                     <r:ignoreReferredIdentity>{ignore}</r:ignoreReferredIdentity>",
+                    named("personId", &identity),
+                    named("personId", &other),
+                );
+                self.post("GetPersonsForProfile", major, &inside);
+            }
+        }
+    }
+
+    fn follow(&mut self) {
+        let profile = self.random.of(&Profile::ALL).name();
+        let newest = self.states()[0].sequence();
+        let since = newest.saturating_sub(self.random.below(30) as u64);
+        let county = match self.random.one_in(2).then(|| self.value(COUNTY)).flatten() {
+            Some(county) => format!("&county={county}"),
+            None => String::new(),
+        };
+        let limit = 1 + self.random.below(20);
+        self.get(&format!(
+            "/v1/changes?since={since}&limit={limit}&profile={profile}{county}"
+        ));
+    }
+
+    /// Contact data, read and updated.
+    fn care(&mut self) {
+        let identity = self.identity();
+        let major = *self.random.of(&[3, 4]);
+        let inside = named("personId", &identity);
+        self.post("GetPersonContactInformation", major, &inside);
+        let version = *self.random.of(&["20250107060000", "20200101000000"]);
+        let inside = format!(
+            "{ACTOR}{inside}<r:versionToUpdate>{version}</r:versionToUpdate>\
+             <r:contactInformation><p:contactType>email</p:contactType>\
+             <p:value>a@example.org</p:value></r:contactInformation>"
+        );
+        self.post("UpdatePersonContactInformation", major, &inside);
+    }
+
+    fn link(&mut self) {
+        let (one, other) = (self.identity(), self.identity());
+        let contract = *self
+            .random
+            .of(&["LinkPersonIdentity", "UnlinkPersonIdentity"]);
+        let major = *self.random.of(&[3, 4, 5]);
+        let Some(_) = find(contract, major) else {
+            return;
+        };
+        let (from, to) = match contract {
+            "LinkPersonIdentity" => ("fromIdentity", "toIdentity"),
+            _ => ("unlinkFromIdentity", "unlinkIdentity"),
+        };
+        let inside = format!("{ACTOR}{}{}", named(from, &one), named(to, &other));
+        self.post(contract, major, &inside);
+    }
+
+    fn identity(&mut self) -> (&'static str, String) {
+        let at = self.somebody();
+        let identity = self.pairs[at].0[0].identity();
+        (
+            root(identity),
+            FORMATS.text(identity).unwrap().as_str().to_owned(),
+        )
+    }
+
+    fn get(&mut self, target: &str) {
+        let _ = writeln!(self.told, "GET {target}");
+        let [one, other] = &mut self.clients;
+        let [one, other] = [one, other].map(|client| client.request("GET", target, &[], b""));
+        self.compare(&one, &other);
+    }
+
+    fn post(&mut self, contract: &str, major: u8, inside: &str) {
+        let endpoint = find(contract, major).unwrap();
+        assert!(!endpoint.unrestricted && endpoint.operation != Operation::GetFiles);
+        let core = core_namespace(endpoint.core.unwrap());
+        let domain = "urn:riv:strategicresourcemanagement:persons:person";
+        let message = envelope(&format!(
+            "<r:{contract} xmlns:r=\"{domain}:{contract}Responder:{major}\" xmlns:p=\"{core}\">\
+             {inside}</r:{contract}>"
+        ));
+        let _ = writeln!(self.told, "{contract}/{major} {inside}");
+        let target = path(contract, major);
+        let headers = [("Content-Type", "text/xml; charset=UTF-8")];
+        let [one, other] = &mut self.clients;
+        let [one, other] =
+            [one, other].map(|client| client.post(&target, &headers, message.as_bytes()));
+        self.compare(&one, &other);
+    }
+
+    #[track_caller]
+    fn compare(&self, one: &Answer, other: &Answer) {
+        let told = |answer: &Answer| {
+            let headers = answer.headers.iter();
+            let headers = headers.filter(|(name, _)| name != "date" && name != "content-length");
+            let headers: Vec<_> = headers.cloned().collect();
+            (answer.status, headers, timeless(&answer.body))
+        };
+        assert_eq!(told(one), told(other), "{}", self.told);
+    }
+}
+
+const ACTOR: &str = "<r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root>\
+    <p:extension>SE165565594230-1003</p:extension></p:id>\
+    <p:professional><p:organizationId><p:root>1.2.752.29.6.10.1</p:root>\
+    <p:extension>SE165565594230-1000</p:extension></p:organizationId></p:professional></r:actor>";
+
+fn named(element: &str, (root, extension): &(&str, String)) -> String {
+    format!(
+        "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
+    )
+}
+
+fn root(identity: Identity) -> &'static str {
+    static ROOTS: LazyLock<Vec<(u8, &'static str)>> = LazyLock::new(|| {
+        let rows = FORMATS.rows();
+        rows.map(|row| (row.number, &*row.root.to_string().leak()))
+            .collect()
+    });
+    let row = ROOTS.iter().find(|row| row.0 == identity.format_number());
+    row.unwrap().1
+}
+
+/// Gives each of two alike what is hidden of somebody else, or of nobody.
+fn hide(pair: &mut Pair, level: Level, random: &mut Random) {
+    let (invented, full) = &*PEOPLE;
+    for person in &mut pair.0 {
+        let donor = match random.below(5) {
+            0 => Person::new(person.identity(), &FORMATS),
+            1 => random.of(full).clone(),
+            _ => random.of(invented).clone(),
+        };
+        replace_above(person, &donor, level, Field::RECORD);
+    }
+}
+
+/// Lets two alike live in different places of one county.
+fn move_apart(pair: &mut Pair, random: &mut Random) {
+    let county = pair.0[0].text(COUNTY).map(str::to_owned);
+    for person in &mut pair.0 {
+        let donor = random.of(&PEOPLE.0);
+        person.copy_from(donor, Field::at("addressInformation"));
+        person.copy_from(donor, Field::at("populationRegistrationLocality"));
+        person.clear(COUNTY);
+        if let Some(county) = &county {
+            person.set(COUNTY, Value::from(county.as_str()));
+        }
+    }
+}
+
+/// How a search went, all that can be told of it but the time.
+fn trace(state: &State, question: &Question, grant: &Grant, most: usize) -> String {
+    let mut out = format!("wide: {}\n", question.is_wide(state, grant));
+    match search(state, question, grant, most) {
+        Ok(mut found) => {
+            found.explanation.microseconds = 0;
+            let _ = writeln!(out, "{:?}", found.explanation);
+            for view in &found.hits {
+                let mut text = Vec::new();
+                json::write(view, &FORMATS, &mut text).unwrap();
+                let _ = writeln!(out, "{}", String::from_utf8(text).unwrap());
+            }
+        }
+        Err(SearchError::Damaged(_)) => panic!("damaged"),
+        Err(error) => {
+            let _ = writeln!(out, "{error:?}");
+        }
+    }
+    out
+}
+
+/// A value as a query writes it.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.replace('\'', "''"),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Date(date) | Value::PartialDate(date) => date.to_string(),
+        Value::DateTime(at) => String::from_utf8(at.written().to_vec()).unwrap(),
+        Value::Timestamp(at) => String::from_utf8(at.written().to_vec()).unwrap(),
+        Value::Identity(identity) => FORMATS.text(*identity).unwrap().as_str().to_owned(),
+    }
+}
+
+/// A text without the moments of today, and without how long it took.
+fn timeless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\"microseconds\":") {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        rest = after.trim_start_matches(|c: char| c != ',' && c != '}');
+    }
+    out.push_str(rest);
+    for (digits, shape) in [(14, ""), (20, "-T:.+")] {
+        out = without_moments(&out, digits, shape);
+    }
+    out
+}
+
+/// Takes out runs of so many characters, digits and those of a shape, that begin with this year.
+fn without_moments(text: &str, least: usize, shape: &str) -> String {
+    let year = {
+        let now = Moment::now().timestamp.written();
+        String::from_utf8(now[..4].to_vec()).unwrap()
+    };
+    let is_part = |c: char| c.is_ascii_digit() || shape.contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    for c in text.chars().chain(['\0']) {
+        if is_part(c) {
+            run.push(c);
+            continue;
+        }
+        if run.len() >= least && run.starts_with(&year) {
+            run.clear();
+        }
+        out.push_str(&run);
+        run.clear();
+        out.push(c);
+    }
+    out
+}
+
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn what_is_hidden_changes_no_answer_and_no_way_to_it() {
+    let seconds = std::env::var("PU_TEST_NONINTERFERENCE_SECONDS").ok();
+    let seconds = seconds.map(|it| Duration::from_secs(it.parse().unwrap()));
+    let began = Instant::now();
+    for seed in 1_u64.. {
+        let is_over = match seconds {
+            Some(seconds) => began.elapsed() > seconds,
+            None => seed > WORLDS,
+        };
+        if is_over {
+            break;
+        }
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            if world.random.one_in(5) {
+                world.happen();
+            } else {
+                world.ask();
+            }
+        }
+    }
+}
