@@ -12,7 +12,7 @@ use super::hsa::{HsaId, NotAnHsaId};
 use super::usage::{Allowance, Usage};
 use crate::base::time::seconds_of_days;
 use crate::person::counties::Counties;
-use crate::wire::contract::{ENDPOINTS, Endpoint};
+use crate::wire::contract::{ENDPOINTS, Endpoint, Operation};
 use crate::wire::route::Route;
 
 /// What kind of customer a consumer belongs to.
@@ -153,6 +153,16 @@ impl Consumer {
             Some(true) if is_meant => Ok(()),
             _ => Err(Why::Contract),
         }
+    }
+
+    /// Whether it may read protected persons whole, by any version of the contract.
+    pub fn may_see_protected(&self) -> bool {
+        let mut endpoints = ENDPOINTS.iter().enumerate();
+        endpoints.any(|(number, endpoint)| {
+            endpoint.unrestricted
+                && endpoint.operation == Operation::GetPersons
+                && self.may_call(number, endpoint).is_ok()
+        })
     }
 
     /// Whether it may write to a logical address.

@@ -3,7 +3,7 @@
 
 use super::field::{Field, FieldMask};
 use super::identity::{Formats, Identity};
-use super::record::{Damaged, EncodeError, RecordRef, archive, put_entry, put_value};
+use super::record::{Damaged, EncodeError, Head, RecordRef, archive, put_entry, put_value};
 use super::value::{Value, ValueRef};
 use super::view::{Grant, Shield, Visitor, restrict};
 use crate::base::limits;
@@ -14,6 +14,9 @@ pub struct Person {
     identity: Identity,
     /// What protection linked identities lend this record.
     pub inherited: Shield,
+    /// Whether inherited protection has outlived the link that lent it: it stays until somebody with
+    /// the right to see the person links the identity again.
+    pub keeps_protection: bool,
     /// Whether the registered home is that of a protected relative.
     pub shares_protected_home: bool,
     record: Group,
@@ -55,6 +58,7 @@ impl Person {
         let mut person = Self {
             identity,
             inherited: Shield::NONE,
+            keeps_protection: false,
             shares_protected_home: false,
             record: Group::new(Field::RECORD),
         };
@@ -92,6 +96,7 @@ impl Person {
         Ok(Self {
             identity,
             inherited: record.inherited_shield(),
+            keeps_protection: record.keeps_protection(),
             shares_protected_home: record.shares_protected_home(),
             record: group,
         })
@@ -119,8 +124,13 @@ impl Person {
     pub fn to_record(&self) -> Result<Vec<u8>, EncodeError> {
         let mut fields = Vec::with_capacity(512);
         self.record.encode(&mut fields)?;
-        let shields = [self.own_shield(), self.inherited];
-        archive(self.identity, shields, self.shares_protected_home, fields)
+        let head = Head {
+            own: self.own_shield(),
+            inherited: self.inherited,
+            keeps_protection: self.keeps_protection,
+            shares_protected_home: self.shares_protected_home,
+        };
+        archive(self.identity, head, fields)
     }
 }
 
@@ -672,7 +682,7 @@ pub(crate) mod tests {
     fn a_record_within_a_record_is_damage() {
         let fields = vec![Field::RECORD.number()];
         let own = identity("191212121212");
-        let bytes = archive(own, [Shield::NONE; 2], false, fields).unwrap();
+        let bytes = archive(own, Head::default(), fields).unwrap();
         let record = RecordRef::open(&bytes).unwrap();
         assert_eq!(record.check(), Err(Damaged));
         assert!(Person::from_record(record).is_err());

@@ -10,7 +10,9 @@
 //! | identity | `{"root": ..., "extension": ...}` |
 //! | value in a version 3 and 4 wrapper | string, or `{"name": ..., "attested": ...}` with its mark |
 //!
-//! Protection that a record inherits from linked identities is derived data and not written.
+//! Protection that a record inherits from linked identities is derived data and not written. Where it
+//! has outlived the link it cannot be derived: then the register's own name `keepsProtection` is
+//! `true` in what shows everything.
 
 mod read;
 mod write;
@@ -19,6 +21,9 @@ pub use read::{JsonError, read};
 pub use write::write;
 
 use super::field::Field;
+
+/// The name that says that inherited protection has outlived its link.
+const KEEPS_PROTECTION: &str = "keepsProtection";
 
 /// The value inside a wrapper.
 fn value_in(wrapper: Field) -> Field {
@@ -166,6 +171,12 @@ mod tests {
         let mut person = Person::new(identity("22790814AA01"), &Formats::standard());
         person.inherited = Shield::PERSON;
         assert!(!back(&person).inherited.is_on());
+        person.keeps_protection = true;
+        assert!(back(&person).keeps_protection);
+        for profile in Profile::ALL {
+            let json = written(&person, Grant::unrestricted(profile));
+            assert!(!json.contains(KEEPS_PROTECTION), "the register's own");
+        }
     }
 
     #[test]

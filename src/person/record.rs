@@ -35,7 +35,7 @@ use crate::base::time::{DateTime, PartialDate, Timestamp};
 pub struct Record {
     pub(in crate::person) identity: u64,
     /// The person's own protection in the two lowest bits, what linked identities lend in the two
-    /// lowest of the high half; [`HAS_LISTS`] and [`SHARES_HOME`].
+    /// lowest of the high half; [`HAS_LISTS`], [`SHARES_HOME`] and [`KEEPS_PROTECTION`].
     pub(in crate::person) shields: u8,
     pub(in crate::person) fields: Vec<u8>,
 }
@@ -46,6 +46,9 @@ const HAS_LISTS: u8 = 0x08;
 
 /// In `shields`: the person's registered home is that of a protected relative.
 const SHARES_HOME: u8 = 0x40;
+
+/// In `shields`: the protection that was lent by an identity which is linked no more stays.
+const KEEPS_PROTECTION: u8 = 0x80;
 
 /// Bytes of the lengths behind the lists.
 const LENGTHS: usize = 8;
@@ -127,19 +130,28 @@ impl<'a> RecordRef<'a> {
         self.0.shields & SHARES_HOME != 0
     }
 
+    /// Whether the protection that it inherited has outlived the link.
+    #[inline]
+    pub const fn keeps_protection(self) -> bool {
+        self.0.shields & KEEPS_PROTECTION != 0
+    }
+
+    const fn head(self) -> Head {
+        Head {
+            own: self.own_shield(),
+            inherited: self.inherited_shield(),
+            keeps_protection: self.keeps_protection(),
+            shares_protected_home: self.shares_protected_home(),
+        }
+    }
+
     /// The same record with the lists that restricted views walk, when it is one of those that need
     /// them and has none: written before version 0.5.
     pub fn restated(self) -> Result<Option<Vec<u8>>, EncodeError> {
         if self.has_lists() || !self.shield().is_on() {
             return Ok(None);
         }
-        archive(
-            self.identity(),
-            [self.own_shield(), self.inherited_shield()],
-            self.shares_protected_home(),
-            self.fields().to_vec(),
-        )
-        .map(Some)
+        archive(self.identity(), self.head(), self.fields().to_vec()).map(Some)
     }
 
     /// Reads every field, their order, the two flags against the protection kept beside them, and the
@@ -429,18 +441,36 @@ pub(super) fn put_value(out: &mut Vec<u8>, field: Field, value: &Value) {
     }
 }
 
-/// The archive of a list of fields, under the person's own protection and what others lend.
+/// What stands in a record beside its fields.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Head {
+    pub(super) own: Shield,
+    pub(super) inherited: Shield,
+    pub(super) keeps_protection: bool,
+    pub(super) shares_protected_home: bool,
+}
+
+impl Head {
+    const fn bits(self) -> u8 {
+        let mut bits = self.own.bits() | self.inherited.bits() << 4;
+        if self.keeps_protection {
+            bits |= KEEPS_PROTECTION;
+        }
+        if self.shares_protected_home {
+            bits |= SHARES_HOME;
+        }
+        bits
+    }
+}
+
+/// The archive of a list of fields.
 pub(super) fn archive(
     identity: Identity,
-    [own, inherited]: [Shield; 2],
-    shares_home: bool,
+    head: Head,
     mut fields: Vec<u8>,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut shields = own.bits() | inherited.bits() << 4;
-    if shares_home {
-        shields |= SHARES_HOME;
-    }
-    if own.with(inherited).is_on() {
+    let mut shields = head.bits();
+    if head.own.with(head.inherited).is_on() {
         shields |= HAS_LISTS;
         let lists = lists_of(&fields, identity.is_reserve())?;
         lists.iter().for_each(|list| fields.extend_from_slice(list));
@@ -480,8 +510,7 @@ mod tests {
         };
         let (first, second) = (end_of_next(), end_of_next());
         let swapped = [&fields[first..second], &fields[..first], &fields[second..]].concat();
-        let shields = [record.own_shield(), record.inherited_shield()];
-        let bytes = archive(record.identity(), shields, false, swapped).unwrap();
+        let bytes = archive(record.identity(), record.head(), swapped).unwrap();
         assert_eq!(RecordRef::open(&bytes).unwrap().check(), Err(Damaged));
     }
 }

@@ -349,6 +349,13 @@ impl<'a> View<'a> {
         self.record.shield().is_on()
     }
 
+    /// Whether inherited protection has outlived the link that lent it, for views of everything: an
+    /// export must not lose it.
+    pub const fn keeps_protection(&self) -> bool {
+        const REGISTERS_OWN: Field = Field::at("linkedIdentity/link");
+        self.mask.has(REGISTERS_OWN) && self.record.keeps_protection()
+    }
+
     /// Bytes of the fields that are walked: at least what is shown, and the same whatever is hidden.
     pub const fn size(&self) -> usize {
         self.fields.len()

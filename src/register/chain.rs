@@ -158,6 +158,7 @@ fn settled(members: &[Person], links: &[(usize, usize)], chain: &[usize], place:
     // protection, because its record holds places.
     person.inherited = match (lent.is_on(), person.identity().is_reserve()) {
         (true, true) => Shield::PERSON,
+        _ if person.keeps_protection => lent.with(Shield::PERSON),
         _ => lent,
     };
     person

@@ -8,6 +8,7 @@ use crate::person::field::Field;
 use crate::person::identity::Identity;
 use crate::person::record::Damaged;
 use crate::person::value::Value;
+use crate::person::view::Shield;
 
 use super::chain::TO;
 use super::change::Change;
@@ -39,11 +40,11 @@ const HIERARCHY: [[Option<Refusal>; 4]; 4] = {
     ]
 };
 
-/// Links `from` to `to`.
+/// Links one identity to another.
 pub(super) fn link<P: Persons<Error = Damaged>>(
     actor: &Actor,
-    from: Identity,
-    to: Identity,
+    (from, to): (Identity, Identity),
+    unrestricted: bool,
     persons: &P,
     at: &Moment,
 ) -> Result<Change, Refusal> {
@@ -58,7 +59,8 @@ pub(super) fn link<P: Persons<Error = Damaged>>(
         return Err(refusal);
     }
     let mut person = known(persons, from, "fromIdentity")?;
-    known(persons, to, "toIdentity")?;
+    let main = known(persons, to, "toIdentity")?;
+    may_touch([&person, &main], unrestricted)?;
     let (ours, theirs) = (chain_of(persons, from)?, chain_of(persons, to)?);
     if ours.contains(&to) {
         return Err(Refusal::AlreadyLinked);
@@ -75,14 +77,19 @@ pub(super) fn link<P: Persons<Error = Damaged>>(
     entry.set(LINK, Value::from(TO));
     person.push(entry);
     touch(&mut person, at);
-    settled(persons, [person], to, at)
+    person.keeps_protection = false;
+    let mut changed = vec![person];
+    for member in ours.into_iter().chain(theirs).filter(|it| *it != from) {
+        changed.extend(freed(member, persons, at)?);
+    }
+    settled(persons, changed, to, at)
 }
 
-/// Parts `identity` from its main identity `from`.
+/// Parts one identity from its main identity, which comes first.
 pub(super) fn unlink<P: Persons<Error = Damaged>>(
     actor: &Actor,
-    from: Identity,
-    identity: Identity,
+    (from, identity): (Identity, Identity),
+    unrestricted: bool,
     persons: &P,
     at: &Moment,
 ) -> Result<Change, Refusal> {
@@ -95,22 +102,8 @@ pub(super) fn unlink<P: Persons<Error = Damaged>>(
     }
     let main = known(persons, from, "unlinkFromIdentity")?;
     let mut person = known(persons, identity, "unlinkIdentity")?;
-    let direct = entry_of(&person, from).is_some_and(|it| it.text(LINK).is_some())
-        || entry_of(&main, identity).is_some_and(|it| it.text(LINK).is_some());
-    let partners = if direct {
-        vec![from]
-    } else if entry_of(&person, from).is_some()
-        && main.value(PRIMARY_IDENTITY).is_some_and(Value::is_true)
-    {
-        // It reaches the main identity by way of others: its own link is the one that is meant.
-        let away = person
-            .entries(LINKED)
-            .filter(|it| it.text(LINK) == Some(TO));
-        away.filter_map(|it| it.value(LINKED_ID)?.as_identity())
-            .collect()
-    } else {
-        Vec::new()
-    };
+    may_touch([&person, &main], unrestricted)?;
+    let partners = partners(&person, &main);
     if partners.is_empty() {
         return Err(Refusal::NotLinked);
     }
@@ -125,7 +118,66 @@ pub(super) fn unlink<P: Persons<Error = Damaged>>(
     }
     touch(&mut person, at);
     changed.push(person);
-    settled(persons, changed, identity, at)
+    let change = settled(persons, changed, identity, at)?;
+    kept(change, persons)
+}
+
+/// Whom the link between an identity and its main identity is stored with, on the identity's side.
+fn partners(person: &Person, main: &Person) -> Vec<Identity> {
+    let direct = entry_of(person, main.identity()).is_some_and(|it| it.text(LINK).is_some())
+        || entry_of(main, person.identity()).is_some_and(|it| it.text(LINK).is_some());
+    if direct {
+        vec![main.identity()]
+    } else if entry_of(person, main.identity()).is_some()
+        && main.value(PRIMARY_IDENTITY).is_some_and(Value::is_true)
+    {
+        // It reaches the main identity by way of others: its own link is the one that is meant.
+        let away = person
+            .entries(LINKED)
+            .filter(|it| it.text(LINK) == Some(TO));
+        away.filter_map(|it| it.value(LINKED_ID)?.as_identity())
+            .collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Identities of a protected person are linked and parted only by who may see that person whole: the
+/// link decides what everybody else is shown.
+fn may_touch(both: [&Person; 2], unrestricted: bool) -> Result<(), Refusal> {
+    let is_protected = |it: &&Person| it.own_shield().with(it.inherited).is_on();
+    if !unrestricted && both.iter().any(is_protected) {
+        return Err(Refusal::ProtectedLink);
+    }
+    Ok(())
+}
+
+/// Somebody who kept the protection of an earlier link, without it: from now on the new link counts.
+fn freed<P: Persons<Error = Damaged>>(
+    identity: Identity,
+    persons: &P,
+    at: &Moment,
+) -> Result<Option<Person>, Refusal> {
+    let mut keeper = persons.person(identity)?.filter(|it| it.keeps_protection);
+    if let Some(person) = &mut keeper {
+        person.keeps_protection = false;
+        touch(person, at);
+    }
+    Ok(keeper)
+}
+
+/// The change in which nobody has lost the protection that the link lent: what was hidden of an
+/// identity stays hidden when it stands alone.
+fn kept<P: Persons<Error = Damaged>>(mut change: Change, persons: &P) -> Result<Change, Refusal> {
+    for person in &mut change.persons {
+        let before = persons.person(person.identity())?;
+        let was_lent = before.is_some_and(|before| before.inherited.is_on());
+        if was_lent && !person.inherited.is_on() {
+            person.keeps_protection = true;
+            person.inherited = Shield::PERSON;
+        }
+    }
+    Change::of(change.persons, change.waits, change.subject)
 }
 
 fn known<P: Persons<Error = Damaged>>(
@@ -217,7 +269,16 @@ mod tests {
 
     fn linked(few: &mut Few, from: &str, to: &str) -> Result<BTreeSet<Identity>, Refusal> {
         let (actor, from, to) = (actor(), identity(from), identity(to));
-        performed(few, &Wish::Link { actor, from, to })
+        let unrestricted = true;
+        performed(
+            few,
+            &Wish::Link {
+                actor,
+                from,
+                to,
+                unrestricted,
+            },
+        )
     }
 
     fn unlinked(few: &mut Few, from: &str, value: &str) -> Result<BTreeSet<Identity>, Refusal> {
@@ -228,6 +289,7 @@ mod tests {
                 actor,
                 from,
                 identity,
+                unrestricted: true,
             },
         )
     }
@@ -333,6 +395,7 @@ mod tests {
             },
             from: identity(NRID),
             to: identity(OLD_PNR),
+            unrestricted: true,
         };
         assert_eq!(performed(&mut few, &wish), Err(Refusal::TimeTold));
     }
@@ -416,17 +479,70 @@ mod tests {
         assert_eq!(main_of(&few, NRID), identity(NRID));
     }
 
-    #[test]
-    fn protection_goes_with_the_link() {
-        let mut few = everybody();
+    fn protect(few: &mut Few, value: &str) {
         let protected = Field::at("protectedPersonIndicator");
         few.persons
-            .get_mut(&identity(PNR))
+            .get_mut(&identity(value))
             .unwrap()
             .set(protected, Value::Boolean(true));
+    }
+
+    #[test]
+    fn protection_comes_with_the_link_and_outlives_it_until_the_next() {
+        let mut few = everybody();
+        protect(&mut few, PNR);
+        linked(&mut few, LRID, NRID).unwrap();
         linked(&mut few, NRID, PNR).unwrap();
-        assert!(few.get(identity(NRID)).inherited.is_on());
+        let is_hidden = |few: &Few, value: &str| few.get(identity(value)).inherited.is_on();
+        assert!(is_hidden(&few, NRID) && is_hidden(&few, LRID));
         unlinked(&mut few, PNR, NRID).unwrap();
-        assert!(!few.get(identity(NRID)).inherited.is_on());
+        assert!(is_hidden(&few, NRID) && is_hidden(&few, LRID));
+        assert!(!is_hidden(&few, PNR), "the link lent it nothing");
+        // What is changed meanwhile changes nothing of it.
+        unlinked(&mut few, NRID, LRID).unwrap();
+        assert!(is_hidden(&few, NRID) && is_hidden(&few, LRID));
+        // Linked to somebody without protection, it belongs to them.
+        linked(&mut few, NRID, OLD_PNR).unwrap();
+        assert!(!is_hidden(&few, NRID) && !is_hidden(&few, OLD_PNR));
+        assert!(is_hidden(&few, LRID), "not in that chain");
+        // And back to the protected one.
+        unlinked(&mut few, OLD_PNR, NRID).unwrap();
+        assert!(!is_hidden(&few, NRID));
+        linked(&mut few, NRID, PNR).unwrap();
+        assert!(is_hidden(&few, NRID));
+    }
+
+    #[test]
+    fn who_may_not_see_a_protected_person_links_and_parts_none_of_their_identities() {
+        let mut few = everybody();
+        protect(&mut few, PNR);
+        let link = |few: &mut Few, from: &str, to: &str| {
+            let wish = Wish::Link {
+                actor: actor(),
+                from: identity(from),
+                to: identity(to),
+                unrestricted: false,
+            };
+            performed(few, &wish)
+        };
+        let refused = Err(Refusal::ProtectedLink);
+        assert_eq!(link(&mut few, NRID, PNR), refused, "to one");
+        linked(&mut few, NRID, PNR).unwrap();
+        assert_eq!(link(&mut few, LRID, NRID), refused, "by inheritance");
+        assert_eq!(link(&mut few, NRID, OTHER_NRID), refused, "away from one");
+        // The refusal comes before what would tell of the links.
+        assert_eq!(link(&mut few, NRID, PNR), refused, "linked already");
+        for (from, value) in [(PNR, NRID), (NRID, PNR), (PNR, OTHER_NRID)] {
+            let wish = Wish::Unlink {
+                actor: actor(),
+                from: identity(from),
+                identity: identity(value),
+                unrestricted: false,
+            };
+            assert_eq!(performed(&mut few, &wish), refused, "{from} {value}");
+        }
+        unlinked(&mut few, PNR, NRID).unwrap();
+        assert_eq!(link(&mut few, NRID, OTHER_NRID), refused, "kept");
+        assert!(link(&mut few, OTHER_LRID, OTHER_NRID).is_ok());
     }
 }

@@ -137,6 +137,8 @@ fn renewed(post: &Post, current: Option<&Person>, formats: &Formats) -> Person {
             .iter()
             .for_each(|&field| person.copy_from(current, field));
         person.inherited = current.inherited;
+        person.keeps_protection = current.keeps_protection;
+        person.shares_protected_home = current.shares_protected_home;
     }
     person
 }

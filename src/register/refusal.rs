@@ -57,6 +57,9 @@ pub enum Refusal {
     /// Contact data of a protected person.
     #[error("the person is protected")]
     Protected,
+    /// A link of a protected person's identities.
+    #[error("an identity of a protected person")]
+    ProtectedLink,
     /// No paper, and no other way either.
     #[error("paper is opted out of without a digital way")]
     NoDigitalWay,

@@ -25,7 +25,9 @@ const SUPPLEMENT: [Field; 5] = [
 ];
 
 /// The person as it is from now on; `None` when the line is not newer than what is there.
-pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Person> {
+pub fn apply(mut line: Person, current: Option<&Person>, at: &Moment) -> Option<Person> {
+    // A line brings such protection and never takes it away.
+    line.keeps_protection |= current.is_some_and(|current| current.keeps_protection);
     let version = |person: &Person| person.value(VERSION).and_then(Value::as_timestamp);
     let whole = line.identity().is_reserve() || line.group(BOOKKEEPING).is_some();
     let mut person = match current {
@@ -34,6 +36,7 @@ pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Pers
             SUPPLEMENT
                 .iter()
                 .for_each(|&field| person.copy_from(&line, field));
+            person.keeps_protection = line.keeps_protection;
             if person == *current {
                 return None;
             }
@@ -45,7 +48,10 @@ pub fn apply(line: Person, current: Option<&Person>, at: &Moment) -> Option<Pers
         Some(current) if same_but_version(&line, current) => return None,
         _ => {
             let mut person = line;
-            person.inherited = current.map_or(person.inherited, |current| current.inherited);
+            if let Some(current) = current {
+                person.inherited = current.inherited;
+                person.shares_protected_home = current.shares_protected_home;
+            }
             if version(&person).is_some() {
                 return Some(person);
             }
@@ -72,6 +78,7 @@ fn same_but_version(line: &Person, current: &Person) -> bool {
             .iter()
             .for_each(|&field| person.set(field, Value::Boolean(false)));
         person.inherited = crate::person::view::Shield::NONE;
+        person.shares_protected_home = false;
         person.to_record()
     };
     let links = |person: &Person| {

@@ -51,6 +51,8 @@ pub enum Wish {
         from: Identity,
         /// Linked to: the main identity.
         to: Identity,
+        /// Whether a protected person's identities may be linked too.
+        unrestricted: bool,
     },
     /// UnlinkPersonIdentity.
     Unlink {
@@ -60,6 +62,8 @@ pub enum Wish {
         from: Identity,
         /// Which shall no longer be linked to it.
         identity: Identity,
+        /// Whether a protected person's identities may be parted too.
+        unrestricted: bool,
     },
     /// Anonymous national reserve identities, for use where no computer is at hand.
     IssueReserve {
@@ -81,6 +85,16 @@ impl Wish {
             Self::IssueReserve { .. } => (None, None),
         };
         one.into_iter().chain(other)
+    }
+
+    /// The same wish of somebody who may see protected persons whole, or may not. Links have no
+    /// contract of their own for those who may.
+    #[must_use]
+    pub fn of_who_sees_protected(mut self, may: bool) -> Self {
+        if let Self::Link { unrestricted, .. } | Self::Unlink { unrestricted, .. } = &mut self {
+            *unrestricted = may;
+        }
+        self
     }
 
     /// Who wishes.
@@ -229,12 +243,18 @@ pub fn perform<P: Persons<Error = Damaged>>(
             };
             contact::update(&update, persons, at)
         }
-        Wish::Link { actor, from, to } => link::link(actor, *from, *to, persons, at),
+        Wish::Link {
+            actor,
+            from,
+            to,
+            unrestricted,
+        } => link::link(actor, (*from, *to), *unrestricted, persons, at),
         Wish::Unlink {
             actor,
             from,
             identity,
-        } => link::unlink(actor, *from, *identity, persons, at),
+            unrestricted,
+        } => link::unlink(actor, (*from, *identity), *unrestricted, persons, at),
         Wish::IssueReserve { actor, count } => {
             nrid::issue_many(actor, *count, persons, formats, issuer, at)
         }

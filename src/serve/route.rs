@@ -309,6 +309,7 @@ async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes>
 /// Performs a wish.
 async fn change(app: &App, service: &Service, wish: Wish, admitted: &Admitted) -> Performed<Bytes> {
     let mut asked: Vec<Identity> = wish.identities().collect();
+    let wish = wish.of_who_sees_protected(admitted.consumer().may_see_protected());
     let (outcome, state) = hand_in(app, wish, service.name.clone(), admitted).await?;
     let outcome = outcome.map(|granted| granted.subject);
     SCRATCH.with_borrow_mut(|scratch| {

@@ -57,6 +57,10 @@ pub fn text(refusal: Refusal) -> String {
         Refusal::Protected => {
             "Personen har skyddade personuppgifter. Kontaktuppgifterna kan inte ändras."
         }
+        Refusal::ProtectedLink => {
+            "En av identiteterna hör till en person med skyddade personuppgifter. Bara den som får se \
+             personen utan begränsning kan koppla eller koppla isär dem."
+        }
         Refusal::NoDigitalWay => {
             "Pappersutskick kan väljas bort bara när minst en kontaktuppgift kan användas för \
              digitala aviseringar (digitalNotification)."
@@ -171,6 +175,7 @@ mod tests {
             Refusal::SeriesUsedUp,
             Refusal::Count,
             Refusal::Protected,
+            Refusal::ProtectedLink,
             Refusal::NoDigitalWay,
             Refusal::SameIdentity,
             Refusal::OnlySkatteverket,

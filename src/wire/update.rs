@@ -213,7 +213,12 @@ impl<'p> Reading<'_, 'p> {
             }
             (Operation::Link, _) => named(first, "fromIdentity").and_then(|from| {
                 let to = named(second, "toIdentity")?;
-                Ok(Wish::Link { actor, from, to })
+                Ok(Wish::Link {
+                    actor,
+                    from,
+                    to,
+                    unrestricted: endpoint.unrestricted,
+                })
             }),
             (Operation::Unlink, _) => named(first, "unlinkFromIdentity").and_then(|from| {
                 let identity = named(second, "unlinkIdentity")?;
@@ -221,6 +226,7 @@ impl<'p> Reading<'_, 'p> {
                     actor,
                     from,
                     identity,
+                    unrestricted: endpoint.unrestricted,
                 })
             }),
             _ => return None,

@@ -178,11 +178,13 @@ impl Simple {
                 actor,
                 from: self.somebody(one),
                 to: self.somebody(other),
+                unrestricted: true,
             },
             Event::Unlink(one, other) => Wish::Unlink {
                 actor,
                 from: self.somebody(one),
                 identity: self.somebody(other),
+                unrestricted: true,
             },
             Event::Several(count) => Wish::IssueReserve { actor, count },
             Event::Restart | Event::Freeze | Event::Compact | Event::Clock(_) => {

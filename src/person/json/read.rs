@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 
-use super::value_in;
+use super::{KEEPS_PROTECTION, value_in};
 use crate::base::limits;
 use crate::person::edit::{Group, Person};
 use crate::person::field::{Field, FieldMask, Wrap};
@@ -67,6 +67,7 @@ const WITH_DEFAULT: [Field; 4] = [
 pub fn read(json: &[u8], formats: &Formats) -> Result<Person, JsonError> {
     let reading = Reading {
         formats,
+        keeps_protection: Cell::new(false),
         error: Cell::new(None),
     };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -90,12 +91,14 @@ pub fn read(json: &[u8], formats: &Formats) -> Result<Person, JsonError> {
         }
     }
     person.tell_by_number(formats);
+    person.keeps_protection = reading.keeps_protection.get();
     Ok(person)
 }
 
 /// What the steps of one reading share.
 struct Reading<'a> {
     formats: &'a Formats,
+    keeps_protection: Cell<bool>,
     /// The first thing that was wrong; serde's own errors would carry values.
     error: Cell<Option<JsonError>>,
 }
@@ -171,6 +174,10 @@ impl<'de> de::Visitor<'de> for GroupSeed<'_> {
         let mut group = Group::new(self.group);
         let mut seen = FieldMask::NONE;
         while let Some(name) = object.next_key_seed(NameSeed)? {
+            if self.group == Field::RECORD && name == KEEPS_PROTECTION {
+                self.reading.keeps_protection.set(object.next_value()?);
+                continue;
+            }
             let Some(field) = named(self.group, &name) else {
                 return Err(self.reading.refuse(JsonError::UnknownName {
                     within: self.group,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use super::value_in;
+use super::{KEEPS_PROTECTION, value_in};
 use crate::person::field::{Field, FieldMask, Wrap};
 use crate::person::identity::Formats;
 use crate::person::record::Damaged;
@@ -25,6 +25,11 @@ pub fn write(view: &View<'_>, formats: &Formats, out: &mut Vec<u8>) -> Result<()
     writer.out.push(b'{');
     view.walk(&EVERYTHING, &mut writer)?;
     writer.end_array();
+    if view.keeps_protection() {
+        writer.out.push(b',');
+        writer.name(KEEPS_PROTECTION);
+        writer.out.extend_from_slice(b"true");
+    }
     writer.out.push(b'}');
     if writer.damaged { Err(Damaged) } else { Ok(()) }
 }
