@@ -97,6 +97,9 @@ pub enum Why {
     /// Before or after the time its rights hold.
     #[error("the consumer's rights do not hold at this time")]
     OutOfTime,
+    /// The certificate it came with is not good any more.
+    #[error("the certificate is not good any more")]
+    Certificate,
     /// No right to the contract.
     #[error("the consumer has no right to the contract")]
     Contract,

@@ -10,13 +10,13 @@ use crate::person::field::{Field, Wrap};
 use crate::person::identity::Formats;
 use crate::person::value::Value;
 
-use super::post::{Edit, Post};
+use super::post::{Edit, NOTIFIED, Post};
 
 /// What became of a post.
 pub enum Outcome {
     /// The person as it is from now on.
     Applied(Box<Person>),
-    /// The post's number is not newer than the one applied last for this person.
+    /// The post is not newer than the one applied last for this person.
     NotNewer,
     /// A post without a number that changes nothing.
     Unchanged,
@@ -82,11 +82,7 @@ const REGISTRATION: [Field; 5] = [
 
 /// Applies `post` to `current` at the moment `at`.
 pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Moment) -> Outcome {
-    if let (Some(new), Some(applied)) = (
-        post.post_id.as_deref(),
-        current.and_then(|person| person.text(RECORD_ID)),
-    ) && new <= applied
-    {
+    if current.is_some_and(|current| is_older(post, current)) {
         return Outcome::NotNewer;
     }
     let mut person = match current {
@@ -121,6 +117,19 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
     person.set(SYNCHRONISED, Value::DateTime(at.date_time));
     touch(&mut person, at);
     Outcome::Applied(Box::new(person))
+}
+
+/// Whether a post is older than what a record stands on: by its number where both have one, else by
+/// the day. A file that was left lying must not take protection away.
+fn is_older(post: &Post, current: &Person) -> bool {
+    match (post.post_id.as_deref(), current.text(RECORD_ID)) {
+        (Some(new), Some(applied)) => new <= applied,
+        _ => {
+            let stands_on = current.value(NOTIFIED).and_then(Value::as_date);
+            let day = post.day().zip(stands_on);
+            day.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
+        }
+    }
 }
 
 /// Gives the record a new version: the moment of the change, and always later than the last one.
@@ -397,6 +406,38 @@ mod tests {
         );
         assert_eq!(next.entries(EMAIL.parent()).count(), 1);
         assert!(next.value(TEST_INDICATOR).unwrap().is_true());
+    }
+
+    #[test]
+    fn a_post_without_a_number_that_is_older_than_the_record_lifts_no_protection() {
+        let day = |text: &str| set(NOTIFIED, text);
+        let open = set(PROTECTED_PERSON, "false");
+        let hidden = vec![set(PROTECTED_PERSON, "true"), day("2025-01-10")];
+        // Whichever of the two has a number, or none.
+        for (first, second) in [(0, 0), (7, 0), (0, 7)] {
+            let current = applied(
+                &post(first, true, hidden.clone()),
+                None,
+                "2025-01-10T10:00:00",
+            );
+            for (total, edits) in [(false, vec![open.clone()]), (true, Vec::new())] {
+                let old = [edits.clone(), vec![day("2025-01-05")]].concat();
+                let old = apply(
+                    &post(second, total, old),
+                    Some(&current),
+                    &Formats::standard(),
+                    &at("2025-01-11T10:00:00"),
+                );
+                assert!(matches!(old, Outcome::NotNewer), "{first} {second} {total}");
+                let new = [edits, vec![day("2025-01-11")]].concat();
+                let new = applied(
+                    &post(second, total, new),
+                    Some(&current),
+                    "2025-01-11T10:00:00",
+                );
+                assert!(!new.own_shield().is_on(), "the newest post lifts it");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A post: what one notification from Skatteverket wishes of one person, whatever file format
 //! carried it.
 
+use crate::base::time::PartialDate;
 use crate::person::edit::Group;
 use crate::person::field::Field;
 use crate::person::identity::Identity;
@@ -18,6 +19,20 @@ pub struct Post {
     pub total: bool,
     /// What it says, in the file's order.
     pub edits: Vec<Edit>,
+}
+
+/// Where a record keeps the day of the post it stands on.
+pub(super) const NOTIFIED: Field =
+    Field::at("populationRegistrationRecord/notificationCase/notificationDate");
+
+impl Post {
+    /// The day it was picked out: its own, or its file's.
+    pub(super) fn day(&self) -> Option<PartialDate> {
+        self.edits.iter().find_map(|edit| match edit {
+            Edit::Set(field, value) if *field == NOTIFIED => value.as_date(),
+            _ => None,
+        })
+    }
 }
 
 /// One thing a post says.

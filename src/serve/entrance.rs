@@ -71,6 +71,57 @@ pub async fn admit(
     })
 }
 
+/// A call that may take its time: its rights must hold when bytes leave, too.
+pub struct Standing<'a> {
+    /// Who is at the other end.
+    pub peer: &'a Peer,
+    /// What the call says of itself.
+    pub headers: &'a HeaderMap,
+    /// What is called, as the audit tells it.
+    pub service: &'a str,
+    /// The call as it was let in.
+    pub admitted: &'a Admitted,
+}
+
+impl Standing<'_> {
+    /// Looks at the rights again. Answers the consumer as it is now.
+    pub async fn again(
+        &self,
+        app: &App,
+        may: impl Fn(&Consumer) -> Result<(), Why>,
+    ) -> Result<Arc<Consumer>, Trouble> {
+        let denied = match self.now(app, may) {
+            Ok(consumer) => return Ok(consumer),
+            Err(denied) => denied,
+        };
+        let correlation = self.admitted.correlation.clone();
+        Err(Box::pin(turn_away(app, self.service, denied, correlation)).await)
+    }
+
+    fn now(
+        &self,
+        app: &App,
+        may: impl Fn(&Consumer) -> Result<(), Why>,
+    ) -> Result<Arc<Consumer>, Denied> {
+        let caller = app
+            .gate
+            .caller(self.peer.hsa(), &said(self.headers).named, now())?;
+        let is_good = match (self.peer, &app.tls) {
+            (Peer::Certified(certified), Some(tls)) => tls.judge_again(certified).is_ok(),
+            _ => true,
+        };
+        let good = if is_good {
+            Ok(())
+        } else {
+            Err(Why::Certificate)
+        };
+        match good.and_then(|()| may(&caller.consumer)) {
+            Ok(()) => Ok(caller.consumer),
+            Err(why) => Err(caller.denied(why)),
+        }
+    }
+}
+
 /// Turns away a call that was let in, when it is seen only later that it may not be made.
 pub async fn deny(app: &App, service: &str, admitted: &Admitted, why: Why) -> Trouble {
     let denied = admitted.caller.denied(why);

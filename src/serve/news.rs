@@ -11,15 +11,23 @@ use crate::wire::fault::HttpRefusal;
 pub struct News {
     newest: watch::Sender<u64>,
     places: Semaphore,
+    most_waiting: usize,
 }
 
 impl News {
     /// News since an entry, for so many who wait at once.
     pub fn since(sequence: u64, most_waiting: usize) -> Self {
+        let most_waiting = most_waiting.min(Semaphore::MAX_PERMITS);
         Self {
             newest: watch::Sender::new(sequence),
-            places: Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS)),
+            places: Semaphore::new(most_waiting),
+            most_waiting,
         }
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.most_waiting - self.places.available_permits()
     }
 
     /// Tells that the register has come to an entry.

@@ -11,7 +11,7 @@ use crate::access::audit::{Audit, Entry, Fate, Pen, Ticket};
 use crate::access::hsa::HsaId;
 use crate::person::identity::Identity;
 use crate::wire::disclosed::Disclosed;
-use crate::wire::fault::Trouble;
+use crate::wire::fault::{REFUSED_CHANGE, Trouble};
 use crate::wire::task::Noted;
 
 /// What came of a call: whom the answer tells of, and the answer; or why there is none.
@@ -25,8 +25,15 @@ pub fn entry<'a, T>(
     performed: &'a Performed<T>,
 ) -> Entry<'a> {
     let (answer, asked, shown): (_, &[Identity], &[Identity]) = match performed {
-        Ok((disclosed, _)) => (ANSWERED, &disclosed.asked, &disclosed.shown),
-        Err(trouble) => (trouble.kind().name, &[], &[]),
+        Ok((disclosed, _)) => {
+            let answer = if disclosed.is_refusal {
+                REFUSED_CHANGE
+            } else {
+                ANSWERED
+            };
+            (answer, &disclosed.asked, &disclosed.shown)
+        }
+        Err(trouble) => (trouble.kind().name, &noted.asked, &[]),
     };
     Entry {
         consumer: Some(admitted.consumer().hsa_id.as_str()),

@@ -12,7 +12,7 @@ use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, admit, deny};
+use super::entrance::{Admitted, Standing, admit, deny};
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
 use super::peer::Peer;
@@ -98,7 +98,18 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     let performed = match (wanted, &admitted) {
         (Ok(Asked::Read(wanted)), Some(admitted)) => {
             let media = HeaderValue::from_static(if wanted.is_lines() { LINES } else { JSON });
-            let performed = perform(app, wanted, service, admitted).await;
+            let standing = Standing {
+                peer,
+                headers: &head.headers,
+                service,
+                admitted,
+            };
+            let mut performed = perform(app, wanted, route, &standing).await;
+            if performed.is_ok()
+                && let Err(denied) = standing.again(app, |it| it.may_take(route)).await
+            {
+                performed = Err(denied);
+            }
             performed.map(|it| (it.disclosed, page(StatusCode::OK, media, it.bytes)))
         }
         (Ok(Asked::Change(wish)), Some(admitted)) => {
@@ -266,9 +277,10 @@ async fn reserve(app: &App, wish: Wish, admitted: &Admitted) -> Result<Page, Tro
 async fn perform(
     app: &Arc<App>,
     mut wanted: Wanted,
-    service: &str,
-    admitted: &Admitted,
+    route: Route,
+    standing: &Standing<'_>,
 ) -> Result<Page, Trouble> {
+    let (service, admitted) = (standing.service, standing.admitted);
     let on = |app: &App, state: &State, wanted: &Wanted| {
         let sources = Sources {
             state,
@@ -287,6 +299,10 @@ async fn perform(
         let newest = app.store.pin().sequence();
         let since = *following.since.get_or_insert(newest);
         app.news.wait(since, following.wait).await?;
+        let consumer = standing.again(app, |it| it.may_take(route)).await?;
+        if !following.keep_within(consumer.counties) {
+            return Err(deny(app, service, admitted, Why::County).await);
+        }
     }
     {
         let state = app.store.pin();

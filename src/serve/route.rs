@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, CORRELATION, admit, deny, said};
+use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, said};
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::peer::Peer;
@@ -204,7 +204,17 @@ async fn post(
     let (noted, performed) = match reached {
         Reached::Answer(noted, performed) => (noted, performed),
         // What comes seldom does not make every call's state larger.
-        Reached::Wide(task) => (task.noted(), Box::pin(wide(app, service, task)).await),
+        Reached::Wide(task) => {
+            let noted = task.noted();
+            let performed = Box::pin(wide(app, service, task)).await;
+            let standing = Standing {
+                peer,
+                headers: &head.headers,
+                service: &service.name,
+                admitted: &admitted,
+            };
+            (noted, standing.again(app, may).await.and(performed))
+        }
         Reached::Change(wish) => {
             let changed = Box::pin(change(app, service, *wish, &admitted)).await;
             (Noted::default(), changed)

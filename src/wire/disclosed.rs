@@ -9,6 +9,8 @@ pub struct Disclosed {
     pub asked: Vec<Identity>,
     /// Whose records the answer holds.
     pub shown: Vec<Identity>,
+    /// Whether the answer says that a change is refused.
+    pub is_refusal: bool,
 }
 
 impl Disclosed {
@@ -16,5 +18,6 @@ impl Disclosed {
     pub fn clear(&mut self) {
         self.asked.clear();
         self.shown.clear();
+        self.is_refusal = false;
     }
 }

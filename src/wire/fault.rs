@@ -203,6 +203,9 @@ pub struct Kind {
     pub code: FaultCode,
 }
 
+/// What a change is recorded as that was refused, also where the contract answers with a result.
+pub const REFUSED_CHANGE: &str = NOT_GRANTED.name;
+
 /// What the type of every problem begins with.
 pub const PROBLEM_PREFIX: &str = "urn:pu:problem:";
 

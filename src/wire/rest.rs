@@ -193,10 +193,16 @@ impl Wanted {
     /// What is remembered of it when it is done.
     pub fn noted(&self) -> Noted {
         match self {
-            Self::Person(wish) | Self::Persons(wish) => Noted::of(wish.profile),
+            Self::Person(wish) | Self::Persons(wish) => Noted {
+                asked: wish.identities.clone(),
+                ..Noted::of(wish.profile)
+            },
             Self::Search { search, .. } => Noted::of_search(search),
             Self::Changes(following) => Noted::of(following.profile),
-            Self::History(_) => Noted::default(),
+            Self::History(identity) => Noted {
+                asked: vec![*identity],
+                ..Noted::default()
+            },
         }
     }
 }

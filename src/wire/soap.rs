@@ -375,6 +375,7 @@ impl Soap {
         if let Err(refusal::Refusal::Damaged(damaged)) = outcome {
             return Err((*damaged).into());
         }
+        out.disclosed.is_refusal = outcome.is_err();
         let operation = service.endpoint.operation;
         let bare = matches!(operation, Operation::Link | Operation::Unlink);
         let element = service.endpoint.response.rows[0].name.as_bytes();

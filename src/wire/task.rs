@@ -51,6 +51,8 @@ pub struct Noted {
     pub language: Option<Language>,
     /// The query, when it was a search.
     pub query: Option<Private<Box<str>>>,
+    /// Who was asked for by identity, for when there is no answer to tell it.
+    pub asked: Vec<Identity>,
 }
 
 impl Noted {
@@ -60,6 +62,7 @@ impl Noted {
             profile: Some(profile),
             language: None,
             query: None,
+            asked: Vec::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Noted {
             profile: Some(search.profile),
             language: Some(search.language),
             query: Some(search.query.clone()),
+            asked: Vec::new(),
         }
     }
 }

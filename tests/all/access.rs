@@ -12,10 +12,13 @@ use pu::access::audit::verify::{Known, verify};
 use pu::access::gate::Reload;
 use pu::cli::config::{Access, Config};
 use pu::person::identity::Formats;
+use pu::person::json;
 use pu::serve::App;
+use pu::store::entry::Origin;
 use pu::wire::contract::{ENDPOINTS, Endpoint};
 use tempfile::TempDir;
 
+use crate::protection::secrets_in;
 use crate::support::{Answer, Ask, PNR, Service, envelope, path, persons, register};
 
 const PLATFORM: &str = "SE5565594230-NTJP";
@@ -446,6 +449,99 @@ fn the_audit_tells_who_saw_whom() {
     assert_eq!(found.shown, [person]);
     let unknown = by("rest/person", "unknown-person");
     assert!(unknown.shown.is_empty());
+    let in_vain = Formats::standard().guess("198401012391").unwrap();
+    assert_eq!(unknown.asked, [in_vain], "who was asked for in vain");
+}
+
+/// A reserve identity with an address, linked to a protected person: who may not see it does not part
+/// it from its protection, read it, and link it again.
+#[test]
+fn a_protected_identity_is_parted_by_who_may_see_it_and_stays_hidden() {
+    const LOCAL: (&str, &str) = ("1.2.752.113.11.0.2.1.1.1", "19810829M071");
+    let guarded = Guarded::start(&file(), |_| {});
+    let [.., private, _, _] = CATEGORIES.map(|(_, hsa_id)| hsa_id);
+    let id = |element: &str, (root, extension): (&str, &str)| {
+        format!(
+            "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
+        )
+    };
+    let unlink = |consumer: &str| {
+        let (contract, domain) = (
+            "UnlinkPersonIdentity",
+            "urn:riv:strategicresourcemanagement:persons:person",
+        );
+        let message = format!(
+            "<r:{contract} xmlns:r=\"{domain}:{contract}Responder:4\" xmlns:p=\"{domain}:5\">\
+             <r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root><p:extension>SE1-1</p:extension></p:id>\
+             </r:actor>{}{}</r:{contract}>",
+            id("unlinkFromIdentity", (PNR, PERSON)),
+            id("unlinkIdentity", LOCAL),
+        );
+        guarded.post(
+            &[(ORIGINAL, consumer)],
+            &path(contract, 4),
+            &envelope(&message),
+        )
+    };
+    let read = || {
+        let ask = Ask::new(5, "P5", &[LOCAL]).ignoring();
+        let answer = guarded.post(&[(ORIGINAL, private)], &ask.path(), &ask.envelope());
+        assert_eq!(answer.status, 200);
+        answer.body
+    };
+    let before = read();
+    assert!(secrets_in(&before).is_empty());
+    let refused = unlink(private).body;
+    assert!(refused.contains("<p:resultCode>ERROR<"), "{refused}");
+    assert_eq!(read(), before);
+    let parted = unlink(REGION).body;
+    assert!(parted.contains("<p:resultCode>OK<"), "{parted}");
+    let alone = read();
+    assert!(
+        !alone.contains(PERSON) && secrets_in(&alone).is_empty(),
+        "{alone}"
+    );
+    let entries = guarded.entries();
+    let answers: Vec<&str> = entries
+        .iter()
+        .filter(|it| it.service == "UnlinkPersonIdentity/4")
+        .map(|it| it.answer.as_str())
+        .collect();
+    assert_eq!(answers, ["not-granted", "ok"], "what the answers said");
+}
+
+#[test]
+fn who_loses_the_right_while_waiting_is_told_nothing() {
+    let guarded = Guarded::start(&file(), |_| {});
+    let newest = guarded.app().store.pin().sequence();
+    std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| guarded.get(REGION, &format!("/v1/changes?since={newest}&wait=15")));
+        while guarded.app().news.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let without = row(
+            PLATFORM,
+            "authority",
+            "intermediary = { instances = [\"TEST-1\"] }",
+        );
+        std::fs::write(&guarded.consumers, without).unwrap();
+        assert!(matches!(guarded.app().gate.look(), Reload::InForce(1)));
+        let person = json::read(
+            persons().lines().nth(2).unwrap().as_bytes(),
+            &Formats::standard(),
+        );
+        let record = person.unwrap().to_record().unwrap();
+        let work = move |draft: &mut pu::store::commit::Draft| {
+            draft
+                .commit(Origin::default(), vec![record], Vec::new())
+                .unwrap()
+        };
+        guarded.app().live.committer.wait(work).unwrap();
+        let answer = waiting.join().unwrap();
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        assert!(!answer.body.contains("personRecord"));
+    });
 }
 
 #[test]
