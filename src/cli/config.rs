@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A unix socket to listen on beside.
     pub listen_unix: Option<PathBuf>,
+    /// Whether root may serve.
+    pub as_root: bool,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
     /// The service's logical address, which requests must carry.
@@ -231,6 +233,7 @@ impl Default for Config {
             data: PathBuf::from("snapshots"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             listen_unix: None,
+            as_root: false,
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),

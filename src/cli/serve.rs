@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Failure, inbox, logging};
+use super::{Common, Failure, inbox, logging};
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::limits;
@@ -29,10 +30,38 @@ use crate::wire::soap::Soap;
 /// How often histograms are gathered, and the file of consumers is looked at.
 const UPKEEP: Duration = Duration::from_secs(2);
 
-/// Serves until told to stop.
-pub fn run(config: &Config) -> Result<(), Failure> {
+/// Serve a register.
+#[derive(Args)]
+pub struct Serve {
+    /// Serve even as root, whom no file on the machine is closed to
+    #[arg(long)]
+    as_root: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+const ROOT: &str = "pu serve does not run as root: a mistake in it would be a mistake with every right \
+     on this machine. Run it as a user of its own that owns the data folder, or say --as-root \
+     (or as_root = true)";
+
+impl Serve {
+    /// Serves until told to stop.
+    pub fn run(self) -> Result<(), Failure> {
+        let mut config = self.common.config()?;
+        config.as_root |= self.as_root;
+        if nix::unistd::geteuid().is_root() && !config.as_root {
+            return Err(ROOT.into());
+        }
+        run(&config)
+    }
+}
+
+fn run(config: &Config) -> Result<(), Failure> {
     logging::start(&config.log);
     let lock = DataLock::take(&config.data)?;
+    for mended in lock.mended() {
+        tracing::warn!(folder = %mended.path.display(), "{mended}");
+    }
     let (app, running) = begin(config)?;
     lock.tell_inbox(&config.inbox())?;
     let tls = running.tls.map(tracing::field::display);

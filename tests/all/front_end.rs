@@ -164,7 +164,7 @@ fn one_process_at_a_time_works_on_a_data_folder() {
     let before = snapshots(folder.path());
 
     let config = configure(folder.path(), "");
-    let refused = pu(&["serve", "--config", config.to_str().unwrap()]);
+    let refused = pu(&["serve", "--as-root", "--config", config.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("another process"), "{}", refused.err);
     let file = concat!(

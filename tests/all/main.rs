@@ -47,6 +47,8 @@ mod logs;
 mod lookup;
 // The model: posts in any order against a register written the simplest way.
 mod model;
+// The operator: files, the audit and alarms, on which whoever runs the register relies.
+mod operator;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
 // REST: routes, problems, and answers that the description allows.

@@ -4,12 +4,13 @@
 //! disk, `.lock` is held by the one process that writes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::AuditError;
+use crate::base::files;
 
 const LOCK: &str = ".lock";
 
@@ -95,18 +96,12 @@ pub fn wide(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
 pub fn take(folder: &Path) -> Result<File, AuditError> {
     let failed = |source| AuditError::io(folder, source);
     if !folder.is_dir() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
+        files::create_folder(folder).map_err(failed)?;
     }
     if let Some((path, mode)) = wide(folder).map_err(failed)?.into_iter().next() {
         return Err(AuditError::Wide { path, mode });
     }
-    let mut options = File::options();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let lock = options.open(folder.join(LOCK)).map_err(failed)?;
+    let lock = files::keep(&folder.join(LOCK)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(AuditError::Held(folder.to_path_buf())),

@@ -1,10 +1,12 @@
 //! What the audit does to its files, so that a test can let a disk fail.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+
+use crate::base::files;
 
 /// A disk.
 pub trait Medium: Send + Sync {
@@ -40,9 +42,7 @@ const PIECE: u64 = 1 << 20;
 fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.tmp"));
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    let file = options.mode(0o600).open(&new)?;
+    let file = files::create(&new)?;
     FileExt::write_all_at(&file, bytes, 0)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
@@ -58,8 +58,7 @@ impl Medium for Disk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(files::open(path)?))
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
