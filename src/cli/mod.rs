@@ -21,6 +21,7 @@ mod register;
 mod search;
 pub mod serve;
 mod snapshot;
+mod user;
 mod wsdl;
 
 use std::error::Error;

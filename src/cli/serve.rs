@@ -15,12 +15,14 @@ use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
+use crate::serve::anchors;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::readiness::Readiness;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
+use crate::store::ledger::Ledger;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
 use crate::store::trail::Trail;
@@ -97,7 +99,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
-        audit: audit(config)?,
+        audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
         news: Arc::clone(&news),
@@ -129,6 +131,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     running
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
+    running.companions.push(anchors::start(&app)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
         app.readiness.verify(snapshot)?;
@@ -138,16 +141,28 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     Ok((Arc::clone(&app), running))
 }
 
-/// The audit, where disclosures are recorded.
-fn audit(config: &Config) -> Result<Option<Arc<Audit>>, Failure> {
+/// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.
+fn audit(config: &Config, ledger: &Ledger) -> Result<Option<Arc<Audit>>, Failure> {
     if !config.audit.record {
         return Ok(None);
+    }
+    let folder = config.audit_folder();
+    let missing = anchors::missing(&folder, ledger)?;
+    if !missing.is_empty() {
+        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "the audit in {} is not the one that the register's log knows: {}. Put its files back, or \
+             find out who took them and say that they are lost: pu audit accept --because TEXT",
+            folder.display(),
+            told.join("; ")
+        )
+        .into());
     }
     let keeping = Keeping {
         file_bytes: config.audit.file_bytes,
         sync: Duration::from_millis(config.audit.sync_milliseconds),
     };
-    Ok(Some(Audit::open(&config.audit_folder(), keeping)?))
+    Ok(Some(Audit::open(&folder, keeping)?))
 }
 
 /// Puts a changed file of consumers in force, when it is whole.

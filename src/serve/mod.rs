@@ -7,6 +7,7 @@
 //! about a person that leaves before the audit has its entry.
 
 pub mod admission;
+pub mod anchors;
 pub mod callers;
 mod connection;
 mod door;

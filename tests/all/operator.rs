@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use pu::serve::anchors::{known_ends, write_aloud};
+
 use crate::program::{Serving, configure, pu, pu_with_open_umask};
-use crate::support::{persons, register};
+use crate::support::{Client, Service, persons, register};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -74,7 +76,7 @@ fn whatever_is_written_is_its_owners_alone() {
             wanted.contains(&mode(path)),
             "{} {:o}",
             path.display(),
-            mode(&path)
+            mode(path)
         );
     }
 }
@@ -104,4 +106,99 @@ fn root_serves_only_when_it_is_told_to() {
         let refused = pu(&["serve", "--config", text(&config)]).refused();
         assert!(refused.contains("--as-root"), "{refused}");
     }
+}
+
+const CHILD: &str = "201001012382";
+
+/// Serves a register, lets somebody be looked up as often as told, and stops.
+fn served(data: &Path, times: usize) {
+    let serving = Serving::start(data, "").ready();
+    let path = format!("/v1/persons/{CHILD}");
+    let mut client = Client::connect(serving.address);
+    for _ in 0..times {
+        assert_eq!(client.request("GET", &path, &[], b"").status, 200);
+    }
+    assert!(serving.stop().0.success());
+}
+
+#[test]
+fn an_audit_that_was_emptied_while_nobody_looked_is_missed() {
+    let folder = register(persons());
+    let data = folder.path();
+    served(data, 3);
+    let verify = ["audit", "verify", "--data", text(data)];
+    assert!(pu(&verify).well().ends_with("intact\n"));
+    let log = pu(&["log", "show", "--data", text(data)]).well();
+    let told = log.lines().filter(|line| line.contains("  audit "));
+    assert_eq!(told.count(), 1, "{log}");
+    // What the log knows goes into the next snapshot.
+    pu(&["snapshot", "build", text(data)]).well();
+    fs::remove_dir_all(data.join("log")).unwrap();
+
+    let audit = data.join("audit");
+    let away = data.join("away");
+    fs::rename(&audit, &away).unwrap();
+    let missed = |ran: crate::program::Ran, entries: u64| {
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let said = ran.out + &ran.err;
+        assert!(
+            said.contains(&format!("chain 0: {entries} entries are missing")),
+            "{said}"
+        );
+    };
+    missed(pu(&verify), 5);
+    fs::create_dir(&audit).unwrap();
+    set_mode(&audit, 0o700);
+    missed(pu(&verify), 5);
+    let config = configure(data, "");
+    let serve = ["serve", "--as-root", "--config", text(&config)];
+    missed(pu(&serve), 5);
+
+    // Put back, all is well.
+    fs::remove_dir_all(&audit).unwrap();
+    fs::rename(&away, &audit).unwrap();
+    pu(&verify).well();
+    served(data, 1);
+
+    // Or the loss is accepted, which the log tells.
+    fs::remove_dir_all(&audit).unwrap();
+    missed(pu(&serve), 8);
+    let accept = [
+        "audit",
+        "accept",
+        "--data",
+        text(data),
+        "--because",
+        "case 4711",
+    ];
+    let accepted = pu(&accept).well();
+    assert!(accepted.contains("entries are missing"), "{accepted}");
+    assert!(pu(&accept).well().contains("holds all"));
+    served(data, 1);
+    pu(&verify).well();
+    let log = pu(&["log", "show", "--json", "--data", text(data)]).well();
+    assert!(
+        log.contains("audit-accepted") && log.contains("case 4711"),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_ends_of_the_audit_are_written_into_the_log_when_they_moved() {
+    let service = Service::start();
+    let sequence = || service.app.store.pin().sequence();
+    let audit = service.app.audit.as_ref().unwrap();
+    let before = sequence();
+    service.get(&format!("/v1/persons/{CHILD}"));
+    assert!(audit.settle());
+    for _ in 0..3 {
+        write_aloud(&service.app);
+        assert_eq!(sequence(), before + 1);
+    }
+    let known = known_ends(service.app.store.pin().ledger());
+    assert_eq!(known, audit.ends().unwrap());
+    service.app.live.compact().unwrap();
+    let ledger = service.app.store.pin().snapshot().sources().to_vec();
+    let kept = pu::store::ledger::Ledger::from_bytes(&ledger).unwrap();
+    assert_eq!(known_ends(&kept), known);
 }

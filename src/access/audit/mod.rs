@@ -18,6 +18,7 @@ mod chain;
 pub mod entry;
 pub mod folder;
 mod head;
+pub mod known;
 mod medium;
 mod pen;
 pub mod read;
@@ -242,6 +243,17 @@ impl Audit {
     pub fn is_failing(&self) -> bool {
         let chains = self.shared.chains.lock();
         chains.values().any(|chain| chain.is_failing())
+    }
+
+    /// The hashes that stand for all that is on the disk, one for each chain with entries: of those with
+    /// a pen what was flushed, of the others what their heads tell.
+    pub fn ends(&self) -> io::Result<Vec<Anchor>> {
+        let written = self.anchors();
+        let mut ends = known::ends(&self.shared.folder)?;
+        ends.retain(|end| written.iter().all(|it| it.chain != end.chain));
+        ends.extend(written.into_iter().filter(|it| it.entry > 0));
+        ends.sort_unstable_by_key(|it| it.chain);
+        Ok(ends)
     }
 
     /// The hashes that stand for all that is on the disk, one for each chain with a pen.

@@ -11,10 +11,11 @@ use tempfile::TempDir;
 
 use super::block::{BLOCK_HEAD, FILE_HEAD, Hash, seal};
 use super::head::Head;
+use super::known::{self, Lost};
 use super::medium::{Disk, Medium, Writable};
 use super::read::{ReadError, Wrong};
 use super::search::{Search, Wanted};
-use super::verify::{Finding, Known, Report, verify};
+use super::verify::{Anchor, Finding, Known, Report, verify};
 use super::{Audit, AuditError, Entry, Fate, Keeping, Pen, Ticket, folder};
 use crate::base::micros::Micros;
 use crate::person::identity::Identity;
@@ -1017,4 +1018,89 @@ fn an_entry_that_is_too_large_is_lost_and_the_others_are_not() {
     assert_eq!((large.fate(), small.fate()), (Fate::Lost, Fate::Written));
     drop((pen, audit));
     assert_eq!(seen(&root, Wanted::default()).unwrap(), [1]);
+}
+
+/// What is wrong with an audit that is held against ends which the register's log knows: at a start,
+/// and when it is verified.
+fn held_against(root: &Path, ends: &[Anchor]) -> [Vec<String>; 2] {
+    let known = Known {
+        ends: ends.to_vec(),
+        ..Known::default()
+    };
+    let told = |findings: Vec<Finding>| findings.iter().map(ToString::to_string).collect();
+    let walked = verify(root, &known).unwrap().findings;
+    [told(known::check(root, ends).unwrap()), told(walked)]
+}
+
+#[test]
+fn what_the_log_knows_of_an_audit_is_missed_in_it() {
+    let (outer, root) = root();
+    let ends = {
+        let audit = Audit::open(&root, LATER).unwrap();
+        let (mut one, mut two) = (audit.pen().unwrap(), audit.pen().unwrap());
+        write(&mut one, 0..5);
+        write(&mut two, 0..3);
+        assert!(audit.settle());
+        let ends = audit.ends().unwrap();
+        assert_eq!(ends.iter().map(|it| it.entry).collect::<Vec<_>>(), [6, 4]);
+        write(&mut one, 5..9);
+        drop(two);
+        // A chain without a pen is told of by its head.
+        assert_eq!(audit.ends().unwrap()[1].entry, 5);
+        ends
+    };
+    assert_eq!(held_against(&root, &ends), [Vec::<String>::new(), vec![]]);
+    assert_eq!(known::ends(&root).unwrap()[0].entry, 11);
+
+    // Emptied while nobody looked: to itself an empty audit is intact.
+    let away = outer.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    let lost = |chain, known, there| {
+        Lost {
+            chain,
+            known,
+            there,
+        }
+        .to_string()
+    };
+    let all = vec![lost(0, 6, 0), lost(1, 4, 0)];
+    let told = known::check(&root, &ends).unwrap();
+    assert_eq!(
+        told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        all
+    );
+    drop(folder::take(&root).unwrap());
+    intact(&root);
+    let [start, walked] = held_against(&root, &ends);
+    assert_eq!((&start, walked.contains(&all[0])), (&all, true));
+    assert!(start[0].contains("6 entries are missing"), "{start:?}");
+
+    // Cut back to an earlier end, its head with it.
+    let (_other, shorter) = self::root();
+    let audit = Audit::open(&shorter, LATER).unwrap();
+    write(&mut audit.pen().unwrap(), 0..1);
+    drop(audit);
+    let [start, walked] = held_against(&shorter, &ends[..1]);
+    assert_eq!((start, walked), (vec![lost(0, 6, 3)], vec![lost(0, 6, 3)]));
+
+    // Written anew, with as many entries.
+    let (_other, anew) = self::root();
+    let audit = Audit::open(&anew, LATER).unwrap();
+    write(&mut audit.pen().unwrap(), 100..110);
+    drop(audit);
+    intact(&anew);
+    let [start, walked] = held_against(&anew, &ends[..1]);
+    assert!(
+        start[0].contains("not the one that was written"),
+        "{start:?}"
+    );
+    assert_eq!(start, walked);
+
+    // The last chain removed, as if it had never been.
+    for file in ["1-000001.audit", "1.head"] {
+        fs::remove_file(away.join(file)).unwrap();
+    }
+    let [start, walked] = held_against(&away, &ends);
+    assert_eq!(start, [lost(1, 4, 0)]);
+    assert!(walked.contains(&start[0]), "{walked:?}");
 }
