@@ -202,3 +202,25 @@ fn the_ends_of_the_audit_are_written_into_the_log_when_they_moved() {
     let kept = pu::store::ledger::Ledger::from_bytes(&ledger).unwrap();
     assert_eq!(known_ends(&kept), known);
 }
+
+#[test]
+fn files_of_the_audit_that_are_removed_under_a_running_service_stop_disclosures() {
+    let service = Service::start();
+    let ask = || service.get(&format!("/v1/persons/{CHILD}"));
+    assert_eq!(ask().status, 200);
+    let folder = service.app.audit.as_ref().unwrap().folder().to_path_buf();
+    for path in below(&folder).iter().filter(|it| it.is_file()) {
+        fs::remove_file(path).unwrap();
+    }
+    // The keeper looks several times a second.
+    let stopped = (0..200).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        Some(ask()).filter(|answer| answer.status != 200)
+    });
+    let answer = stopped.expect("nobody noticed");
+    assert!(
+        answer.status == 503 && !answer.body.contains(CHILD),
+        "{answer:?}"
+    );
+    assert!(service.get("/metrics").body.contains("pu_audit_failing 1"));
+}

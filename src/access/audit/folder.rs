@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use super::AuditError;
 use crate::base::files;
 
-const LOCK: &str = ".lock";
+/// The file that the one process which writes holds locked.
+pub const LOCK: &str = ".lock";
 
 /// No chain has so many files.
 const MOST: u64 = 1 << 40;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub trait Writable: Send + Sync {
     fn cut(&self, bytes: u64) -> io::Result<()>;
     /// Returns when all that was written is on the disk.
     fn sync(&self) -> io::Result<()>;
+    /// Whether it is still the file that has this path, and has so many bytes or more.
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool>;
     /// Reads what stands there and writes it once more. After a flush that failed, the system takes
     /// what it could not write for written: only what is written again will be flushed again.
     fn renew(&self, from: u64, to: u64) -> io::Result<()>;
@@ -77,6 +79,18 @@ impl Writable for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool> {
+        let open = self.metadata()?;
+        match fs::symlink_metadata(path) {
+            Ok(named) => {
+                let is_same = (named.dev(), named.ino()) == (open.dev(), open.ino());
+                Ok(is_same && open.len() >= bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn renew(&self, from: u64, to: u64) -> io::Result<()> {

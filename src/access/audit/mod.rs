@@ -27,6 +27,7 @@ pub mod search;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod vigil;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,6 +45,7 @@ use crate::base::limits::AUDIT_FILE_BYTES;
 use chain::Chain;
 use medium::{Disk, Medium};
 use read::{Damage, ReadError};
+use vigil::Vigil;
 
 pub use entry::{Entry, OwnedEntry};
 pub use pen::{Fate, Pen, Ticket};
@@ -91,6 +93,9 @@ pub enum AuditError {
         "chain {0} of the disclosure audit could not be flushed to the disk; it is tried again"
     )]
     Doubtful(u32),
+    /// Files were removed or replaced while the audit was written.
+    #[error("files of the audit in {0} were removed or replaced while it was written")]
+    Robbed(PathBuf),
     /// A file cannot be read or written.
     #[error("cannot read or write {path}")]
     Io {
@@ -138,8 +143,6 @@ pub struct Audit {
     /// One pen at a time is opened.
     opening: Mutex<()>,
     keeper: Option<(Sender<()>, JoinHandle<()>)>,
-    /// Held until everything else has ended.
-    _lock: File,
 }
 
 /// What pens and keeper share.
@@ -149,6 +152,9 @@ struct Shared {
     medium: Arc<dyn Medium>,
     chains: Mutex<BTreeMap<u32, Arc<Chain>>>,
     counters: Counters,
+    vigil: Vigil,
+    /// Held until everything else has ended.
+    lock: File,
 }
 
 #[derive(Default)]
@@ -159,6 +165,9 @@ struct Counters {
     failures: AtomicU64,
     syncs: AtomicU64,
 }
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How often anchors are logged.
 const ANCHORS_EVERY: Duration = Duration::from_secs(60);
@@ -182,7 +191,10 @@ impl Audit {
             medium,
             chains: Mutex::default(),
             counters: Counters::default(),
+            vigil: Vigil::default(),
+            lock,
         });
+        shared.look();
         let (stop, stopped) = channel();
         let keeper = std::thread::Builder::new().name("audit".to_owned());
         let kept = Arc::clone(&shared);
@@ -193,7 +205,6 @@ impl Audit {
             shared,
             opening: Mutex::default(),
             keeper: Some((stop, keeper)),
-            _lock: lock,
         }))
     }
 
@@ -221,6 +232,12 @@ impl Audit {
         self.shared.settle()
     }
 
+    /// Looks whether the files are still where they were written, as the keeper does several times a
+    /// second. While they are not, nothing is written, and so nothing disclosed.
+    pub fn look(&self) -> bool {
+        self.shared.look()
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.shared.folder
@@ -242,7 +259,7 @@ impl Audit {
     /// Whether the last write or flush of some chain failed.
     pub fn is_failing(&self) -> bool {
         let chains = self.shared.chains.lock();
-        chains.values().any(|chain| chain.is_failing())
+        self.shared.vigil.is_robbed() || chains.values().any(|chain| chain.is_failing())
     }
 
     /// The hashes that stand for all that is on the disk, one for each chain with entries: of those with
@@ -285,8 +302,17 @@ impl Shared {
             Duration::ZERO => Keeping::default().sync,
             every => every,
         };
+        let (mut settled, mut looked) = (Instant::now(), Instant::now());
         let mut told = Instant::now();
-        while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        while stop.recv_timeout(every.min(LOOK)) == Err(RecvTimeoutError::Timeout) {
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.look();
+            }
+            if settled.elapsed() < every {
+                continue;
+            }
+            settled = Instant::now();
             self.settle();
             if told.elapsed() >= ANCHORS_EVERY {
                 told = Instant::now();

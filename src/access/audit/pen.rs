@@ -155,6 +155,9 @@ impl Pen {
         if self.chain.is_doubtful() {
             return Err(AuditError::Doubtful(self.chain.number));
         }
+        if self.audit.shared.vigil.is_robbed() {
+            return Err(AuditError::Robbed(self.audit.shared.folder.clone()));
+        }
         self.mend()?;
         let mut end = self.sequel()?;
         let Some(file) = end.file.clone() else {

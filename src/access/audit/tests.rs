@@ -827,6 +827,10 @@ impl Writable for FaultyFile {
         self.0.sync()
     }
 
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool> {
+        self.0.is_at(path, bytes)
+    }
+
     fn renew(&self, from: u64, to: u64) -> io::Result<()> {
         self.0.renew(from, to)
     }
@@ -1103,4 +1107,68 @@ fn what_the_log_knows_of_an_audit_is_missed_in_it() {
     let [start, walked] = held_against(&away, &ends);
     assert_eq!(start, [lost(1, 4, 0)]);
     assert!(walked.contains(&start[0]), "{walked:?}");
+}
+
+#[test]
+fn nothing_is_written_while_files_are_gone_or_others() {
+    let (outer, root) = root();
+    let audit = Audit::open(&root, LATER).unwrap();
+    let mut pen = audit.pen().unwrap();
+    drop(audit.pen().unwrap());
+    write(&mut pen, 0..3);
+    assert!(audit.settle() && audit.look());
+    let refused = |pen: &mut Pen| {
+        let ticket = note(pen, 9);
+        assert!(matches!(pen.write(), Err(AuditError::Robbed(path)) if path == root));
+        assert_eq!(ticket.fate(), Fate::Lost);
+        assert!(audit.is_failing());
+    };
+    // Of the chain that is written, of one that is not, and the lock, without which others may write.
+    for file in [
+        "0-000001.audit",
+        "0.head",
+        "1-000001.audit",
+        "1.head",
+        ".lock",
+    ] {
+        let (path, away) = (root.join(file), outer.path().join("away"));
+        fs::rename(&path, &away).unwrap();
+        assert!(!audit.look(), "{file}");
+        refused(&mut pen);
+        fs::rename(&away, &path).unwrap();
+        assert!(audit.look(), "{file}");
+        write(&mut pen, 3..4);
+        assert!(!audit.is_failing());
+    }
+    // A copy in its place is not the file that is written in.
+    let path = root.join("0-000001.audit");
+    let (away, copy) = (outer.path().join("away"), fs::read(&path).unwrap());
+    fs::rename(&path, &away).unwrap();
+    fs::write(&path, copy).unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::rename(&away, &path).unwrap();
+    assert!(audit.look());
+    // Nor is one that was shortened.
+    let whole = fs::read(&path).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(FILE_HEAD as u64)
+        .unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::write(&path, whole).unwrap();
+    assert!(audit.look());
+    // The whole folder.
+    let elsewhere = outer.path().join("elsewhere");
+    fs::rename(&root, &elsewhere).unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::rename(&elsewhere, &root).unwrap();
+    assert!(audit.look());
+    write(&mut pen, 4..6);
+    drop((pen, audit));
+    intact(&root);
 }
