@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 /// Of a file that is written.
@@ -76,6 +76,18 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(bytes.as_ref())
 }
 
+/// Gives a file that root makes to the owner of its folder, who must go on with it.
+pub fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let (owner, about) = (fs::metadata(folder)?, file.metadata()?);
+    if owner.uid() == about.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
 /// Says that a file will not be written again.
 pub fn finish(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(FINISHED))
@@ -144,6 +156,12 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
         }
         assert!(create_new(&path).is_err());
+        if nix::unistd::geteuid().is_root() {
+            let somebody = nix::unistd::Uid::from_raw(65_534);
+            nix::unistd::chown(folder.path(), Some(somebody), None).unwrap();
+            give_to_owner_of_folder(&open(&path).unwrap(), &path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 65_534);
+        }
         let file = open(&path).unwrap();
         finish(&file).unwrap();
         assert_eq!(mode(&path), 0o400);

@@ -17,6 +17,7 @@ mod inbox;
 mod log;
 mod logging;
 mod progress;
+mod record;
 mod register;
 mod search;
 pub mod serve;

@@ -1,6 +1,6 @@
 //! Who sits at the machine: the system user that a command runs as.
 
-use nix::unistd::{User, getuid};
+use nix::unistd::{Uid, User, getuid};
 
 /// A system user.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,10 +14,23 @@ pub struct SystemUser {
 impl SystemUser {
     /// Who runs this process. The environment is not asked: anybody can say anything there.
     pub fn of_this_process() -> Self {
-        let number = getuid();
+        Self::of_number(getuid().as_raw())
+    }
+
+    /// Who logged in, whoever they have become since; `None` when the system does not tell.
+    pub fn of_login() -> Option<Self> {
+        /// Of a process that nobody logged in for.
+        const NOBODY: u32 = u32::MAX;
+        let told = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+        let number = told.trim().parse().ok().filter(|it| *it != NOBODY)?;
+        Some(Self::of_number(number))
+    }
+
+    fn of_number(number: u32) -> Self {
+        let found = User::from_uid(Uid::from_raw(number)).ok().flatten();
         Self {
-            number: number.as_raw(),
-            name: User::from_uid(number).ok().flatten().map(|it| it.name),
+            number,
+            name: found.map(|it| it.name),
         }
     }
 

@@ -224,3 +224,89 @@ fn files_of_the_audit_that_are_removed_under_a_running_service_stop_disclosures(
     );
     assert!(service.get("/metrics").body.contains("pu_audit_failing 1"));
 }
+
+#[test]
+fn what_the_operator_reads_is_recorded_with_the_system_user() {
+    let folder = register(persons());
+    let data = folder.path();
+    let out = data.join("out.ndjson");
+    let read = || {
+        pu(&["get", CHILD, "--data", text(data)]).well();
+        pu(&[
+            "get",
+            CHILD,
+            "--json",
+            "--unrestricted",
+            "--data",
+            text(data),
+        ])
+        .well();
+        pu(&[
+            "search",
+            "--text",
+            "nobody of this name",
+            "--data",
+            text(data),
+        ])
+        .well();
+        pu(&[
+            "search",
+            "FROM PersonRecord WHERE x = 'y'",
+            "--data",
+            text(data),
+        ])
+        .refused();
+        pu(&["export", "--out", text(&out), "--data", text(data)]).well();
+    };
+    read();
+    let serving = Serving::start(data, "").ready();
+    read();
+    assert!(serving.stop().0.success());
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid())
+        .unwrap()
+        .unwrap();
+    let me = format!("uid:{}:{}", me.uid, me.name);
+    let found = pu(&[
+        "audit",
+        "search",
+        "--consumer",
+        &me,
+        "--json",
+        "--data",
+        text(data),
+    ])
+    .well();
+    let found: Vec<serde_json::Value> = found
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|it| [&it["service"], &it["answer"]].map(|it| it.as_str().unwrap()))
+        .collect();
+    let once = [
+        ["cli/get", "ok"],
+        ["cli/get", "ok"],
+        ["cli/search", "ok"],
+        ["cli/search", "invalid-query"],
+        ["cli/export", "begun"],
+        ["cli/export", "ok"],
+    ];
+    assert_eq!(told, [once, once].concat());
+    assert_eq!(found[0]["shown"][0]["extension"], CHILD);
+    assert_eq!(
+        [&found[0]["unrestricted"], &found[1]["unrestricted"]],
+        [false, true]
+    );
+    assert!(
+        pu(&["audit", "verify", "--data", text(data)])
+            .well()
+            .ends_with("intact\n")
+    );
+    // Where it cannot be recorded, nothing is shown.
+    set_mode(&data.join("audit"), 0o755);
+    for refused in [&["get", CHILD][..], &["export", "--out", text(&out)]] {
+        let said = pu(&[refused, &["--data", text(data)]].concat()).refused();
+        assert!(said.contains("mode 755") && !said.contains(CHILD), "{said}");
+    }
+}

@@ -45,6 +45,7 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.tmp"));
     let file = files::create(&new)?;
+    files::give_to_owner_of_folder(&file, &new)?;
     FileExt::write_all_at(&file, bytes, 0)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

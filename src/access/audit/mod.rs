@@ -43,6 +43,7 @@ use parking_lot::Mutex;
 
 use crate::base::limits::AUDIT_FILE_BYTES;
 use chain::Chain;
+use folder::Writer;
 use medium::{Disk, Medium};
 use read::{Damage, ReadError};
 use vigil::Vigil;
@@ -153,6 +154,7 @@ struct Shared {
     chains: Mutex<BTreeMap<u32, Arc<Chain>>>,
     counters: Counters,
     vigil: Vigil,
+    writer: Writer,
     /// Held until everything else has ended.
     lock: File,
 }
@@ -176,15 +178,22 @@ impl Audit {
     /// Opens the audit in `folder`, which is made when it is missing: takes its lock, and starts to
     /// keep what will be written.
     pub fn open(folder: &Path, keeping: Keeping) -> Result<Arc<Self>, AuditError> {
-        Self::open_on(folder, keeping, Arc::new(Disk))
+        Self::open_on(folder, keeping, Arc::new(Disk), Writer::Service)
+    }
+
+    /// Opens the one chain of what the operator reads, also beside a running service; waits for other
+    /// commands.
+    pub fn open_for_operator(folder: &Path, keeping: Keeping) -> Result<Arc<Self>, AuditError> {
+        Self::open_on(folder, keeping, Arc::new(Disk), Writer::Operator)
     }
 
     fn open_on(
         folder: &Path,
         keeping: Keeping,
         medium: Arc<dyn Medium>,
+        writer: Writer,
     ) -> Result<Arc<Self>, AuditError> {
-        let lock = folder::take(folder)?;
+        let lock = folder::take(folder, writer)?;
         let shared = Arc::new(Shared {
             folder: folder.to_path_buf(),
             keeping,
@@ -192,6 +201,7 @@ impl Audit {
             chains: Mutex::default(),
             counters: Counters::default(),
             vigil: Vigil::default(),
+            writer,
             lock,
         });
         shared.look();
@@ -213,9 +223,13 @@ impl Audit {
     pub fn pen(self: &Arc<Self>) -> Result<Pen, AuditError> {
         let _opening = self.opening.lock();
         let shared = &self.shared;
+        let first = match shared.writer {
+            Writer::Service => 0,
+            Writer::Operator => folder::OPERATOR,
+        };
         let number = {
             let taken = shared.chains.lock();
-            (0..u32::MAX)
+            (first..u32::MAX)
                 .find(|it| !taken.contains_key(it))
                 .unwrap_or(u32::MAX)
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::block::{BLOCK_HEAD, FILE_HEAD, Hash, seal};
+use super::folder::Writer;
 use super::head::Head;
 use super::known::{self, Lost};
 use super::medium::{Disk, Medium, Writable};
@@ -103,7 +104,7 @@ fn seen(root: &Path, wanted: Wanted) -> Result<Vec<u64>, ReadError> {
 /// The files as a crash of the process would leave them now.
 fn crashed(root: &Path) -> (TempDir, PathBuf) {
     let (outer, copy) = self::root();
-    drop(folder::take(&copy).unwrap());
+    drop(folder::take(&copy, Writer::Service).unwrap());
     for entry in fs::read_dir(root).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, copy.join(name(&from))).unwrap();
@@ -840,7 +841,7 @@ fn faulty(keeping: Keeping) -> (TempDir, PathBuf, Arc<Faulty>, Arc<Audit>, Pen) 
     let (outer, root) = root();
     let disk = Arc::new(Faulty::default());
     let medium = Arc::new(Shared(Arc::clone(&disk)));
-    let audit = Audit::open_on(&root, keeping, medium).unwrap();
+    let audit = Audit::open_on(&root, keeping, medium, Writer::Service).unwrap();
     let mut pen = audit.pen().unwrap();
     write(&mut pen, 1..3);
     (outer, root, disk, audit, pen)
@@ -1073,7 +1074,7 @@ fn what_the_log_knows_of_an_audit_is_missed_in_it() {
         told.iter().map(ToString::to_string).collect::<Vec<_>>(),
         all
     );
-    drop(folder::take(&root).unwrap());
+    drop(folder::take(&root, Writer::Service).unwrap());
     intact(&root);
     let [start, walked] = held_against(&root, &ends);
     assert_eq!((&start, walked.contains(&all[0])), (&all, true));
@@ -1171,4 +1172,42 @@ fn nothing_is_written_while_files_are_gone_or_others() {
     write(&mut pen, 4..6);
     drop((pen, audit));
     intact(&root);
+}
+
+#[test]
+fn what_the_operator_reads_has_a_chain_beside_those_of_a_service() {
+    let (_outer, root) = root();
+    // Alone, beside a service, and after it.
+    let by_operator = |number| {
+        let audit = Audit::open_for_operator(&root, LATER).unwrap();
+        let mut pen = audit.pen().unwrap();
+        assert_eq!(pen.chain(), folder::OPERATOR);
+        write(&mut pen, number..number + 1);
+    };
+    by_operator(1);
+    intact(&root);
+    let service = Audit::open(&root, LATER).unwrap();
+    let mut pen = service.pen().unwrap();
+    write(&mut pen, 2..4);
+    by_operator(4);
+    write(&mut pen, 5..6);
+    assert!(service.settle() && service.look());
+    let ends = service.ends().unwrap();
+    let known: Vec<_> = ends.iter().map(|it| (it.chain, it.entry)).collect();
+    assert_eq!(known, [(0, 4), (folder::OPERATOR, 6)]);
+    drop((pen, service));
+    by_operator(6);
+    assert_eq!(intact(&root).chains.len(), 2);
+    assert_eq!(seen(&root, Wanted::default()).unwrap(), [1, 2, 3, 4, 5, 6]);
+    // It is missed like any other.
+    for file in [
+        folder::file(&root, folder::OPERATOR, 1),
+        folder::head(&root, folder::OPERATOR),
+    ] {
+        fs::remove_file(file).unwrap();
+    }
+    intact(&root);
+    let [start, walked] = held_against(&root, &ends);
+    assert!(start[0].contains("6 entries are missing"), "{start:?}");
+    assert_eq!(start, walked);
 }

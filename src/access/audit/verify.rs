@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::block::Hash;
 use super::entry::Note;
-use super::folder;
+use super::folder::{self, OPERATOR};
 use super::head::Head;
 use super::known::Lost;
 use super::read::{Damage, ReadError, Walk, Wrong};
@@ -161,9 +161,7 @@ pub fn verify(root: &Path, known: &Known) -> io::Result<Report> {
     let is_live = folder::is_held(root);
     let there = folder::chains(root)?;
     // Chains are numbered without gaps, and are never given up.
-    let mut count = there
-        .last_key_value()
-        .map_or(0, |(&last, _)| u64::from(last) + 1);
+    let mut count = u64::from(folder::count(&there));
     let named = known.anchors.iter().map(|anchor| anchor.chain);
     let named = named.chain(known.first_files.keys().copied());
     let ends = known.ends.iter();
@@ -174,6 +172,12 @@ pub fn verify(root: &Path, known: &Known) -> io::Result<Report> {
         there: 0,
     });
     report.findings.extend(lost.map(Finding::Lost));
+    let operator = named
+        .clone()
+        .find(|&it| it >= OPERATOR && !there.contains_key(&it));
+    let missing = operator.map(Finding::ChainMissing);
+    report.findings.extend(missing);
+    let named = named.filter(|&it| it < OPERATOR);
     count = named.fold(count, |count, chain| count.max(u64::from(chain) + 1));
     for &chain in there.keys() {
         let mut one = One::new(root, chain, known);

@@ -45,7 +45,7 @@ impl Shared {
 
     fn are_there(&self) -> io::Result<bool> {
         let root = &self.folder;
-        if !self.lock.is_at(&root.join(folder::LOCK), 0)? {
+        if !self.lock.is_at(&root.join(self.writer.lock()), 0)? {
             return Ok(false);
         }
         for chain in self.all() {
