@@ -31,6 +31,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Where to listen. Plain HTTP: loopback only.
     pub listen: SocketAddr,
+    /// Host names under which the plain address is asked, beside `localhost` and the address itself.
+    pub hosts: Vec<String>,
     /// A unix socket to listen on beside.
     pub listen_unix: Option<PathBuf>,
     /// Whether root may serve.
@@ -232,6 +234,7 @@ impl Default for Config {
         Self {
             data: PathBuf::from("snapshots"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            hosts: Vec::new(),
             listen_unix: None,
             as_root: false,
             threads: 0,

@@ -16,6 +16,7 @@ use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::anchors;
+use crate::serve::host::Hosts;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
@@ -99,6 +100,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
+        hosts: Hosts::new(config.listen, &config.hosts),
         audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),

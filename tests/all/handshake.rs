@@ -320,6 +320,8 @@ fn each_wrong_caller_is_refused_for_its_own_reason() {
         change(&mut order);
         town.root.issue(&order).unwrap()
     };
+    let nobody = HsaId::parse("SE0000000000-STRANGER").unwrap();
+    let stranger = Order::client("Stranger", &nobody);
     let between = town.root.under("Between").unwrap();
     let other = Authority::root("Other").unwrap();
     let revoked = issue(&|_| {});
@@ -335,6 +337,11 @@ fn each_wrong_caller_is_refused_for_its_own_reason() {
         ),
         ("unknown_issuer", Some(other.issue(&good).unwrap())),
         ("wrong_usage", Some(issue(&|it| it.usage = Usage::Server))),
+        ("wrong_usage", Some(issue(&|it| it.usage = Usage::Unsaid))),
+        (
+            "unknown_consumer",
+            Some(town.root.issue(&stranger).unwrap()),
+        ),
         ("no_hsa_id", Some(issue(&|it| it.hsa = None))),
         ("revocation_unknown", Some(between.issue(&good).unwrap())),
     ];
@@ -353,7 +360,7 @@ fn each_wrong_caller_is_refused_for_its_own_reason() {
         .failed()
         .map(|(_, count)| count)
         .sum();
-    assert_eq!((tls(&service).handshakes.done(), total), (0, 18));
+    assert_eq!((tls(&service).handshakes.done(), total), (0, 22));
 }
 
 #[test]

@@ -310,3 +310,36 @@ fn what_the_operator_reads_is_recorded_with_the_system_user() {
         assert!(said.contains("mode 755") && !said.contains(CHILD), "{said}");
     }
 }
+
+#[test]
+fn a_page_from_elsewhere_cannot_ask_by_a_name_of_its_own() {
+    let service = Service::over(register(persons()), |config| {
+        config.hosts = vec!["pu.region.example".to_owned()];
+    });
+    let ask = |host: &str| {
+        let mut client = service.connect();
+        client.send(format!("GET /v1/persons/{CHILD} HTTP/1.1\r\n{host}\r\n").as_bytes());
+        client.receive().unwrap()
+    };
+    for ours in ["Host: localhost:8080\r\n", "Host: pu.region.example\r\n"] {
+        assert_eq!(ask(ours).status, 200, "{ours}");
+    }
+    for other in [
+        "Host: attacker.example\r\n",
+        "Host: localhost\r\nHost: attacker.example\r\n",
+        "",
+    ] {
+        let answer = ask(other);
+        let is_refused = [400, 421].contains(&answer.status);
+        assert!(
+            is_refused && !answer.body.contains(CHILD),
+            "{other}{answer:?}"
+        );
+    }
+    let told = ask("Host: attacker.example\r\n");
+    assert!(
+        told.status == 421 && told.body.contains("värdnamn"),
+        "{told:?}"
+    );
+    assert!(!told.body.contains("attacker"));
+}
