@@ -192,6 +192,40 @@ fn only_rooms_that_change_records_hold_a_person_unmasked() {
     }
 }
 
+/// What makes a file or a folder, or says who may read it, past `base::files`.
+const MAKES_FILES: &[&str] = &[
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "DirBuilder",
+    "create_dir",
+    "fs::write(",
+    "fs::copy(",
+    "set_permissions(",
+];
+
+/// The files of the program that may, and why.
+const MAY_MAKE_FILES: &[(&str, &str)] = &[
+    ("base/files.rs", "it is the door"),
+    ("serve/listen.rs", "a socket, whose group may connect"),
+];
+
+#[test]
+fn files_are_made_through_one_door() {
+    for (path, text) in rust("src") {
+        let code = product(&path, &text);
+        let past = MAKES_FILES.iter().find(|it| code.contains(**it));
+        let may = MAY_MAKE_FILES
+            .iter()
+            .any(|(file, _)| path == Path::new(file));
+        assert!(
+            may || past.is_none(),
+            "{} makes files: {past:?}",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn the_backup_grant_is_asked_for_where_backups_are_made() {
     let allowed = [

@@ -34,6 +34,8 @@ pub enum Usage {
     Server,
     /// To call.
     Client,
+    /// It does not say.
+    Unsaid,
 }
 
 /// A certificate to be issued.
@@ -190,10 +192,11 @@ fn params(order: &Order<'_>) -> Result<CertificateParams, AuthorityError> {
     params.serial_number = Some(serial_number());
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![match order.usage {
-        Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
-        Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
-    }];
+    params.extended_key_usages = match order.usage {
+        Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Usage::Unsaid => Vec::new(),
+    };
     params.not_before = date_time_ymd(1970, 1, 1) + since_epoch(order.from);
     params.not_after = date_time_ymd(1970, 1, 1) + since_epoch(order.until);
     Ok(params)

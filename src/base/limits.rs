@@ -1,6 +1,8 @@
 //! Every ceiling of the engine in one place. What an operator may move is in the configuration
 //! (`limits.*`), with these as defaults.
 
+use std::time::Duration;
+
 /// Identities in one `GetPersonsForProfile` request (TKB 5.1, rule of the contract).
 pub const IDENTITIES_PER_REQUEST: usize = 500;
 
@@ -42,6 +44,9 @@ pub const BODY_SECONDS: u64 = 20;
 
 /// Seconds a graceful shutdown waits for open requests.
 pub const DRAIN_SECONDS: u64 = 10;
+
+/// How often the ends of the audit's chains are written into the register's log, when they moved.
+pub const ANCHORS_EVERY: Duration = Duration::from_secs(60);
 
 /// Snapshots kept in a data folder: the newest, and those to go back to.
 pub const SNAPSHOTS_KEPT: usize = 3;

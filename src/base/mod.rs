@@ -1,8 +1,9 @@
-//! What every room may lean on and what knows no room: limits, Swedish time and text, and a wrapper
-//! that keeps personal values out of logs.
+//! What every room may lean on and what knows no room: limits, Swedish time and text, the door by which
+//! files are made, and a wrapper that keeps personal values out of logs.
 //!
-//! In: nothing. Out: small value types. Never here: a person, a file, a socket.
+//! In: nothing. Out: small value types. Never here: a person, a socket.
 
+pub mod files;
 pub mod limits;
 pub mod micros;
 pub mod period;

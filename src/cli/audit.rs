@@ -2,16 +2,25 @@
 //! meanwhile.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::user::SystemUser;
 use super::{Common, Failure};
+use crate::access::audit::known;
 use crate::access::audit::search::{Found, Search as Searching, Wanted};
 use crate::access::audit::verify::{Anchor, Known, verify};
 use crate::base::micros::Micros;
+use crate::base::time::Moment;
 use crate::person::identity::{Formats, Identity};
+use crate::serve::anchors;
+use crate::store::commit::Draft;
+use crate::store::entry::Origin;
+use crate::store::live::Live;
+use crate::store::state;
 
 /// Check and read the record of what was disclosed to whom.
 #[derive(Subcommand)]
@@ -19,6 +28,9 @@ pub enum Audit {
     /// Check that nothing was removed, changed, inserted or reordered
     #[command(after_help = VERIFY)]
     Verify(Verify),
+    /// Say that entries which the register's log knows are lost, so that the service can start
+    #[command(after_help = ACCEPT)]
+    Accept(Accept),
     /// Who has seen a person, and what a system has done
     #[command(after_help = SEARCH)]
     Search(Search),
@@ -30,12 +42,21 @@ times and hash, and then \"intact\"; or says what is wrong and where, and exits 
 
 The files prove that nothing in them was changed, and the heads beside them that nothing was taken
 off their ends. That nobody wrote all of it anew is proved by an anchor that was kept elsewhere: the
-service logs one for each chain once a minute (\"audit anchor\"), and when it stops.
+service logs one for each chain once a minute (\"audit anchor\"), and when it stops. It writes them
+into the register's own log too, which the audit is held against.
 
 Examples:
   pu audit verify --data D
   pu audit verify --data D --anchor 0:1840:6b86b2...   chain 0 had this hash after entry 1840
   pu audit verify --data D --first-file 0:31           files 1 to 30 of chain 0 were archived";
+
+const ACCEPT: &str = "\
+The service does not start over an audit that lacks what the register's log knows of it. When its files
+cannot be brought back, this says so in the log: what was known, who accepts the loss, and why.
+The service must be stopped.
+
+Example:
+  pu audit accept --data D --because \"disk 2 failed, case 4711\"";
 
 const SEARCH: &str = "\
 Shows the entries that meet everything that is given, oldest first. Times are Swedish unless they
@@ -53,9 +74,19 @@ Examples:
 struct Which {
     #[command(flatten)]
     common: Common,
-    /// Folder of the audit [default: audit in the data folder]
+    /// Folder of the audit, by itself [default: audit.folder, or audit in the data folder]
     #[arg(long, value_name = "DIR", conflicts_with = "data")]
     folder: Option<PathBuf>,
+}
+
+/// Why a loss is accepted.
+#[derive(Args)]
+pub struct Accept {
+    /// What happened; it stands in the log
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// What it is held against.
@@ -109,6 +140,7 @@ impl Audit {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Self::Verify(verify) => verify.run(),
+            Self::Accept(accept) => accept.run(),
             Self::Search(search) => search.run(),
         }
     }
@@ -119,20 +151,41 @@ impl Which {
         let config = self.common.config()?;
         let formats = config.formats()?;
         let folder = self.folder.clone();
-        let folder = folder.unwrap_or_else(|| config.data.join("audit"));
+        let folder = folder.unwrap_or_else(|| config.audit_folder());
         if !folder.is_dir() {
             return Err(format!("there is no audit in {}", folder.display()).into());
         }
         Ok((folder, formats))
     }
+
+    /// The ends of chains that the register's log knows; none of an audit that is looked at by itself.
+    fn known_ends(&self) -> Result<Vec<Anchor>, Failure> {
+        let config = self.common.config()?;
+        if self.folder.is_some() || !config.data.is_dir() {
+            return Ok(Vec::new());
+        }
+        let state = state::open(&config.data, &config.formats()?)?;
+        Ok(state.map_or(Vec::new(), |state| anchors::known_ends(state.ledger())))
+    }
 }
 
 impl Verify {
     fn run(self) -> Result<(), Failure> {
-        let (folder, _) = self.which.folder()?;
+        // The log is read before the audit is: it is never ahead of it.
+        let ends = self.which.known_ends()?;
+        let folder = match self.which.folder() {
+            Ok((folder, _)) => folder,
+            Err(nowhere) if ends.is_empty() => return Err(nowhere),
+            Err(nowhere) => {
+                let lost = known::check(Path::new(""), &ends)?;
+                lost.iter().for_each(|finding| println!("wrong: {finding}"));
+                return Err(nowhere);
+            }
+        };
         let known = Known {
             first_files: self.first_files.into_iter().collect(),
             anchors: self.anchors,
+            ends,
         };
         let report = verify(&folder, &known)?;
         let mut out = std::io::stdout().lock();
@@ -148,6 +201,49 @@ impl Verify {
         }
         let what = format!("the audit in {} is not intact", folder.display());
         Err(what.into())
+    }
+}
+
+impl Accept {
+    fn run(self) -> Result<(), Failure> {
+        let config = self.common.config()?;
+        let _lock = super::take(&config.data)?;
+        let clock = Arc::new(Moment::now);
+        let formats = config.formats()?;
+        let live = Live::open(
+            &config.data,
+            &formats,
+            config.keeping(),
+            config.snapshots.keep,
+            clock,
+        )?;
+        let folder = config.audit_folder();
+        let state = live.store.keep();
+        let there = known::ends(&folder).unwrap_or_default();
+        let mut notes = Vec::new();
+        for known in anchors::known_ends(state.ledger()) {
+            for finding in known::check(&folder, &[known])? {
+                println!("accepted: {finding}");
+                let end = there.iter().find(|end| end.chain == known.chain).copied();
+                notes.push(anchors::note(
+                    end.unwrap_or(Anchor::of_nothing(known.chain)),
+                ));
+            }
+        }
+        if notes.is_empty() {
+            println!("the audit holds all that the register's log knows");
+            return Ok(());
+        }
+        let user = SystemUser::of_this_process();
+        let origin = Origin {
+            by: "audit-accepted".to_owned(),
+            actor: Some(("system user".to_owned(), user.told())),
+            correlation: Some(self.because),
+            ..Origin::default()
+        };
+        let commit = move |draft: &mut Draft| draft.commit(origin, Vec::new(), notes);
+        live.committer.wait(commit)?.0?;
+        Ok(())
     }
 }
 

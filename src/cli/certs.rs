@@ -1,9 +1,7 @@
 //! `pu certs`: certificates for trying mutual TLS out.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,6 +11,7 @@ use super::Failure;
 use crate::access::authority::{Authority, DAY, Issued, Order};
 use crate::access::consumers::Category;
 use crate::access::hsa::HsaId;
+use crate::base::files;
 use crate::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
 use crate::wire::route::Route;
 
@@ -156,11 +155,11 @@ impl Dev {
             let there = there.display();
             return Err(format!("{there} is there already: --force replaces it").into());
         }
-        fs::create_dir_all(&self.out)?;
+        files::create_folder(&self.out)?;
         // The configuration shall work from any folder.
         let folder = self.out.canonicalize()?;
         let authority = Authority::root("pu: bara för test")?;
-        write(&folder.join("ca.pem"), &authority.certificate(), 0o644)?;
+        write(&folder.join("ca.pem"), &authority.certificate())?;
         let mut hosts = ["localhost", "127.0.0.1", "::1"]
             .map(str::to_owned)
             .to_vec();
@@ -176,9 +175,9 @@ impl Dev {
         keep(&folder, REVOKED.file, &revoked)?;
         let now = SystemTime::now();
         let list = authority.revocation_list(&[&revoked], now - DAY / 24, now + DAY * 730)?;
-        write(&folder.join("crl.pem"), &list, 0o644)?;
-        write(&folder.join("consumers.toml"), &consumers(), 0o644)?;
-        write(&folder.join("pu.toml"), &configuration(&folder)?, 0o644)?;
+        write(&folder.join("crl.pem"), &list)?;
+        write(&folder.join("consumers.toml"), &consumers())?;
+        write(&folder.join("pu.toml"), &configuration(&folder)?)?;
         self.tell();
         Ok(())
     }
@@ -213,22 +212,16 @@ impl Dev {
 
 /// Writes a certificate and its key.
 fn keep(folder: &Path, name: &str, issued: &Issued) -> Result<(), Failure> {
-    write(&folder.join(format!("{name}.pem")), &issued.chain, 0o644)?;
-    write(&folder.join(format!("{name}-key.pem")), &issued.key, 0o600)
+    write(&folder.join(format!("{name}.pem")), &issued.chain)?;
+    write(&folder.join(format!("{name}-key.pem")), &issued.key)
 }
 
-/// Writes a file anew, so that its mode is the one given from the start.
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+/// Writes a file anew, so that whoever had the old one open does not see what comes.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
     if path.exists() {
         fs::remove_file(path)?;
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    Ok(())
+    Ok(files::write(path, text)?)
 }
 
 /// Every right that each kind of customer can have.

@@ -31,8 +31,12 @@ pub struct Config {
     pub data: PathBuf,
     /// Where to listen. Plain HTTP: loopback only.
     pub listen: SocketAddr,
+    /// Host names under which the plain address is asked, beside `localhost` and the address itself.
+    pub hosts: Vec<String>,
     /// A unix socket to listen on beside.
     pub listen_unix: Option<PathBuf>,
+    /// Whether root may serve.
+    pub as_root: bool,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
     /// The service's logical address, which requests must carry.
@@ -230,7 +234,9 @@ impl Default for Config {
         Self {
             data: PathBuf::from("snapshots"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            hosts: Vec::new(),
             listen_unix: None,
+            as_root: false,
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),

@@ -12,7 +12,7 @@ use super::config::{Access, Config, Log, LogFormat, Rest, Search};
 use super::generate::{morning, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
-use crate::base::limits;
+use crate::base::{files, limits};
 use crate::feed::exchange;
 use crate::feed::generate::{base_day, demo_population, synthetic_population};
 use crate::person::field::{Field, schema_hash};
@@ -21,7 +21,6 @@ use crate::person::record::RecordRef;
 use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use crate::serve::App;
 use crate::store::folder;
-use crate::store::lock::DataLock;
 use crate::store::state::log_folder;
 use crate::wire::contract::find;
 
@@ -70,7 +69,7 @@ impl Demo {
             ..Config::default()
         };
         logging::start(&config.log);
-        let lock = DataLock::take(&config.data)?;
+        let lock = super::take(&config.data)?;
         self.build(&config.formats()?)?;
         if self.build_only {
             return Ok(());
@@ -127,7 +126,7 @@ impl Demo {
         if report.rejected() > 0 || report.changed() == 0 {
             return Err("the demo register's own files were not accepted".into());
         }
-        fs::write(&mark, making)?;
+        files::write(&mark, making)?;
         println!("Built in {:.1} s.\n", began.elapsed().as_secs_f64());
         Ok(())
     }
@@ -135,7 +134,7 @@ impl Demo {
     /// Writes what the register is made of: the files a real one would get.
     fn write_files(&self, formats: &Formats) -> Result<Vec<PathBuf>, Failure> {
         let folder = self.data.join("files");
-        fs::create_dir_all(&folder)?;
+        files::create_folder(&folder)?;
         let population = demo_population(formats, SEED);
         let mut files = Vec::new();
         let base = folder.join("navet_base.xml.gz");

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::record::{SHOWN, record};
 use super::{Common, Failure, progress};
+use crate::access::audit::Entry;
 use crate::feed::exchange::{Header, Writer};
 use crate::person::counties::Counties;
 use crate::person::view::{Grant, Shield, restrict};
 use crate::store::state;
+use crate::wire::disclosed::Disclosed;
 
 /// Write the register as NDJSON: every person, every field, protected or not.
 ///
@@ -26,6 +29,9 @@ pub struct Export {
     common: Common,
 }
 
+/// What the record says of an export before its first person is written.
+const BEGUN: &str = "begun";
+
 impl Export {
     pub fn run(self) -> Result<(), Failure> {
         let counties = match self.counties.as_slice() {
@@ -37,6 +43,19 @@ impl Export {
         let state = state::open(&config.data, &formats)?
             .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
         let header = Header::new(state.snapshot().created(), state.sequence(), &formats);
+        let mut asked = match self.counties.as_slice() {
+            [] => "every person".to_owned(),
+            codes => format!("persons of the counties {}", codes.join(",")),
+        };
+        let noted = |query: &str, answer| {
+            let entry = Entry {
+                unrestricted: true,
+                query: Some(query),
+                ..Entry::new("cli/export", answer)
+            };
+            record(&config, &Disclosed::default(), entry)
+        };
+        noted(&asked, BEGUN)?;
         let mut writer = Writer::create(&self.out, &header, formats)?;
         let bar = progress::bar("exporting", state.persons(), "persons");
         let everything = Grant::backup();
@@ -49,6 +68,8 @@ impl Export {
         }
         let persons = writer.finish()?;
         bar.finish_and_clear();
+        asked += &format!(": {persons} written");
+        noted(&asked, SHOWN)?;
         println!("{}: {persons} persons", self.out.display());
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `pu generate`: an invented population as a Navet file, or straight to a snapshot.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::{Failure, progress};
+use crate::base::files;
 use crate::base::time::{Moment, PartialDate};
 use crate::feed::exchange;
 use crate::feed::generate::{Settlers, Taken, Village, base_day, in_order, synthetic_population};
@@ -98,7 +99,7 @@ impl Generate {
         if folder == self.out && folder.is_dir() && folder::newest(folder)?.is_some() {
             return Err(format!("{} holds a register already", folder.display()).into());
         }
-        fs::create_dir_all(folder)?;
+        files::create_folder(folder)?;
         let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
         let villages = self.villages(formats).scan(0, |before, settlers| {
             let first = *before;
@@ -236,7 +237,7 @@ impl Beside {
         let Some(folder) = self.changes else {
             return Ok(Vec::new());
         };
-        fs::create_dir_all(&folder)?;
+        files::create_folder(&folder)?;
         let files = self.days.into_iter().map(|(day, posts)| {
             let path = folder.join(format!("navet_{:08}.txt", day.number()));
             let count = posts.len();
@@ -275,7 +276,7 @@ fn navet_writer<'f>(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let file = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    let file = BufWriter::with_capacity(1 << 18, files::create(path)?);
     let (plain, out): (&str, Box<dyn Write>) = if let Some(plain) = name.strip_suffix(".gz") {
         (
             plain,

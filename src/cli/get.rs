@@ -4,12 +4,15 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::record::{SHOWN, record};
 use super::register::Register;
 use super::{Common, Failure};
+use crate::access::audit::Entry;
 use crate::person::identity::{Formats, Identity};
 use crate::person::json;
 use crate::person::view::Profile;
 use crate::query::lookup::{Follow, lookup};
+use crate::wire::disclosed::Disclosed;
 
 /// Look persons up in a register that need not be served.
 #[derive(Args)]
@@ -57,26 +60,54 @@ impl Get {
             } else {
                 Follow::MainIdentity
             };
+            let mut disclosed = Disclosed::default();
+            let mut lines = Vec::new();
             for identity in identities {
-                let mut line = Vec::new();
+                disclosed.asked.push(identity);
                 match lookup(&register.state, identity, &grant, follow)? {
-                    Some(view) => json::write(&view, formats, &mut line)?,
-                    None => line.extend_from_slice(b"null"),
+                    Some(view) => {
+                        disclosed.shown.push(view.identity());
+                        json::write(&view, formats, &mut lines)?;
+                    }
+                    None => lines.extend_from_slice(b"null"),
                 }
-                line.push(b'\n');
-                out.write_all(&line)?;
+                lines.push(b'\n');
             }
+            record(&register.config, &disclosed, self.entry(profile, SHOWN))?;
+            out.write_all(&lines)?;
             return Ok(());
         }
-        let answer = register.soap(
+        let answered = register.soap(
             "GetPersonsForProfile",
             self.unrestricted,
             self.version,
             &self.message(&identities, formats),
-        )??;
+        )?;
+        let (disclosed, answer) = match answered {
+            Ok(answered) => answered,
+            Err(trouble) => {
+                let asked = Disclosed {
+                    asked: identities,
+                    ..Disclosed::default()
+                };
+                let entry = self.entry(profile, trouble.kind().name);
+                record(&register.config, &asked, entry)?;
+                return Err(trouble.into());
+            }
+        };
+        record(&register.config, &disclosed, self.entry(profile, SHOWN))?;
         out.write_all(&answer)?;
         writeln!(out)?;
         Ok(())
+    }
+
+    /// What is recorded of it.
+    fn entry(&self, profile: Profile, answer: &'static str) -> Entry<'static> {
+        Entry {
+            profile: Some(profile),
+            unrestricted: self.unrestricted,
+            ..Entry::new("cli/get", answer)
+        }
     }
 
     /// What stands in the request's element.

@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 
 use super::generate::morning;
 use super::{Common, Failure, progress};
+use crate::base::files;
 use crate::base::time::Moment;
 use crate::feed::apply::{ApplyError, Reached, Target as _, Work, by_their_dates, content_of};
 use crate::feed::exchange;
@@ -48,7 +49,7 @@ impl Import {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.common.config()?;
         let formats = config.formats()?;
-        let _lock = match DataLock::take(&config.data) {
+        let _lock = match super::take(&config.data) {
             Ok(lock) => lock,
             Err(LockError::Held(folder)) => match DataLock::inbox(&folder) {
                 Some(inbox) => return self.hand_over(&config.data, &inbox, &formats),
@@ -113,16 +114,10 @@ impl Import {
 
 /// Copies a file into the inbox, where it gets its name when it is whole.
 fn copy_into(path: &Path, inbox: &Path, name: &str) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
     let unfinished = inbox.join(format!(".{name}.tmp"));
     let copy = || {
         let mut from = File::open(path)?;
-        let mut options = File::options();
-        let mut to = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)?;
+        let mut to = files::create_new(&unfinished)?;
         io::copy(&mut from, &mut to)?;
         to.sync_all()?;
         fs::rename(&unfinished, inbox.join(name))

@@ -17,18 +17,21 @@ mod inbox;
 mod log;
 mod logging;
 mod progress;
+mod record;
 mod register;
 mod search;
 pub mod serve;
 mod snapshot;
+mod user;
 mod wsdl;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::store::lock::{DataLock, LockError};
 use config::Config;
 
 /// What a command fails with: the error of the room that failed, with its causes.
@@ -61,7 +64,7 @@ enum Command {
     /// Build (once) and serve a demo register of every official test number
     Demo(demo::Demo),
     /// Serve a register
-    Serve(Common),
+    Serve(serve::Serve),
     /// Apply Navet files and exchange files to a register
     Import(import::Import),
     /// Write a register as an exchange file (NDJSON)
@@ -111,12 +114,21 @@ impl Common {
     }
 }
 
+/// Takes the lock on a data folder, and says which folders had to be closed for it.
+fn take(data: &Path) -> Result<DataLock, LockError> {
+    let lock = DataLock::take(data)?;
+    for mended in lock.mended() {
+        eprintln!("pu: {mended}");
+    }
+    Ok(lock)
+}
+
 impl Arguments {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Demo(demo) => demo.run(),
-            Command::Serve(common) => common.config().and_then(|config| serve::run(&config)),
+            Command::Serve(serve) => serve.run(),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
             Command::Generate(generate) => generate.run(),

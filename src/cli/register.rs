@@ -7,6 +7,7 @@ use crate::person::identity::Formats;
 use crate::person::view::{Grant, Profile};
 use crate::store::state::{self, State};
 use crate::wire::contract::{Message, core_namespace, find};
+use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::Trouble;
 use crate::wire::soap::{Call, Scratch, Soap};
 
@@ -47,7 +48,7 @@ impl Register {
         unrestricted: bool,
         version: u8,
         message: &str,
-    ) -> Result<Result<Vec<u8>, Trouble>, Failure> {
+    ) -> Result<Result<(Disclosed, Vec<u8>), Trouble>, Failure> {
         const NO_VERSION: &str = "the version is 3, 4 or 5";
         let address = &self.config.logical_address;
         let rule = self.config.protection;
@@ -71,6 +72,6 @@ impl Register {
         };
         let mut scratch = Scratch::default();
         let answered = soap.answer(service, &self.state, call, &mut scratch);
-        Ok(answered.map(|()| scratch.answer().to_vec()))
+        Ok(answered.map(|()| (scratch.disclosed().clone(), scratch.answer().to_vec())))
     }
 }

@@ -4,8 +4,10 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::record::{SHOWN, record};
 use super::register::Register;
 use super::{Common, Failure};
+use crate::access::audit::Entry;
 use crate::person::field::Field;
 use crate::person::identity::Formats;
 use crate::person::json;
@@ -13,6 +15,7 @@ use crate::person::record::Damaged;
 use crate::person::value::{ValueRef, escape_into};
 use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
+use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::{Trouble, tell};
 use crate::wire::search::{Language, Search as Wanted};
 
@@ -69,6 +72,14 @@ impl Search {
             let address = &register.config.logical_address;
             Failure::from(tell(trouble, address, uuid::Uuid::nil()).text)
         };
+        let recorded = |disclosed: &Disclosed, answer| {
+            record(&register.config, disclosed, self.entry(profile, answer))
+        };
+        let refused = |trouble: &Trouble| match recorded(&Disclosed::default(), trouble.kind().name)
+        {
+            Ok(()) => told(trouble),
+            Err(unrecorded) => unrecorded,
+        };
         let mut out = std::io::stdout().lock();
         if self.soap {
             let answer = register.soap(
@@ -77,7 +88,9 @@ impl Search {
                 self.version,
                 &self.message(language),
             )?;
-            out.write_all(&answer.map_err(|trouble| told(&trouble))?)?;
+            let (disclosed, answer) = answer.map_err(|trouble| refused(&trouble))?;
+            recorded(&disclosed, SHOWN)?;
+            out.write_all(&answer)?;
             writeln!(out)?;
             if !self.explain {
                 return Ok(());
@@ -86,7 +99,17 @@ impl Search {
         let grant = register.grant(profile, self.unrestricted);
         let found = Wanted::read(language, &self.query, profile, formats)
             .perform(&register.state, &grant)
-            .map_err(|error| told(&error.into()))?;
+            .map_err(|error| refused(&error.into()))?;
+        if !self.soap {
+            let shown = found.hits.iter().map(View::identity).collect();
+            let asked = Vec::new();
+            let disclosed = Disclosed {
+                asked,
+                shown,
+                ..Disclosed::default()
+            };
+            recorded(&disclosed, SHOWN)?;
+        }
         if self.explain {
             explain(&found.explanation);
         }
@@ -101,6 +124,16 @@ impl Search {
             out.write_all(table(&found, formats)?.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// What is recorded of it.
+    fn entry(&self, profile: Profile, answer: &'static str) -> Entry<'_> {
+        Entry {
+            profile: Some(profile),
+            unrestricted: self.unrestricted,
+            query: Some(&self.query),
+            ..Entry::new("cli/search", answer)
+        }
     }
 
     /// What stands in the request's element.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Failure, inbox, logging};
+use super::{Common, Failure, inbox, logging};
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::limits;
@@ -14,12 +15,15 @@ use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
+use crate::serve::anchors;
+use crate::serve::host::Hosts;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::readiness::Readiness;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
+use crate::store::ledger::Ledger;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
 use crate::store::trail::Trail;
@@ -29,10 +33,38 @@ use crate::wire::soap::Soap;
 /// How often histograms are gathered, and the file of consumers is looked at.
 const UPKEEP: Duration = Duration::from_secs(2);
 
-/// Serves until told to stop.
-pub fn run(config: &Config) -> Result<(), Failure> {
+/// Serve a register.
+#[derive(Args)]
+pub struct Serve {
+    /// Serve even as root, whom no file on the machine is closed to
+    #[arg(long)]
+    as_root: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+const ROOT: &str = "pu serve does not run as root: a mistake in it would be a mistake with every right \
+     on this machine. Run it as a user of its own that owns the data folder, or say --as-root \
+     (or as_root = true)";
+
+impl Serve {
+    /// Serves until told to stop.
+    pub fn run(self) -> Result<(), Failure> {
+        let mut config = self.common.config()?;
+        config.as_root |= self.as_root;
+        if nix::unistd::geteuid().is_root() && !config.as_root {
+            return Err(ROOT.into());
+        }
+        run(&config)
+    }
+}
+
+fn run(config: &Config) -> Result<(), Failure> {
     logging::start(&config.log);
     let lock = DataLock::take(&config.data)?;
+    for mended in lock.mended() {
+        tracing::warn!(folder = %mended.path.display(), "{mended}");
+    }
     let (app, running) = begin(config)?;
     lock.tell_inbox(&config.inbox())?;
     let tls = running.tls.map(tracing::field::display);
@@ -68,7 +100,8 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
-        audit: audit(config)?,
+        hosts: Hosts::new(config.listen, &config.hosts),
+        audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
         news: Arc::clone(&news),
@@ -100,6 +133,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     running
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
+    running.companions.push(anchors::start(&app)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
         app.readiness.verify(snapshot)?;
@@ -109,16 +143,28 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     Ok((Arc::clone(&app), running))
 }
 
-/// The audit, where disclosures are recorded.
-fn audit(config: &Config) -> Result<Option<Arc<Audit>>, Failure> {
+/// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.
+fn audit(config: &Config, ledger: &Ledger) -> Result<Option<Arc<Audit>>, Failure> {
     if !config.audit.record {
         return Ok(None);
+    }
+    let folder = config.audit_folder();
+    let missing = anchors::missing(&folder, ledger)?;
+    if !missing.is_empty() {
+        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "the audit in {} is not the one that the register's log knows: {}. Put its files back, or \
+             find out who took them and say that they are lost: pu audit accept --because TEXT",
+            folder.display(),
+            told.join("; ")
+        )
+        .into());
     }
     let keeping = Keeping {
         file_bytes: config.audit.file_bytes,
         sync: Duration::from_millis(config.audit.sync_milliseconds),
     };
-    Ok(Some(Audit::open(&config.audit_folder(), keeping)?))
+    Ok(Some(Audit::open(&folder, keeping)?))
 }
 
 /// Puts a changed file of consumers in force, when it is whole.

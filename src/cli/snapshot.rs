@@ -14,7 +14,6 @@ use crate::store::build::Builder;
 use crate::store::compact::write_whole;
 use crate::store::error::OpenError;
 use crate::store::folder;
-use crate::store::lock::DataLock;
 use crate::store::snapshot::Snapshot as File;
 use crate::store::state::{self, State, formats_of};
 use crate::store::write::About;
@@ -112,7 +111,7 @@ fn info(file: &File) {
 /// Writes a new snapshot: `always`, or if the newest is of an older format. Without changes in the log
 /// it keeps its name, sequence and time.
 fn build(data: &Path, always: bool) -> Result<(), Failure> {
-    let _lock = DataLock::take(data)?;
+    let _lock = super::take(data)?;
     if always && let Some((formats, state)) = changed(data)? {
         let bar = progress::bar("building", state.persons(), "persons");
         let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;

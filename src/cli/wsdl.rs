@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
+use crate::base::files;
 use crate::person::schema::Core;
 use crate::wire::describe::{package_name, write_packages};
 use crate::wire::openapi;
@@ -25,7 +26,7 @@ impl Wsdl {
         }
         let path = self.out.join("openapi.json");
         let document = serde_json::to_string_pretty(&openapi::document())?;
-        std::fs::write(&path, document + "\n")?;
+        files::write(&path, document + "\n")?;
         println!("{}", path.display());
         Ok(())
     }

@@ -6,9 +6,8 @@
 //! applied, and `.work/` what the report said by then.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +17,7 @@ use super::apply::{ApplyError, Reached, Target, Work, by_their_dates, content_of
 use super::exchange;
 use super::file::{self, Format, Options, Summary};
 use super::report::{Failed, FileReport, Rejects, name_of};
+use crate::base::files;
 use crate::person::identity::Formats;
 
 /// The folder of files that were applied.
@@ -133,9 +133,7 @@ impl Inbox {
             folder.join(FAILED),
             folder.join(WORK),
         ] {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o700);
-            builder.create(&folder).map_err(failed(&folder))?;
+            files::create_folder(&folder).map_err(failed(&folder))?;
         }
         Ok(Self {
             folder: folder.to_path_buf(),
@@ -386,9 +384,7 @@ impl Inbox {
     fn save(&self, path: &Path, what: &impl Serialize) -> Result<(), InboxError> {
         let unfinished = self.folder.join(WORK).join(".tmp");
         let save = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let file = options.open(&unfinished)?;
+            let file = files::create(&unfinished)?;
             serde_json::to_writer_pretty(&file, what).map_err(io::Error::other)?;
             fs::rename(&unfinished, path)
         };

@@ -1,12 +1,13 @@
 //! What became of a file: the counts, and the file of what was refused.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::files;
 use crate::register::import::Applied;
 
 /// What became of a file. Reasons are the register's own words and hold nothing of anybody.
@@ -141,7 +142,7 @@ impl Rejects {
 
     fn open(&self) -> io::Result<(BufWriter<File>, BufWriter<File>)> {
         if let Some(folder) = self.posts.parent() {
-            fs::create_dir_all(folder)?;
+            files::create_folder(folder)?;
         }
         let posts = self.private(&self.posts)?;
         let mut reasons = self.private(&self.reasons)?;
@@ -152,18 +153,13 @@ impl Rejects {
     }
 
     fn private(&self, path: &Path) -> io::Result<File> {
-        use std::os::unix::fs::OpenOptionsExt;
         if !self.goes_on {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
+        files::append(path)
     }
 
     /// Hands everything to the system.

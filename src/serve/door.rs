@@ -84,7 +84,7 @@ impl Doors {
             tokio::spawn(async move {
                 let _open = open;
                 server
-                    .serve(stream, Protocol::Http1, Peer::Local, ending)
+                    .serve(stream, Protocol::Http1, Peer::Socket, ending)
                     .await;
             });
         }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::App;
 use super::admission::watch_load;
+use super::anchors;
 use super::connection::{Patience, Server};
 use super::door::Doors;
 use super::readiness::Phase;
@@ -115,6 +116,8 @@ impl Running {
                 tracing::error!("a serving thread had failed");
             }
         }
+        // The serving threads have put down their pens: now the chains have their last entries.
+        anchors::write_aloud(&self.app);
     }
 }
 

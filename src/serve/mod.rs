@@ -7,10 +7,12 @@
 //! about a person that leaves before the audit has its entry.
 
 pub mod admission;
+pub mod anchors;
 pub mod callers;
 mod connection;
 mod door;
 pub mod entrance;
+pub mod host;
 pub mod listen;
 pub mod metrics;
 pub mod news;
@@ -35,6 +37,7 @@ use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
 use callers::Callers;
+use host::Hosts;
 use metrics::Metrics;
 use news::News;
 use readiness::Readiness;
@@ -59,6 +62,8 @@ pub struct App {
     pub rest: Rest,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// Under which names the plain listener answers.
+    pub hosts: Hosts,
     /// Where disclosures are recorded; `None` for trying out and measuring.
     pub audit: Option<Arc<Audit>>,
     /// Mutual TLS, when it is served.

@@ -12,8 +12,10 @@ use crate::access::hsa::HsaId;
 /// Who is at the other end.
 #[derive(Debug)]
 pub enum Peer {
-    /// Somebody on this machine: loopback or the unix socket.
+    /// Somebody on this machine, by loopback: a browser too, whatever page it has loaded.
     Local,
+    /// Somebody on this machine, by the unix socket.
+    Socket,
     /// Who showed a certificate.
     Certified(Certified),
 }
@@ -30,7 +32,7 @@ impl Peer {
     /// The HSA-id of who showed a certificate.
     pub const fn hsa(&self) -> Option<&HsaId> {
         match self {
-            Self::Local => None,
+            Self::Local | Self::Socket => None,
             Self::Certified(certified) => Some(&certified.hsa),
         }
     }

@@ -68,10 +68,13 @@ pub async fn answer(
 async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     let answer = match path {
+        _ if matches!(peer, Peer::Local) && !app.hosts.has(&request) => {
+            refuse(app, HttpRefusal::OtherHost)
+        }
         "/healthz" => get(app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
         "/readyz" => get(app, &request, || ready(app)),
         // They name the consumers, and are the operator's.
-        "/metrics" if matches!(peer, Peer::Local) => get(app, &request, || {
+        "/metrics" if matches!(peer, Peer::Local | Peer::Socket) => get(app, &request, || {
             app.metrics.observe(app);
             page(StatusCode::OK, TEXT, app.metrics.render())
         }),
@@ -135,7 +138,7 @@ fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incomin
         })
         .unwrap_or("localhost");
     let scheme = match peer {
-        Peer::Local => "http",
+        Peer::Local | Peer::Socket => "http",
         Peer::Certified(_) => "https",
     };
     let address = format!("{scheme}://{host}{}", request.uri().path());

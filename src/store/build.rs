@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::error::{VerifyError, WriteError};
 use super::folder;
 use super::snapshot::Snapshot;
 use super::write::{About, SnapshotWriter};
+use crate::base::files;
 use crate::person::identity::Identity;
 use crate::person::keys::keys;
 use crate::person::record::{Damaged, RecordRef};
@@ -250,11 +251,7 @@ const TAIL: usize = 1 << 20;
 impl Spool {
     fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(format!(".build-{}.tmp", uuid::Uuid::new_v4()));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
+        let file = files::create_new(&path)?;
         std::fs::remove_file(&path)?;
         Ok(Self {
             file,

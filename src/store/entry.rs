@@ -132,7 +132,17 @@ pub enum Note {
         /// Its key.
         key: u64,
     },
+    /// A chain of the audit has come so far.
+    AuditEnd {
+        /// The chain.
+        chain: u32,
+        /// Its end, as the audit writes an anchor; empty: nothing is known of it any more.
+        anchor: String,
+    },
 }
+
+// A log of older versions is read by this one: a note takes as many bytes as it always has.
+const _: () = assert!(size_of::<ArchivedNote>() == 17);
 
 /// Bytes that are not an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What a register remembers beside its records, kept in the snapshot and in every state: the files
 //! that were applied, so that the same file twice changes nothing; how far one is applied, so that it
-//! can go on after a stop; and the records that point at identities which are not there yet.
+//! can go on after a stop; the records that point at identities which are not there yet; and how far each
+//! chain of the audit had come.
 
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct Ledger {
     /// Entries applied of files that are not applied to their end, by content.
     #[serde(default)]
     pub progress: OrdMap<String, u64>,
+    /// The end of each chain of the audit, as the audit writes an anchor.
+    #[serde(default)]
+    pub audit: OrdMap<u32, String>,
 }
 
 /// One applied file.
@@ -82,6 +86,12 @@ impl Ledger {
             Note::Waits { missing, waits } => {
                 self.waiting.insert((*missing, *waits));
             }
+            Note::AuditEnd { chain, anchor } if anchor.is_empty() => {
+                self.audit.remove(chain);
+            }
+            Note::AuditEnd { chain, anchor } => {
+                self.audit.insert(*chain, anchor.clone());
+            }
             Note::Arrived { key } => {
                 let waiting: Vec<u64> = self.waiting_for(*key).collect();
                 for waits in waiting {
@@ -89,5 +99,28 @@ impl Ledger {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_end_of_each_chain_of_the_audit_is_kept() {
+        let mut ledger = Ledger::from_bytes(br#"{"applied":[],"waiting":[]}"#).unwrap();
+        let mut told = |chain, anchor: &str| {
+            let anchor = anchor.to_owned();
+            ledger.apply(&Note::AuditEnd { chain, anchor }, "");
+        };
+        told(0, "0:5:aa");
+        told(12, "12:1:bb");
+        told(0, "0:9:cc");
+        told(3, "3:1:dd");
+        told(3, "");
+        let again = Ledger::from_bytes(&ledger.to_bytes().unwrap()).unwrap();
+        assert_eq!(again, ledger);
+        let ends: Vec<_> = again.audit.into_iter().collect();
+        assert_eq!(ends, [(0, "0:9:cc".to_owned()), (12, "12:1:bb".to_owned())]);
     }
 }

@@ -4,12 +4,27 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::folder::remove_unfinished;
+use super::folder::{self, remove_unfinished};
+use super::state::log_folder;
+use crate::base::files::{self, Closed, FolderError};
 
 /// The lock on a data folder, held until dropped. The system lets go of it when the process ends,
 /// however it ends.
 #[derive(Debug)]
-pub struct DataLock(File);
+pub struct DataLock {
+    file: File,
+    mended: Vec<Mended>,
+}
+
+/// A folder that others could enter until now.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("others could enter {path} (mode {mode:o}): it is closed to them now")]
+pub struct Mended {
+    /// The folder.
+    pub path: PathBuf,
+    /// The mode it had.
+    pub mode: u32,
+}
 
 const NAME: &str = ".lock";
 
@@ -19,6 +34,14 @@ pub enum LockError {
     /// Another process works on it.
     #[error("another process works on {0}: stop it first")]
     Held(PathBuf),
+    /// Others may enter the folder, and it cannot be closed to them.
+    #[error("the data folder {path} is not used")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: FolderError,
+    },
     /// The folder or its lock file cannot be made.
     #[error("cannot make or lock the data folder {path}")]
     Io {
@@ -30,23 +53,27 @@ pub enum LockError {
 }
 
 impl DataLock {
-    /// Takes the lock on `folder`, which is made when it is missing, readable by its owner only.
+    /// Takes the lock on `folder`, which is made when it is missing. Only its owner may enter it: one
+    /// that others could enter is closed, which [`DataLock::mended`] tells, or refused.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
         let failed = |source| LockError::Io {
             path: folder.to_path_buf(),
             source,
         };
-        make_private(folder).map_err(failed)?;
+        let mut mended = Vec::new();
+        close(folder, &mut mended)?;
+        let log = log_folder(folder);
+        if log.is_dir() {
+            close(&log, &mut mended)?;
+        }
         // What its holder has written in it must stand when somebody else tries.
-        let mut options = File::options();
-        options.write(true).create(true).truncate(false);
-        let file = options.open(folder.join(NAME)).map_err(failed)?;
+        let file = files::keep(&folder.join(NAME)).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0).map_err(failed)?;
                 // Whoever owns the folder now may clear away what a crash left behind.
                 remove_unfinished(folder).map_err(failed)?;
-                Ok(Self(file))
+                Ok(Self { file, mended })
             }
             Err(TryLockError::WouldBlock) => Err(LockError::Held(folder.to_path_buf())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
@@ -55,11 +82,16 @@ impl DataLock {
 }
 
 impl DataLock {
+    /// The folders that others could enter until the lock was taken.
+    pub fn mended(&self) -> &[Mended] {
+        &self.mended
+    }
+
     /// Says where the holder takes files.
     pub fn tell_inbox(&self, inbox: &Path) -> io::Result<()> {
-        self.0.set_len(0)?;
+        self.file.set_len(0)?;
         let inbox = std::path::absolute(inbox)?;
-        (&self.0).write_all(inbox.as_os_str().as_encoded_bytes())
+        (&self.file).write_all(inbox.as_os_str().as_encoded_bytes())
     }
 
     /// Whether somebody holds the lock on `folder`.
@@ -75,20 +107,66 @@ impl DataLock {
     }
 }
 
-fn make_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if folder.is_dir() {
-        return Ok(());
+/// Lets nobody else into a folder of the register.
+fn close(path: &Path, mended: &mut Vec<Mended>) -> Result<(), LockError> {
+    let path = path.to_path_buf();
+    match files::close_folder(&path, is_a_register) {
+        Ok(Closed::Mended(mode)) => mended.push(Mended { path, mode }),
+        Ok(Closed::Made | Closed::AsItWas) => {}
+        Err(source) => return Err(LockError::Open { path, source }),
     }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    Ok(())
+}
+
+/// Whether a folder is a register's, and not one that something else lies in.
+fn is_a_register(folder: &Path) -> bool {
+    let newest = folder::newest(folder).is_ok_and(|it| it.is_some());
+    newest || folder.join(NAME).is_file() || is_a_log(folder)
+}
+
+fn is_a_log(folder: &Path) -> bool {
+    folder
+        .parent()
+        .is_some_and(|data| log_folder(data) == folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_register_that_others_may_enter_is_closed_and_another_folder_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(DataLock::take(&data).unwrap().mended(), []);
+        assert_eq!(mode(&data.join(NAME)), 0o600);
+        let log = log_folder(&data);
+        fs::create_dir(&log).unwrap();
+        set(&log, 0o755);
+        set(&data, 0o755);
+        set(&data.join(NAME), 0o666);
+        let lock = DataLock::take(&data).unwrap();
+        let paths: Vec<_> = lock.mended().iter().map(|it| it.path.clone()).collect();
+        assert_eq!(paths, [data.clone(), log.clone()]);
+        assert!(lock.mended()[0].to_string().contains("755"));
+        assert_eq!(
+            [mode(&data), mode(&log), mode(&data.join(NAME))],
+            [0o700, 0o700, 0o600]
+        );
+
+        let home = folder.path().join("home");
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("letter"), b"").unwrap();
+        set(&home, 0o755);
+        assert!(matches!(DataLock::take(&home), Err(LockError::Open { .. })));
+        assert_eq!(mode(&home), 0o755);
+        assert!(!home.join(NAME).exists());
+    }
 
     #[test]
     fn the_second_is_refused_until_the_first_lets_go() {

@@ -2,16 +2,16 @@
 //! until the end (20 bytes a record at most, and the search index), and only a whole and flushed file
 //! gets its name.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::mem;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use crate::base::files;
 use crate::base::limits::RECORD_BYTES;
 use crate::base::time::DateTime;
 use crate::person::keys::Index;
@@ -64,12 +64,7 @@ impl SnapshotWriter {
             path: path.clone(),
             source,
         };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        let file = files::create_new(&path).map_err(failed)?;
         let mut writer = Self {
             out: Blocks(BufWriter::with_capacity(BLOCK, file)),
             temporary: Temporary(Some(path.clone())),
@@ -186,7 +181,7 @@ impl SnapshotWriter {
         self.out.write_all(&header.encode())?;
         self.out.flush()?;
         let file = self.out.0.get_ref();
-        file.set_permissions(Permissions::from_mode(0o440))?;
+        files::finish(file)?;
         file.sync_all()
     }
 
@@ -270,6 +265,8 @@ impl Drop for Temporary {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::store::sample;
 
@@ -305,7 +302,7 @@ mod tests {
             assert_eq!(path, folder.path().join("x.snapshot"));
             assert_eq!(names(folder.path()), ["x.snapshot"]);
             let mode = fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o440);
+            assert_eq!(mode & 0o777, 0o400);
         }
     }
 

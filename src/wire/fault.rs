@@ -66,6 +66,9 @@ pub enum Refusal {
 /// Why a request is refused before its contract is looked at, or is not performed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpRefusal {
+    /// The request names a host that the plain listener is not.
+    #[error("the request is for another host")]
+    OtherHost,
     /// Nothing is at this address.
     #[error("no such page")]
     NoPage,
@@ -248,6 +251,7 @@ kinds! {
     GONE "gone" 410 Client "Ändringarna finns inte längre kvar";
     TOO_LARGE "too-large" 413 Client "Begäran är för stor";
     UNSUPPORTED_MEDIA "unsupported-media" 415 Client "Innehållstypen stöds inte";
+    MISDIRECTED "misdirected" 421 Client "Begäran gäller en annan tjänst";
     LIMITED "limited" 429 Client "För många anrop";
     TECHNICAL "technical" 500 Server "Tekniskt fel";
     NOT_SERVED "not-served" 501 Server "Inte infört";
@@ -536,6 +540,10 @@ fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
 fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
     let (kind, text) = match refusal {
         HttpRefusal::NoPage => (&NOT_FOUND, "Sidan finns inte."),
+        HttpRefusal::OtherHost => (
+            &MISDIRECTED,
+            "Tjänsten har inte det värdnamn som begäran anger.",
+        ),
         HttpRefusal::NoSchema => (&NOT_FOUND, "Schemat finns inte."),
         HttpRefusal::Method(_) => (&METHOD_NOT_ALLOWED, "Metoden stöds inte här."),
         HttpRefusal::NotAcceptable(media) => {
@@ -843,6 +851,11 @@ mod tests {
         }
         for (error, kind, text) in [
             (HttpRefusal::NoPage, "not-found", "Sidan finns inte."),
+            (
+                HttpRefusal::OtherHost,
+                "misdirected",
+                "Tjänsten har inte det värdnamn som begäran anger.",
+            ),
             (HttpRefusal::NoSchema, "not-found", "Schemat finns inte."),
             (
                 HttpRefusal::Method("GET"),

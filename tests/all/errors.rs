@@ -428,7 +428,7 @@ fn bodies_have_a_limit_known_or_found_out() {
     // The same without a length told in advance.
     let mut chunked = service.connect();
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n",
         good().path()
     );
     chunked.send(head.as_bytes());
@@ -453,7 +453,7 @@ fn slow_bodies_are_cut_off() {
     );
     let mut slow = service.connect();
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<",
+        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<",
         good().path()
     );
     slow.send(head.as_bytes());
@@ -467,7 +467,7 @@ fn pipelined_requests_are_answered_in_order() {
     let request = |profile: &str| {
         let body = Ask::new(5, profile, &[(PNR, CHILD)]).envelope();
         format!(
-            "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}",
             good().path(),
             body.len()
         )

@@ -117,7 +117,7 @@ fn an_orderly_end_answers_what_was_begun_and_takes_nothing_new() {
     let body = ask.envelope();
     let (first, second) = body.as_bytes().split_at(body.len() / 2);
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
         ask.path(),
         body.len()
     );
@@ -125,7 +125,7 @@ fn an_orderly_end_answers_what_was_begun_and_takes_nothing_new() {
     begun.send(head.as_bytes());
     begun.send(first);
     let mut watcher = service.connect();
-    watcher.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n");
+    watcher.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n");
     let mut idle = service.connect();
     assert_eq!(idle.request("GET", "/readyz", &[], b"").status, 200);
     std::thread::sleep(Duration::from_millis(200));
@@ -164,7 +164,7 @@ fn one_process_at_a_time_works_on_a_data_folder() {
     let before = snapshots(folder.path());
 
     let config = configure(folder.path(), "");
-    let refused = pu(&["serve", "--config", config.to_str().unwrap()]);
+    let refused = pu(&["serve", "--as-root", "--config", config.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("another process"), "{}", refused.err);
     let file = concat!(

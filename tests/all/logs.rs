@@ -269,12 +269,15 @@ fn the_log_holds_nothing_of_a_request_and_names_the_contract_refused() {
         // And where it breaks.
         send(
             &serving,
-            &format!("GET /{value} HTTP/1.1\r\nHost: x\r\n\r\n"),
+            &format!("GET /{value} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         );
-        send(&serving, &format!("{value} / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        send(
+            &serving,
+            &format!("{value} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        );
         send(&serving, &format!("GET / HTTP/1.1\r\n{value}\r\n\r\n"));
         send(&serving, &format!("GET / HTTP/{value}\r\n\r\n"));
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n");
         send(&serving, &format!("{head}Content-Length: {value}\r\n\r\n"));
         send(
             &serving,

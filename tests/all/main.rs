@@ -49,6 +49,8 @@ mod lookup;
 mod model;
 // Non-interference: what is hidden changes no answer, no error, no count and no way to them.
 mod noninterference;
+// The operator: files, the audit and alarms, on which whoever runs the register relies.
+mod operator;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
 // REST: routes, problems, and answers that the description allows.

@@ -27,9 +27,27 @@ fn program() -> Command {
     command
 }
 
+/// Runs `pu` to its end where every file that is made is everybody's, unless the program says.
+pub fn pu_with_open_umask(arguments: &[&str]) -> Ran {
+    let mut command = Command::new("sh");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PU_")) {
+        command.env_remove(name);
+    }
+    let all = [
+        "-c",
+        "umask 0; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_pu"),
+    ];
+    ended(command.args(all).args(arguments))
+}
+
 /// Runs `pu` to its end.
 pub fn pu<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Ran {
-    let output = program().args(arguments).output().unwrap();
+    ended(program().args(arguments))
+}
+
+fn ended(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
     evidence::add("stderr", &String::from_utf8_lossy(&output.stderr));
     Ran {
         code: output.status.code(),
@@ -67,7 +85,7 @@ impl Serving {
     pub fn start(data: &Path, more: &str) -> Self {
         let config = configure(data, more);
         let mut child = program()
-            .arg("serve")
+            .args(["serve", "--as-root"])
             .arg("--config")
             .arg(config)
             .stdout(Stdio::null())

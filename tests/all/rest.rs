@@ -334,7 +334,7 @@ fn head_is_get_without_the_body() {
     let whole = service.get(&path).body.len().to_string();
     let mut connection = service.connect();
     connection.send(
-        format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+        format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\nGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .as_bytes(),
     );
     let head = connection.receive_head().unwrap();

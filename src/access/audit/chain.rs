@@ -81,6 +81,15 @@ impl Chain {
         self.doubtful.load(Ordering::Acquire)
     }
 
+    /// Whether its file and its head are where they were written.
+    pub fn is_there(&self, root: &Path) -> io::Result<bool> {
+        let end = self.end.lock().clone();
+        let Some(file) = &end.file else {
+            return Ok(true);
+        };
+        Ok(folder::head(root, self.number).is_file() && file.is_at(&end.path, end.byte)?)
+    }
+
     /// A flush failed: what was written since the last one may be lost.
     fn doubt(&self) {
         self.doubtful.store(true, Ordering::Release);

@@ -1,17 +1,39 @@
 //! The folder of an audit: the names of its files, who may read them, and who may write.
 //!
 //! `0-000001.audit` is the first file of chain 0, `0.head` tells how far chain 0 is known to be on the
-//! disk, `.lock` is held by the one process that writes.
+//! disk, `.lock` is held by the one service that writes. What the operator reads on the machine itself
+//! has a chain of its own, and a lock, so that it can be written beside a running service.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::AuditError;
+use crate::base::files;
 
-const LOCK: &str = ".lock";
+/// The chain of what the operator reads. Those of a service are counted from 0, and never so many.
+pub const OPERATOR: u32 = 1_000_000;
+
+/// Who writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writer {
+    /// The service: one at a time.
+    Service,
+    /// A command: the next one waits for it.
+    Operator,
+}
+
+impl Writer {
+    /// The file that the one who writes holds locked.
+    pub const fn lock(self) -> &'static str {
+        match self {
+            Self::Service => ".lock",
+            Self::Operator => ".operator.lock",
+        }
+    }
+}
 
 /// No chain has so many files.
 const MOST: u64 = 1 << 40;
@@ -54,6 +76,12 @@ pub fn chains(folder: &Path) -> io::Result<BTreeMap<u32, Files>> {
     Ok(chains)
 }
 
+/// How many chains of a service there are, when none was given up.
+pub fn count(chains: &BTreeMap<u32, Files>) -> u32 {
+    let last = chains.range(..OPERATOR).next_back();
+    last.map_or(0, |(&chain, _)| chain + 1)
+}
+
 fn of_name(name: &str) -> Option<(u32, u64)> {
     let (chain, number) = name.strip_suffix(".audit")?.split_once('-')?;
     let (chain, number) = (chain.parse().ok()?, number.parse().ok()?);
@@ -92,21 +120,21 @@ pub fn wide(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
 }
 
 /// Makes the folder when it is missing, refuses one that is not private, and takes its lock.
-pub fn take(folder: &Path) -> Result<File, AuditError> {
+pub fn take(folder: &Path, writer: Writer) -> Result<File, AuditError> {
     let failed = |source| AuditError::io(folder, source);
     if !folder.is_dir() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
+        files::create_folder(folder).map_err(failed)?;
     }
     if let Some((path, mode)) = wide(folder).map_err(failed)?.into_iter().next() {
         return Err(AuditError::Wide { path, mode });
     }
-    let mut options = File::options();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let lock = options.open(folder.join(LOCK)).map_err(failed)?;
+    let path = folder.join(writer.lock());
+    let lock = files::keep(&path).map_err(failed)?;
+    files::give_to_owner_of_folder(&lock, &path).map_err(failed)?;
+    if writer == Writer::Operator {
+        lock.lock().map_err(failed)?;
+        return Ok(lock);
+    }
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(AuditError::Held(folder.to_path_buf())),
@@ -117,7 +145,10 @@ pub fn take(folder: &Path) -> Result<File, AuditError> {
 /// Whether some process writes here.
 pub fn is_held(folder: &Path) -> bool {
     let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(folder.join(LOCK)).is_ok_and(held)
+    let mut locks = [Writer::Service, Writer::Operator]
+        .map(Writer::lock)
+        .into_iter();
+    locks.any(|lock| File::open(folder.join(lock)).is_ok_and(held))
 }
 
 #[cfg(test)]
@@ -158,26 +189,28 @@ mod tests {
     fn a_folder_is_made_private_and_locked_once() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("a/audit");
-        let lock = take(&folder).unwrap();
+        let lock = take(&folder, Writer::Service).unwrap();
         assert_eq!(wide(&folder).unwrap(), []);
         assert!(is_held(&folder));
-        assert!(matches!(take(&folder), Err(AuditError::Held(path)) if path == folder));
+        assert!(
+            matches!(take(&folder, Writer::Service), Err(AuditError::Held(path)) if path == folder)
+        );
         drop(lock);
         assert!(!is_held(&folder));
-        take(&folder).unwrap();
+        take(&folder, Writer::Service).unwrap();
     }
 
     #[test]
     fn what_group_or_others_may_read_is_refused_by_name() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("audit");
-        drop(take(&folder).unwrap());
+        drop(take(&folder, Writer::Service).unwrap());
         let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
         let file = folder.join("0-000001.audit");
         fs::write(&file, b"").unwrap();
         for mode in [0o640, 0o604, 0o620] {
             open(&file, mode).unwrap();
-            let refused = take(&folder).unwrap_err();
+            let refused = take(&folder, Writer::Service).unwrap_err();
             assert!(
                 matches!(&refused, AuditError::Wide { path, mode: it } if *path == file && *it == mode)
             );
@@ -185,8 +218,10 @@ mod tests {
         }
         open(&file, 0o600).unwrap();
         open(&folder, 0o750).unwrap();
-        assert!(matches!(take(&folder), Err(AuditError::Wide { path, .. }) if path == folder));
+        assert!(
+            matches!(take(&folder, Writer::Service), Err(AuditError::Wide { path, .. }) if path == folder)
+        );
         open(&folder, 0o700).unwrap();
-        take(&folder).unwrap();
+        take(&folder, Writer::Service).unwrap();
     }
 }

@@ -1,10 +1,12 @@
 //! What the audit does to its files, so that a test can let a disk fail.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
+
+use crate::base::files;
 
 /// A disk.
 pub trait Medium: Send + Sync {
@@ -25,6 +27,8 @@ pub trait Writable: Send + Sync {
     fn cut(&self, bytes: u64) -> io::Result<()>;
     /// Returns when all that was written is on the disk.
     fn sync(&self) -> io::Result<()>;
+    /// Whether it is still the file that has this path, and has so many bytes or more.
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool>;
     /// Reads what stands there and writes it once more. After a flush that failed, the system takes
     /// what it could not write for written: only what is written again will be flushed again.
     fn renew(&self, from: u64, to: u64) -> io::Result<()>;
@@ -40,9 +44,8 @@ const PIECE: u64 = 1 << 20;
 fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.tmp"));
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    let file = options.mode(0o600).open(&new)?;
+    let file = files::create(&new)?;
+    files::give_to_owner_of_folder(&file, &new)?;
     FileExt::write_all_at(&file, bytes, 0)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
@@ -58,8 +61,7 @@ impl Medium for Disk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(files::open(path)?))
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -78,6 +80,18 @@ impl Writable for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool> {
+        let open = self.metadata()?;
+        match fs::symlink_metadata(path) {
+            Ok(named) => {
+                let is_same = (named.dev(), named.ino()) == (open.dev(), open.ino());
+                Ok(is_same && open.len() >= bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn renew(&self, from: u64, to: u64) -> io::Result<()> {

@@ -18,6 +18,7 @@ mod chain;
 pub mod entry;
 pub mod folder;
 mod head;
+pub mod known;
 mod medium;
 mod pen;
 pub mod read;
@@ -26,6 +27,7 @@ pub mod search;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod vigil;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,8 +43,10 @@ use parking_lot::Mutex;
 
 use crate::base::limits::AUDIT_FILE_BYTES;
 use chain::Chain;
+use folder::Writer;
 use medium::{Disk, Medium};
 use read::{Damage, ReadError};
+use vigil::Vigil;
 
 pub use entry::{Entry, OwnedEntry};
 pub use pen::{Fate, Pen, Ticket};
@@ -90,6 +94,9 @@ pub enum AuditError {
         "chain {0} of the disclosure audit could not be flushed to the disk; it is tried again"
     )]
     Doubtful(u32),
+    /// Files were removed or replaced while the audit was written.
+    #[error("files of the audit in {0} were removed or replaced while it was written")]
+    Robbed(PathBuf),
     /// A file cannot be read or written.
     #[error("cannot read or write {path}")]
     Io {
@@ -137,8 +144,6 @@ pub struct Audit {
     /// One pen at a time is opened.
     opening: Mutex<()>,
     keeper: Option<(Sender<()>, JoinHandle<()>)>,
-    /// Held until everything else has ended.
-    _lock: File,
 }
 
 /// What pens and keeper share.
@@ -148,6 +153,10 @@ struct Shared {
     medium: Arc<dyn Medium>,
     chains: Mutex<BTreeMap<u32, Arc<Chain>>>,
     counters: Counters,
+    vigil: Vigil,
+    writer: Writer,
+    /// Held until everything else has ended.
+    lock: File,
 }
 
 #[derive(Default)]
@@ -159,6 +168,9 @@ struct Counters {
     syncs: AtomicU64,
 }
 
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// How often anchors are logged.
 const ANCHORS_EVERY: Duration = Duration::from_secs(60);
 
@@ -166,22 +178,33 @@ impl Audit {
     /// Opens the audit in `folder`, which is made when it is missing: takes its lock, and starts to
     /// keep what will be written.
     pub fn open(folder: &Path, keeping: Keeping) -> Result<Arc<Self>, AuditError> {
-        Self::open_on(folder, keeping, Arc::new(Disk))
+        Self::open_on(folder, keeping, Arc::new(Disk), Writer::Service)
+    }
+
+    /// Opens the one chain of what the operator reads, also beside a running service; waits for other
+    /// commands.
+    pub fn open_for_operator(folder: &Path, keeping: Keeping) -> Result<Arc<Self>, AuditError> {
+        Self::open_on(folder, keeping, Arc::new(Disk), Writer::Operator)
     }
 
     fn open_on(
         folder: &Path,
         keeping: Keeping,
         medium: Arc<dyn Medium>,
+        writer: Writer,
     ) -> Result<Arc<Self>, AuditError> {
-        let lock = folder::take(folder)?;
+        let lock = folder::take(folder, writer)?;
         let shared = Arc::new(Shared {
             folder: folder.to_path_buf(),
             keeping,
             medium,
             chains: Mutex::default(),
             counters: Counters::default(),
+            vigil: Vigil::default(),
+            writer,
+            lock,
         });
+        shared.look();
         let (stop, stopped) = channel();
         let keeper = std::thread::Builder::new().name("audit".to_owned());
         let kept = Arc::clone(&shared);
@@ -192,7 +215,6 @@ impl Audit {
             shared,
             opening: Mutex::default(),
             keeper: Some((stop, keeper)),
-            _lock: lock,
         }))
     }
 
@@ -201,9 +223,13 @@ impl Audit {
     pub fn pen(self: &Arc<Self>) -> Result<Pen, AuditError> {
         let _opening = self.opening.lock();
         let shared = &self.shared;
+        let first = match shared.writer {
+            Writer::Service => 0,
+            Writer::Operator => folder::OPERATOR,
+        };
         let number = {
             let taken = shared.chains.lock();
-            (0..u32::MAX)
+            (first..u32::MAX)
                 .find(|it| !taken.contains_key(it))
                 .unwrap_or(u32::MAX)
         };
@@ -218,6 +244,12 @@ impl Audit {
     /// Whether all of it went well.
     pub fn settle(&self) -> bool {
         self.shared.settle()
+    }
+
+    /// Looks whether the files are still where they were written, as the keeper does several times a
+    /// second. While they are not, nothing is written, and so nothing disclosed.
+    pub fn look(&self) -> bool {
+        self.shared.look()
     }
 
     /// The folder.
@@ -241,7 +273,18 @@ impl Audit {
     /// Whether the last write or flush of some chain failed.
     pub fn is_failing(&self) -> bool {
         let chains = self.shared.chains.lock();
-        chains.values().any(|chain| chain.is_failing())
+        self.shared.vigil.is_robbed() || chains.values().any(|chain| chain.is_failing())
+    }
+
+    /// The hashes that stand for all that is on the disk, one for each chain with entries: of those with
+    /// a pen what was flushed, of the others what their heads tell.
+    pub fn ends(&self) -> io::Result<Vec<Anchor>> {
+        let written = self.anchors();
+        let mut ends = known::ends(&self.shared.folder)?;
+        ends.retain(|end| written.iter().all(|it| it.chain != end.chain));
+        ends.extend(written.into_iter().filter(|it| it.entry > 0));
+        ends.sort_unstable_by_key(|it| it.chain);
+        Ok(ends)
     }
 
     /// The hashes that stand for all that is on the disk, one for each chain with a pen.
@@ -273,8 +316,17 @@ impl Shared {
             Duration::ZERO => Keeping::default().sync,
             every => every,
         };
+        let (mut settled, mut looked) = (Instant::now(), Instant::now());
         let mut told = Instant::now();
-        while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        while stop.recv_timeout(every.min(LOOK)) == Err(RecvTimeoutError::Timeout) {
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.look();
+            }
+            if settled.elapsed() < every {
+                continue;
+            }
+            settled = Instant::now();
             self.settle();
             if told.elapsed() >= ANCHORS_EVERY {
                 told = Instant::now();

@@ -73,12 +73,15 @@ impl Pen {
         let shared = &pen.audit.shared;
         let there = folder::chains(&shared.folder)
             .map_err(|source| AuditError::io(&shared.folder, source))?;
-        let last = there.last_key_value().map_or(0, |(&chain, _)| chain);
+        let mut chains = folder::count(&there);
+        if pen.chain.number < folder::OPERATOR {
+            chains = chains.max(pen.chain.number + 1);
+        }
         let opened = Note::Opened {
             at: Micros::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cut,
-            chains: last.max(pen.chain.number).saturating_add(1),
+            chains,
         };
         pen.note_with(opened.at(), |block| opened.write(block));
         pen.write()?;
@@ -154,6 +157,9 @@ impl Pen {
     fn put(&mut self) -> Result<(), AuditError> {
         if self.chain.is_doubtful() {
             return Err(AuditError::Doubtful(self.chain.number));
+        }
+        if self.audit.shared.vigil.is_robbed() {
+            return Err(AuditError::Robbed(self.audit.shared.folder.clone()));
         }
         self.mend()?;
         let mut end = self.sequel()?;

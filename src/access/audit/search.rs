@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::Span;
 use super::entry::{Note, OwnedEntry};
-use super::folder::{self, Files};
+use super::folder::{self, Files, OPERATOR};
 use super::head::Head;
 use super::read::{self, Damage, ReadError, Walk, Wrong};
 use crate::base::micros::Micros;
@@ -102,13 +102,13 @@ impl Search {
             source,
         };
         let there = folder::chains(root).map_err(listed)?;
-        let count = there.last_key_value().map_or(0, |(&last, _)| last + 1);
+        let operator = there.contains_key(&OPERATOR).then_some(OPERATOR);
         let mut search = Self {
             wanted,
             chains: Vec::new(),
             archived: Vec::new(),
         };
-        for chain in 0..count {
+        for chain in (0..folder::count(&there)).chain(operator) {
             let entries = Head::read(root, chain)?.entries;
             let files = folder::chains(root).map_err(listed)?.remove(&chain);
             search.add(root, chain, entries, &files.unwrap_or_default(), is_live)?;

@@ -10,11 +10,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::block::{BLOCK_HEAD, FILE_HEAD, Hash, seal};
+use super::folder::Writer;
 use super::head::Head;
+use super::known::{self, Lost};
 use super::medium::{Disk, Medium, Writable};
 use super::read::{ReadError, Wrong};
 use super::search::{Search, Wanted};
-use super::verify::{Finding, Known, Report, verify};
+use super::verify::{Anchor, Finding, Known, Report, verify};
 use super::{Audit, AuditError, Entry, Fate, Keeping, Pen, Ticket, folder};
 use crate::base::micros::Micros;
 use crate::person::identity::Identity;
@@ -102,7 +104,7 @@ fn seen(root: &Path, wanted: Wanted) -> Result<Vec<u64>, ReadError> {
 /// The files as a crash of the process would leave them now.
 fn crashed(root: &Path) -> (TempDir, PathBuf) {
     let (outer, copy) = self::root();
-    drop(folder::take(&copy).unwrap());
+    drop(folder::take(&copy, Writer::Service).unwrap());
     for entry in fs::read_dir(root).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, copy.join(name(&from))).unwrap();
@@ -826,6 +828,10 @@ impl Writable for FaultyFile {
         self.0.sync()
     }
 
+    fn is_at(&self, path: &Path, bytes: u64) -> io::Result<bool> {
+        self.0.is_at(path, bytes)
+    }
+
     fn renew(&self, from: u64, to: u64) -> io::Result<()> {
         self.0.renew(from, to)
     }
@@ -835,7 +841,7 @@ fn faulty(keeping: Keeping) -> (TempDir, PathBuf, Arc<Faulty>, Arc<Audit>, Pen) 
     let (outer, root) = root();
     let disk = Arc::new(Faulty::default());
     let medium = Arc::new(Shared(Arc::clone(&disk)));
-    let audit = Audit::open_on(&root, keeping, medium).unwrap();
+    let audit = Audit::open_on(&root, keeping, medium, Writer::Service).unwrap();
     let mut pen = audit.pen().unwrap();
     write(&mut pen, 1..3);
     (outer, root, disk, audit, pen)
@@ -1017,4 +1023,191 @@ fn an_entry_that_is_too_large_is_lost_and_the_others_are_not() {
     assert_eq!((large.fate(), small.fate()), (Fate::Lost, Fate::Written));
     drop((pen, audit));
     assert_eq!(seen(&root, Wanted::default()).unwrap(), [1]);
+}
+
+/// What is wrong with an audit that is held against ends which the register's log knows: at a start,
+/// and when it is verified.
+fn held_against(root: &Path, ends: &[Anchor]) -> [Vec<String>; 2] {
+    let known = Known {
+        ends: ends.to_vec(),
+        ..Known::default()
+    };
+    let told = |findings: Vec<Finding>| findings.iter().map(ToString::to_string).collect();
+    let walked = verify(root, &known).unwrap().findings;
+    [told(known::check(root, ends).unwrap()), told(walked)]
+}
+
+#[test]
+fn what_the_log_knows_of_an_audit_is_missed_in_it() {
+    let (outer, root) = root();
+    let ends = {
+        let audit = Audit::open(&root, LATER).unwrap();
+        let (mut one, mut two) = (audit.pen().unwrap(), audit.pen().unwrap());
+        write(&mut one, 0..5);
+        write(&mut two, 0..3);
+        assert!(audit.settle());
+        let ends = audit.ends().unwrap();
+        assert_eq!(ends.iter().map(|it| it.entry).collect::<Vec<_>>(), [6, 4]);
+        write(&mut one, 5..9);
+        drop(two);
+        // A chain without a pen is told of by its head.
+        assert_eq!(audit.ends().unwrap()[1].entry, 5);
+        ends
+    };
+    assert_eq!(held_against(&root, &ends), [Vec::<String>::new(), vec![]]);
+    assert_eq!(known::ends(&root).unwrap()[0].entry, 11);
+
+    // Emptied while nobody looked: to itself an empty audit is intact.
+    let away = outer.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    let lost = |chain, known, there| {
+        Lost {
+            chain,
+            known,
+            there,
+        }
+        .to_string()
+    };
+    let all = vec![lost(0, 6, 0), lost(1, 4, 0)];
+    let told = known::check(&root, &ends).unwrap();
+    assert_eq!(
+        told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        all
+    );
+    drop(folder::take(&root, Writer::Service).unwrap());
+    intact(&root);
+    let [start, walked] = held_against(&root, &ends);
+    assert_eq!((&start, walked.contains(&all[0])), (&all, true));
+    assert!(start[0].contains("6 entries are missing"), "{start:?}");
+
+    // Cut back to an earlier end, its head with it.
+    let (_other, shorter) = self::root();
+    let audit = Audit::open(&shorter, LATER).unwrap();
+    write(&mut audit.pen().unwrap(), 0..1);
+    drop(audit);
+    let [start, walked] = held_against(&shorter, &ends[..1]);
+    assert_eq!((start, walked), (vec![lost(0, 6, 3)], vec![lost(0, 6, 3)]));
+
+    // Written anew, with as many entries.
+    let (_other, anew) = self::root();
+    let audit = Audit::open(&anew, LATER).unwrap();
+    write(&mut audit.pen().unwrap(), 100..110);
+    drop(audit);
+    intact(&anew);
+    let [start, walked] = held_against(&anew, &ends[..1]);
+    assert!(
+        start[0].contains("not the one that was written"),
+        "{start:?}"
+    );
+    assert_eq!(start, walked);
+
+    // The last chain removed, as if it had never been.
+    for file in ["1-000001.audit", "1.head"] {
+        fs::remove_file(away.join(file)).unwrap();
+    }
+    let [start, walked] = held_against(&away, &ends);
+    assert_eq!(start, [lost(1, 4, 0)]);
+    assert!(walked.contains(&start[0]), "{walked:?}");
+}
+
+#[test]
+fn nothing_is_written_while_files_are_gone_or_others() {
+    let (outer, root) = root();
+    let audit = Audit::open(&root, LATER).unwrap();
+    let mut pen = audit.pen().unwrap();
+    drop(audit.pen().unwrap());
+    write(&mut pen, 0..3);
+    assert!(audit.settle() && audit.look());
+    let refused = |pen: &mut Pen| {
+        let ticket = note(pen, 9);
+        assert!(matches!(pen.write(), Err(AuditError::Robbed(path)) if path == root));
+        assert_eq!(ticket.fate(), Fate::Lost);
+        assert!(audit.is_failing());
+    };
+    // Of the chain that is written, of one that is not, and the lock, without which others may write.
+    for file in [
+        "0-000001.audit",
+        "0.head",
+        "1-000001.audit",
+        "1.head",
+        ".lock",
+    ] {
+        let (path, away) = (root.join(file), outer.path().join("away"));
+        fs::rename(&path, &away).unwrap();
+        assert!(!audit.look(), "{file}");
+        refused(&mut pen);
+        fs::rename(&away, &path).unwrap();
+        assert!(audit.look(), "{file}");
+        write(&mut pen, 3..4);
+        assert!(!audit.is_failing());
+    }
+    // A copy in its place is not the file that is written in.
+    let path = root.join("0-000001.audit");
+    let (away, copy) = (outer.path().join("away"), fs::read(&path).unwrap());
+    fs::rename(&path, &away).unwrap();
+    fs::write(&path, copy).unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::rename(&away, &path).unwrap();
+    assert!(audit.look());
+    // Nor is one that was shortened.
+    let whole = fs::read(&path).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(FILE_HEAD as u64)
+        .unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::write(&path, whole).unwrap();
+    assert!(audit.look());
+    // The whole folder.
+    let elsewhere = outer.path().join("elsewhere");
+    fs::rename(&root, &elsewhere).unwrap();
+    assert!(!audit.look());
+    refused(&mut pen);
+    fs::rename(&elsewhere, &root).unwrap();
+    assert!(audit.look());
+    write(&mut pen, 4..6);
+    drop((pen, audit));
+    intact(&root);
+}
+
+#[test]
+fn what_the_operator_reads_has_a_chain_beside_those_of_a_service() {
+    let (_outer, root) = root();
+    // Alone, beside a service, and after it.
+    let by_operator = |number| {
+        let audit = Audit::open_for_operator(&root, LATER).unwrap();
+        let mut pen = audit.pen().unwrap();
+        assert_eq!(pen.chain(), folder::OPERATOR);
+        write(&mut pen, number..number + 1);
+    };
+    by_operator(1);
+    intact(&root);
+    let service = Audit::open(&root, LATER).unwrap();
+    let mut pen = service.pen().unwrap();
+    write(&mut pen, 2..4);
+    by_operator(4);
+    write(&mut pen, 5..6);
+    assert!(service.settle() && service.look());
+    let ends = service.ends().unwrap();
+    let known: Vec<_> = ends.iter().map(|it| (it.chain, it.entry)).collect();
+    assert_eq!(known, [(0, 4), (folder::OPERATOR, 6)]);
+    drop((pen, service));
+    by_operator(6);
+    assert_eq!(intact(&root).chains.len(), 2);
+    assert_eq!(seen(&root, Wanted::default()).unwrap(), [1, 2, 3, 4, 5, 6]);
+    // It is missed like any other.
+    for file in [
+        folder::file(&root, folder::OPERATOR, 1),
+        folder::head(&root, folder::OPERATOR),
+    ] {
+        fs::remove_file(file).unwrap();
+    }
+    intact(&root);
+    let [start, walked] = held_against(&root, &ends);
+    assert!(start[0].contains("6 entries are missing"), "{start:?}");
+    assert_eq!(start, walked);
 }

@@ -9,8 +9,9 @@ use std::str::FromStr;
 
 use super::block::Hash;
 use super::entry::Note;
-use super::folder;
+use super::folder::{self, OPERATOR};
 use super::head::Head;
+use super::known::Lost;
 use super::read::{Damage, ReadError, Walk, Wrong};
 use crate::base::micros::Micros;
 
@@ -37,6 +38,8 @@ pub struct Known {
     pub first_files: BTreeMap<u32, u64>,
     /// Anchors that were kept elsewhere.
     pub anchors: Vec<Anchor>,
+    /// The ends of chains that the register's log knows.
+    pub ends: Vec<Anchor>,
 }
 
 /// What was found.
@@ -76,6 +79,9 @@ pub enum Finding {
     /// A whole chain is gone.
     #[error("chain {0} is missing: all its files were removed")]
     ChainMissing(u32),
+    /// A chain has lost entries that the register's log knows.
+    #[error("{0}")]
+    Lost(Lost),
     /// A chain does not hold what an anchor says.
     #[error(
         "chain {} is not the one that was written: it does not have the hash of the anchor at entry {}",
@@ -155,15 +161,29 @@ pub fn verify(root: &Path, known: &Known) -> io::Result<Report> {
     let is_live = folder::is_held(root);
     let there = folder::chains(root)?;
     // Chains are numbered without gaps, and are never given up.
-    let mut count = there
-        .last_key_value()
-        .map_or(0, |(&last, _)| u64::from(last) + 1);
+    let mut count = u64::from(folder::count(&there));
     let named = known.anchors.iter().map(|anchor| anchor.chain);
     let named = named.chain(known.first_files.keys().copied());
+    let ends = known.ends.iter();
+    let lost = ends.filter(|end| end.entry > 0 && !there.contains_key(&end.chain));
+    let lost = lost.map(|end| Lost {
+        chain: end.chain,
+        known: end.entry,
+        there: 0,
+    });
+    report.findings.extend(lost.map(Finding::Lost));
+    let operator = named
+        .clone()
+        .find(|&it| it >= OPERATOR && !there.contains_key(&it));
+    let missing = operator.map(Finding::ChainMissing);
+    report.findings.extend(missing);
+    let named = named.filter(|&it| it < OPERATOR);
     count = named.fold(count, |count, chain| count.max(u64::from(chain) + 1));
     for &chain in there.keys() {
         let mut one = One::new(root, chain, known);
-        match one.walk(is_live) {
+        let walked = one.walk(is_live);
+        one.end_missed();
+        match walked {
             Ok(()) => {}
             Err(ReadError::Damaged(damage)) => one.findings.push(damage.into()),
             Err(ReadError::Io { path, source }) => {
@@ -192,6 +212,8 @@ struct One<'k> {
     chain: Chain,
     /// Anchors that were not met yet.
     anchors: Vec<Anchor>,
+    /// The end that the register's log knows.
+    end: Option<Anchor>,
     /// How many chains there were, by what stands in this one.
     chains: u32,
     findings: Vec<Finding>,
@@ -213,6 +235,7 @@ impl<'k> One<'k> {
                 hash: Hash::default(),
             },
             anchors: anchors.copied().collect(),
+            end: known.ends.iter().find(|end| end.chain == chain).copied(),
             chains: 0,
             findings: Vec::new(),
         }
@@ -290,6 +313,24 @@ impl<'k> One<'k> {
     fn met(&mut self, entries: u64, hash: Hash) {
         self.anchors
             .retain(|anchor| (anchor.entry, anchor.hash) != (entries, hash));
+        self.end = self
+            .end
+            .filter(|end| (end.entry, end.hash) != (entries, hash));
+    }
+
+    /// Says that the end which the log knows was not met.
+    fn end_missed(&mut self) {
+        let (there, chain) = (self.chain.last, self.chain.chain);
+        let missed = self.end.take().filter(|end| end.entry > 0);
+        let missed = missed.map(|end| match end.entry {
+            known if known > there => Finding::Lost(Lost {
+                chain,
+                known,
+                there,
+            }),
+            _ => Finding::Anchor(end),
+        });
+        self.findings.extend(missed);
     }
 
     fn anchors_missed(&mut self) {

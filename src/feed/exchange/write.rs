@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{FirstLine, Header, LastLine, Packing, VERSION};
-use crate::base::limits;
+use crate::base::{files, limits};
 use crate::person::edit::Person;
 use crate::person::identity::Formats;
 use crate::person::json;
@@ -178,7 +178,7 @@ impl Writer<BufWriter<File>> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let out = BufWriter::with_capacity(1 << 18, File::create(&part)?);
+        let out = BufWriter::with_capacity(1 << 18, files::create(&part)?);
         Ok(FileWriter {
             writer: Self::new(out, Packing::of_name(path), header, formats)?,
             part,

@@ -59,9 +59,9 @@ pub enum ExpiredLists {
 #[serde(rename_all = "lowercase")]
 pub enum UnknownConsumers {
     /// At each request, by an answer that says so.
-    #[default]
     Fault,
     /// In the handshake.
+    #[default]
     Handshake,
 }
 
@@ -382,6 +382,15 @@ fn verifier(
     Ok((verifier, until))
 }
 
+/// Whether a certificate says that it is for callers.
+fn is_for_callers(leaf: &CertificateDer<'_>) -> bool {
+    let Ok((_, leaf)) = parse_x509_certificate(leaf) else {
+        return false;
+    };
+    let usage = leaf.extended_key_usage();
+    usage.is_ok_and(|usage| usage.is_some_and(|usage| usage.value.client_auth))
+}
+
 /// Judges callers: the chain, that it names somebody, and whether that is somebody known.
 struct Verifier {
     chain: Arc<dyn ClientCertVerifier>,
@@ -407,6 +416,10 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self.chain.verify_client_cert(leaf, between, now)?;
+        // A certificate that does not say what it is for is for anything, to those who verify chains.
+        if !is_for_callers(leaf) {
+            return Err(Failure::WrongUsage.into());
+        }
         let hsa = hsa_id(leaf).ok_or(Failure::NoHsaId)?;
         if self.unknown == UnknownConsumers::Handshake && !(self.known)(&hsa) {
             return Err(Failure::UnknownConsumer(hsa).into());

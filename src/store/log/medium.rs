@@ -1,9 +1,11 @@
 //! What the log does to its files, so that a test can let a disk fail.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use crate::base::files;
 
 /// A disk.
 pub trait Medium: Send + Sync {
@@ -40,7 +42,7 @@ impl Medium for Disk {
     }
 
     fn begin(&self, prepared: &Path, head: &[u8], path: &Path) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(prepared)?;
+        let file = files::open(prepared)?;
         FileExt::write_all_at(&file, head, 0)?;
         file.sync_all()?;
         fs::rename(prepared, path)?;
@@ -49,7 +51,7 @@ impl Medium for Disk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>> {
-        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+        Ok(Box::new(files::open(path)?))
     }
 }
 
@@ -64,12 +66,7 @@ impl Writable for File {
 }
 
 fn write_zeros(path: &Path, bytes: u64) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let file = files::create(path)?;
     let mut at = 0;
     while at < bytes {
         let zeros = &ZEROS[..ZEROS

@@ -6,7 +6,7 @@
 //! cut short has a disk sector that is still zeros, and nothing lies behind it. A block that is
 //! wrong in any other way was written whole and has changed since.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, FILE_HEAD, FileHead, HEAD, Head};
 use super::{ReadError, Wrong};
+use crate::base::files;
 use crate::store::entry::Entry;
 
 /// What a disk writes whole or not at all.
@@ -262,7 +263,7 @@ fn sectors(from: u64, span: usize) -> impl Iterator<Item = Range<usize>> {
 /// Puts zeros behind a segment's entries, where an unfinished block was.
 pub fn cut(segment: &Segment, end: End) -> Result<(), ReadError> {
     let cut = || {
-        let file = OpenOptions::new().write(true).open(&segment.path)?;
+        let file = files::open(&segment.path)?;
         let bytes = file.metadata()?.len();
         let zeros = vec![0; usize::try_from(bytes - end.at).map_err(io::Error::other)?];
         file.write_all_at(&zeros, end.at)?;

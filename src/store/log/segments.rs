@@ -13,7 +13,7 @@ use super::block::{self, FILE_HEAD, FileHead};
 use super::medium::{Disk, Medium, Writable};
 use super::recover::{self, Blocks, Segment};
 use super::{AppendError, Entries, Log, ReadError, Wrong};
-use crate::base::limits;
+use crate::base::{files, limits};
 use crate::store::entry::Entry;
 
 /// How the log keeps its files.
@@ -461,11 +461,7 @@ fn check(segments: &[Segment], after: u64) -> Result<Option<recover::End>, ReadE
 /// Removes prepared segments that were never begun, and makes the folder when it is missing.
 fn clear_unfinished(folder: &Path) -> io::Result<()> {
     if !folder.is_dir() {
-        use std::os::unix::fs::DirBuilderExt;
-        return fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
+        return files::create_folder(folder);
     }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

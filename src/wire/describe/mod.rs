@@ -12,6 +12,7 @@ mod wsdl;
 mod xsd;
 
 use super::contract::{ENDPOINTS, Endpoint, PATH_LAST};
+use crate::base::files;
 use crate::person::schema::{Core, Extension};
 use std::path::{Path, PathBuf};
 
@@ -95,8 +96,8 @@ pub fn write_packages(folder: &Path) -> Result<(), WriteError> {
         for (path, bytes) in package(domain) {
             let path = folder.join(package_name(domain)).join(path);
             path.parent()
-                .map_or(Ok(()), std::fs::create_dir_all)
-                .and_then(|()| std::fs::write(&path, bytes))
+                .map_or(Ok(()), files::create_folder)
+                .and_then(|()| files::write(&path, bytes))
                 .map_err(|source| WriteError { path, source })?;
         }
     }

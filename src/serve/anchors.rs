@@ -1,0 +1,115 @@
+//! The ends of the audit's chains, written into the register's own log: at the start, once a minute when
+//! they have moved, and at the stop. Whoever empties the audit would have to rewrite the log too, which
+//! snapshots, followers and backups hold copies of.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::App;
+use crate::access::audit::known;
+use crate::access::audit::verify::{Anchor, Finding};
+use crate::base::limits;
+use crate::store::commit::CommitError;
+use crate::store::entry::{Note, Origin};
+use crate::store::ledger::Ledger;
+
+/// How soon the end of the service is seen.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The way these entries come, as the log tells it.
+const BY: &str = "audit";
+
+/// Why ends could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// The audit's folder cannot be read.
+    #[error("the audit's folder cannot be read")]
+    Folder(#[from] io::Error),
+    /// The register took no change.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// The ends of chains that a register knows.
+pub fn known_ends(ledger: &Ledger) -> Vec<Anchor> {
+    let texts = ledger.audit.values();
+    texts.filter_map(|text| text.parse().ok()).collect()
+}
+
+/// What the audit in `folder` lacks of what a register knows.
+pub fn missing(folder: &Path, ledger: &Ledger) -> io::Result<Vec<Finding>> {
+    known::check(folder, &known_ends(ledger))
+}
+
+/// Starts to write ends, until the service ends.
+pub fn start(app: &Arc<App>) -> io::Result<JoinHandle<()>> {
+    write_aloud(app);
+    let app = Arc::downgrade(app);
+    std::thread::Builder::new()
+        .name("pu-anchors".to_owned())
+        .spawn(move || run(&app))
+}
+
+fn run(app: &Weak<App>) {
+    let mut written = Instant::now();
+    loop {
+        std::thread::sleep(PAUSE);
+        let Some(app) = app.upgrade().filter(|it| !it.readiness.is_draining()) else {
+            return;
+        };
+        if written.elapsed() >= limits::ANCHORS_EVERY {
+            written = Instant::now();
+            write_aloud(&app);
+        }
+    }
+}
+
+/// Writes the ends that have moved; trouble is logged.
+pub fn write_aloud(app: &App) {
+    if let Err(error) = write(app) {
+        tracing::error!(%error, "the ends of the audit cannot be written into the log");
+    }
+}
+
+/// Writes the ends that have moved into the register's log. A chain that has gone back is not taken
+/// at its word: what is known of it stays.
+fn write(app: &App) -> Result<(), AnchorError> {
+    let Some(audit) = &app.audit else {
+        return Ok(());
+    };
+    let state = app.store.keep();
+    let known = known_ends(state.ledger());
+    let mut ends = audit.ends()?;
+    ends.retain(|end| {
+        let before = known.iter().find(|it| it.chain == end.chain);
+        before.is_none_or(|before| end.entry > before.entry)
+    });
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let origin = Origin {
+        by: BY.to_owned(),
+        ..Origin::default()
+    };
+    let notes = ends.into_iter().map(note).collect();
+    let commit = app.live.committer.wait(move |draft| {
+        // A draft tells what it could not do when it is made.
+        draft.commit(origin, Vec::new(), notes)
+    });
+    commit?.0?;
+    Ok(())
+}
+
+/// What the log is told of the end of a chain.
+pub fn note(end: Anchor) -> Note {
+    Note::AuditEnd {
+        chain: end.chain,
+        anchor: match end.entry {
+            0 => String::new(),
+            _ => end.to_string(),
+        },
+    }
+}
