@@ -31,6 +31,10 @@ pub const POST_BYTES: usize = 16 << 20;
 /// Entries of one repeating group (relations, citizenships, contact items ...) in one record.
 pub const GROUP_ITEMS: usize = 1_000;
 
+/// Identities that may be linked with one another by care: a person's chain. Skatteverket's references
+/// are not counted against it.
+pub const LINKED_IDENTITIES: usize = 32;
+
 /// Open connections per listening thread.
 pub const CONNECTIONS_PER_THREAD: usize = 4_096;
 

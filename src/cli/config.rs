@@ -202,6 +202,8 @@ pub struct Limits {
     pub wide_searches: usize,
     /// Wide searches that may wait; more are sent away.
     pub waiting_searches: usize,
+    /// Identities that care may link with one another.
+    pub linked_identities: usize,
 }
 
 /// `[log]`
@@ -343,6 +345,7 @@ impl Default for Limits {
             drain_seconds: limits::DRAIN_SECONDS,
             wide_searches: 0,
             waiting_searches: limits::WAITING_SEARCHES,
+            linked_identities: limits::LINKED_IDENTITIES,
         }
     }
 }

@@ -53,6 +53,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         config.snapshots.keep,
         Arc::new(Moment::now),
     )?);
+    live.chains.set_longest(config.limits.linked_identities);
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection;
     let metrics = Metrics::install();
