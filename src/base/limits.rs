@@ -63,8 +63,11 @@ pub const CANDIDATES_PER_SEARCH: usize = 50_000;
 /// there are simply too many hits.
 pub const CANDIDATES_PROBED: usize = 2_000;
 
-/// More candidates than these, and a search does not run where requests are read.
-pub const CANDIDATES_AT_ONCE: u64 = 2_000;
+/// Work that one search may take, in units of about a nanosecond: a fifth of a second.
+pub const WORK_PER_SEARCH: u64 = 200_000_000;
+
+/// Work of a search that may run where requests are read: a millisecond.
+pub const WORK_AT_ONCE: u64 = 1_000_000;
 
 /// Hits of a free-text search: the best of them.
 pub const HITS_PER_TEXT: usize = 50;

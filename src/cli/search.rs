@@ -13,6 +13,7 @@ use crate::person::record::Damaged;
 use crate::person::value::{ValueRef, escape_into};
 use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
+use crate::query::work::Budget;
 use crate::wire::fault::{Trouble, tell};
 use crate::wire::search::{Language, Search as Wanted};
 
@@ -85,7 +86,7 @@ impl Search {
         }
         let grant = register.grant(profile, self.unrestricted);
         let found = Wanted::read(language, &self.query, profile, formats)
-            .perform(&register.state, &grant)
+            .perform(&register.state, &grant, Budget::Whole)
             .map_err(|error| told(&error.into()))?;
         if self.explain {
             explain(&found.explanation);
@@ -192,6 +193,7 @@ fn explain(explanation: &Explanation) {
         ("postings", explanation.postings),
         ("candidates", explanation.candidates),
         ("hits", explanation.hits),
+        ("work", explanation.work),
         ("microseconds", explanation.microseconds),
     ] {
         eprintln!("{name:width$}  {number:>10}");

@@ -19,6 +19,8 @@ use super::peer::Peer;
 use super::record::{entry, record};
 use super::route::{hand_in, in_time};
 use crate::access::consumers::{Consumer, Why};
+use crate::query::search::SearchError;
+use crate::query::work::Budget;
 use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -269,14 +271,14 @@ async fn perform(
     service: &str,
     admitted: &Admitted,
 ) -> Result<Page, Trouble> {
-    let on = |app: &App, state: &State, wanted: &Wanted| {
+    let on = |app: &App, state: &State, wanted: &Wanted, budget| {
         let sources = Sources {
             state,
             log: app.live.committer.log(),
             trail: &app.trail,
         };
         let mut page = Page::default();
-        app.rest.perform(&sources, wanted, &mut page)?;
+        app.rest.perform(&sources, wanted, budget, &mut page)?;
         Ok(page)
     };
     if let Wanted::Changes(following) = &mut wanted {
@@ -291,11 +293,15 @@ async fn perform(
     {
         let state = app.store.pin();
         if !app.rest.is_wide(&state, &wanted) {
-            return on(app, &state, &wanted);
+            match on(app, &state, &wanted, Budget::AtOnce) {
+                // It was taken for less than it is.
+                Err(Trouble::Search(SearchError::NotAtOnce)) => {}
+                performed => return performed,
+            }
         }
     }
     let (their, state) = (Arc::clone(app), app.store.keep());
-    let work = move || on(&their, &state, &wanted);
+    let work = move || on(&their, &state, &wanted, Budget::Whole);
     in_time(app, app.wide.run(work)).await??
 }
 

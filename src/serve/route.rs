@@ -24,6 +24,8 @@ use super::rest;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::person::identity::Identity;
+use crate::query::search::SearchError;
+use crate::query::work::Budget;
 use crate::register::desk::Judged;
 use crate::register::wish::Wish;
 use crate::store::state::State;
@@ -291,8 +293,11 @@ fn at_once(
         if app.soap.is_wide(service, &state, &task) {
             return Reached::Wide(task);
         }
-        let performed = perform(app, service, &state, &task, scratch);
-        Reached::Answer(task.noted(), performed)
+        match perform(app, service, &state, &task, Budget::AtOnce, scratch) {
+            // It was taken for less than it is.
+            Err(Trouble::Search(SearchError::NotAtOnce)) => Reached::Wide(task),
+            performed => Reached::Answer(task.noted(), performed),
+        }
     })
 }
 
@@ -301,7 +306,9 @@ async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes>
     let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
     let work = move || {
         let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
-        SCRATCH.with_borrow_mut(|scratch| perform(&their, service, &state, &task, scratch))
+        SCRATCH.with_borrow_mut(|scratch| {
+            perform(&their, service, &state, &task, Budget::Whole, scratch)
+        })
     };
     in_time(app, app.wide.run(work)).await??
 }
@@ -353,9 +360,11 @@ fn perform(
     service: &Service,
     state: &State,
     task: &Task,
+    budget: Budget,
     scratch: &mut Scratch,
 ) -> Performed<Bytes> {
-    app.soap.perform(service, state, task, scratch)?;
+    app.soap
+        .perform_within(service, state, task, budget, scratch)?;
     Ok(scratch.lend_answer())
 }
 

@@ -456,6 +456,14 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
              ändringstid (version)."
                 .to_owned(),
         ),
+        SearchError::TooMuchWork => (
+            &TOO_WIDE,
+            "Sökningen är för bred: villkoren är för många eller för omfattande för så många \
+             personer. Avgränsa den, eller ställ färre villkor."
+                .to_owned(),
+        ),
+        // What takes longer than a moment is performed elsewhere, and nobody told.
+        SearchError::NotAtOnce => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
         // Told as what it is by `Trouble::from`.
         SearchError::Damaged(Damaged) => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
     }
@@ -762,6 +770,11 @@ mod tests {
                 SearchError::TooWide,
                 "too-wide",
                 "Sökningen är för bred. Lägg till",
+            ),
+            (
+                SearchError::TooMuchWork,
+                "too-wide",
+                "Sökningen är för bred: villkoren är för många",
             ),
             (
                 SearchError::Damaged(Damaged),
