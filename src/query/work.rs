@@ -149,10 +149,9 @@ impl Weight {
         let halvings =
             |rows: usize| costs::HALVING * Work::from(usize::BITS - rows.leading_zeros());
         let (fixed, byte) = match test {
-            Test::Present => (0, 0),
+            Test::Present | Test::Differs(_) => (0, 0),
             Test::Within(spans) => (halvings(spans.len()), 0),
             Test::OneOf(texts) => (halvings(texts.len()), costs::FORM),
-            Test::Differs(_) => (0, 0),
             Test::Between(from, to) => {
                 let ends = Work::from(from.is_some()) + Work::from(to.is_some());
                 (0, ends * costs::ORDER)

@@ -74,7 +74,7 @@ pub fn settle(members: &mut [Person]) -> Vec<usize> {
 
 /// Members, and what leads from one to another.
 struct Members<'m> {
-    members: &'m [Person],
+    all: &'m [Person],
     places: BTreeMap<Identity, usize>,
     /// Care's links, as places linked from and to.
     links: BTreeSet<(usize, usize)>,
@@ -85,24 +85,24 @@ struct Members<'m> {
 impl<'m> Members<'m> {
     fn of(members: &'m [Person]) -> Self {
         let places = members.iter().enumerate();
-        let mut all = Self {
-            members,
+        let mut found = Self {
+            all: members,
             places: places.map(|(place, it)| (it.identity(), place)).collect(),
             links: BTreeSet::new(),
             away: BTreeSet::new(),
         };
         for (here, member) in members.iter().enumerate() {
             for entry in member.entries(LINKED) {
-                let there = all.named(entry, LINKED_ID);
+                let there = found.named(entry, LINKED_ID);
                 match (there, entry.text(LINK)) {
-                    (Some(there), Some(TO)) => all.links.insert((here, there)),
-                    (Some(there), Some(FROM)) => all.links.insert((there, here)),
+                    (Some(there), Some(TO)) => found.links.insert((here, there)),
+                    (Some(there), Some(FROM)) => found.links.insert((there, here)),
                     _ => continue,
                 };
             }
         }
-        all.away = all.links.iter().map(|(from, _)| *from).collect();
-        all
+        found.away = found.links.iter().map(|(from, _)| *from).collect();
+        found
     }
 
     /// The place of whom an entry names.
@@ -113,13 +113,13 @@ impl<'m> Members<'m> {
 
     /// The chains, each as the places of its members in their order.
     fn chains(&self) -> Vec<Vec<usize>> {
-        let mut beside = vec![Vec::new(); self.members.len()];
+        let mut beside = vec![Vec::new(); self.all.len()];
         let mut join = |one: usize, other: usize| {
             beside[one].push(other);
             beside[other].push(one);
         };
         self.links.iter().for_each(|&(from, to)| join(from, to));
-        for (here, member) in self.members.iter().enumerate() {
+        for (here, member) in self.all.iter().enumerate() {
             let active = member
                 .entries(REFERRED)
                 .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
@@ -127,9 +127,9 @@ impl<'m> Members<'m> {
                 join(here, there);
             }
         }
-        let mut seen = vec![false; self.members.len()];
+        let mut seen = vec![false; self.all.len()];
         let mut chains = Vec::new();
-        for start in 0..self.members.len() {
+        for start in 0..self.all.len() {
             let mut chain = Vec::new();
             let mut waiting = vec![start];
             while let Some(place) = waiting.pop() {
@@ -147,7 +147,7 @@ impl<'m> Members<'m> {
     /// The main identity of a chain.
     fn main_of(&self, chain: &[usize]) -> Option<usize> {
         chain.iter().copied().max_by_key(|place| {
-            let member = &self.members[*place];
+            let member = &self.all[*place];
             let identity = member.identity();
             (
                 !self.away.contains(place),
@@ -160,13 +160,13 @@ impl<'m> Members<'m> {
 
     fn settled(&self, chain: &[usize], main: Option<usize>, place: usize) -> Person {
         let others = || chain.iter().copied().filter(|&other| other != place);
-        let mut person = self.members[place].clone();
+        let mut person = self.all[place].clone();
         person.set(PRIMARY_IDENTITY, Value::Boolean(main == Some(place)));
 
         let mut entries: Vec<Group> = others()
             .map(|other| {
                 let link = self.link(place, other);
-                entry(&person, &self.members[other], main == Some(other), link)
+                entry(&person, &self.all[other], main == Some(other), link)
             })
             .collect();
         // A link to an identity that the register does not know yet waits for it.
@@ -180,7 +180,7 @@ impl<'m> Members<'m> {
         person.set_entries(LINKED, entries);
 
         let lent = others().fold(Shield::NONE, |sum, other| {
-            sum.with(self.members[other].own_shield())
+            sum.with(self.all[other].own_shield())
         });
         // The rule for reserve identities speaks of profile 1; a personal number keeps the stricter
         // protection, because its record holds places.

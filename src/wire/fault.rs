@@ -462,10 +462,11 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
              personer. Avgränsa den, eller ställ färre villkor."
                 .to_owned(),
         ),
-        // What takes longer than a moment is performed elsewhere, and nobody told.
-        SearchError::NotAtOnce => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
-        // Told as what it is by `Trouble::from`.
-        SearchError::Damaged(Damaged) => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
+        // What takes longer than a moment is performed elsewhere; damage is told as what it is by
+        // `Trouble::from`.
+        SearchError::NotAtOnce | SearchError::Damaged(Damaged) => {
+            (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned())
+        }
     }
 }
 
