@@ -239,6 +239,11 @@ impl Gate {
         }
     }
 
+    /// Whether everybody is let in, and counts as one.
+    pub const fn is_open(&self) -> bool {
+        self.anyone.is_some()
+    }
+
     /// Whether a system is in the file: as one with rights, or as one that speaks for others.
     pub fn knows(&self, hsa_id: &HsaId) -> bool {
         self.anyone.is_some() || self.consumers.load().find(hsa_id).is_some()

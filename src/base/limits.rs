@@ -10,6 +10,9 @@ pub const RESERVE_IDENTITIES_PER_REQUEST: usize = 50;
 /// Wide searches that may wait for their turn; more are sent away.
 pub const WAITING_SEARCHES: usize = 64;
 
+/// A consumer may have one part in so many of the places to wait.
+pub const SHARES_OF_WAITING: usize = 4;
+
 /// Seconds after which a caller who was sent away may come back.
 pub const RETRY_SECONDS: u64 = 1;
 

@@ -7,6 +7,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use super::App;
 use super::peer::Peer;
 use super::record::record;
+use super::wide::Whose;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::access::gate::{Caller, Denied, Named, now};
@@ -32,6 +33,12 @@ impl Admitted {
     /// The consumer whose rights hold.
     pub fn consumer(&self) -> &Consumer {
         &self.caller.consumer
+    }
+
+    /// Whose share of what is shared it takes.
+    pub fn whose(&self, app: &App) -> Whose {
+        let is_open = app.gate.is_open();
+        (!is_open).then(|| self.consumer().hsa_id.clone())
     }
 }
 

@@ -302,7 +302,7 @@ async fn perform(
     }
     let (their, state) = (Arc::clone(app), app.store.keep());
     let work = move || on(&their, &state, &wanted, Budget::Whole);
-    in_time(app, app.wide.run(work)).await??
+    in_time(app, app.wide.run(admitted.whose(app), work)).await??
 }
 
 fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {

@@ -21,6 +21,7 @@ use super::peer::Peer;
 use super::readiness::Phase;
 use super::record::{Performed, entry, record};
 use super::rest;
+use super::wide::Whose;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::person::identity::Identity;
@@ -206,7 +207,13 @@ async fn post(
     let (noted, performed) = match reached {
         Reached::Answer(noted, performed) => (noted, performed),
         // What comes seldom does not make every call's state larger.
-        Reached::Wide(task) => (task.noted(), Box::pin(wide(app, service, task)).await),
+        Reached::Wide(task) => {
+            let whose = admitted.whose(app);
+            (
+                task.noted(),
+                Box::pin(wide(app, service, whose, task)).await,
+            )
+        }
         Reached::Change(wish) => {
             let changed = Box::pin(change(app, service, *wish, &admitted)).await;
             (Noted::default(), changed)
@@ -302,7 +309,7 @@ fn at_once(
 }
 
 /// Performs a search where it disturbs nobody.
-async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes> {
+async fn wide(app: &Arc<App>, service: &Service, whose: Whose, task: Task) -> Performed<Bytes> {
     let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
     let work = move || {
         let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
@@ -310,7 +317,7 @@ async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes>
             perform(&their, service, &state, &task, Budget::Whole, scratch)
         })
     };
-    in_time(app, app.wide.run(work)).await??
+    in_time(app, app.wide.run(whose, work)).await??
 }
 
 /// Performs a wish.
