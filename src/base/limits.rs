@@ -168,6 +168,9 @@ pub const CONSUMER_BURST: u32 = 2_000;
 /// Calls of one consumer that are answered at once.
 pub const CONSUMER_CONCURRENT: u32 = 200;
 
+/// Seconds of processor time a minute of one consumer, when the file of consumers tells no other.
+pub const CONSUMER_CPU_SECONDS: u64 = 20;
+
 /// Refusals a second that are told and audited to those who are not known; the others are only sent
 /// away, so that strangers cannot fill the audit.
 pub const STRANGERS_PER_SECOND: u32 = 20;

@@ -3,6 +3,7 @@
 //!
 //! In: nothing. Out: small value types. Never here: a person, a file, a socket.
 
+pub mod lasting;
 pub mod limits;
 pub mod micros;
 pub mod period;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
+use crate::base::lasting::Lasting;
 use crate::base::limits;
 use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
@@ -196,6 +197,8 @@ pub struct Limits {
     pub consumer_burst: u32,
     /// Calls of such a consumer that are answered at once.
     pub consumer_concurrent: u32,
+    /// Processor time a minute of such a consumer.
+    pub consumer_cpu: Lasting,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
     /// Wide searches at once; 0 for one per core.
@@ -342,6 +345,7 @@ impl Default for Limits {
             consumer_requests_per_second: limits::CONSUMER_REQUESTS_PER_SECOND,
             consumer_burst: limits::CONSUMER_BURST,
             consumer_concurrent: limits::CONSUMER_CONCURRENT,
+            consumer_cpu: Lasting(Duration::from_secs(limits::CONSUMER_CPU_SECONDS)),
             drain_seconds: limits::DRAIN_SECONDS,
             wide_searches: 0,
             waiting_searches: limits::WAITING_SEARCHES,
@@ -399,8 +403,8 @@ pub enum ConfigError {
     LocalConsumer(NotAnHsaId),
     /// Limits that let nothing through.
     #[error(
-        "limits.consumer_requests_per_second, consumer_burst and consumer_concurrent must be more \
-         than zero, the first at most {max}", max = Allowance::MOST_PER_SECOND
+        "limits.consumer_requests_per_second, consumer_burst, consumer_concurrent and consumer_cpu \
+         must be more than zero, the first at most {max}", max = Allowance::MOST_PER_SECOND
     )]
     Allowance,
     /// The consumers cannot be read.
@@ -459,6 +463,7 @@ impl Config {
                     requests_per_second: self.limits.consumer_requests_per_second,
                     burst: self.limits.consumer_burst,
                     concurrent: self.limits.consumer_concurrent,
+                    cpu: self.limits.consumer_cpu.0,
                 };
                 if !allowance.is_sound() {
                     return Err(ConfigError::Allowance);

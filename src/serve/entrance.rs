@@ -7,6 +7,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use super::App;
 use super::peer::Peer;
 use super::record::record;
+use super::used::Used;
 use super::wide::Whose;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
@@ -33,6 +34,11 @@ impl Admitted {
     /// The consumer whose rights hold.
     pub fn consumer(&self) -> &Consumer {
         &self.caller.consumer
+    }
+
+    /// Work of a moment that is done for it from here on.
+    pub fn used(&self) -> Used {
+        Used::at_once(&self.consumer().usage)
     }
 
     /// Whose share of what is shared it takes.
@@ -66,6 +72,10 @@ pub async fn admit(
         Err(denied) => return Err(Box::pin(turn_away(app, service, denied, correlation())).await),
     };
     let usage = Arc::clone(&caller.consumer.usage);
+    if let Some(wait) = usage.wait_for_cpu() {
+        usage.count(Fate::Limited, now);
+        return Err(HttpRefusal::Spent(wait.as_secs() + 1).into());
+    }
     let Some(turn) = usage.enter() else {
         usage.count(Fate::Limited, now);
         return Err(HttpRefusal::Limited.into());

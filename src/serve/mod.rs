@@ -21,6 +21,7 @@ pub mod record;
 pub mod rest;
 pub mod route;
 pub mod tls;
+pub mod used;
 pub mod wide;
 
 use std::sync::Arc;

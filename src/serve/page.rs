@@ -65,6 +65,9 @@ fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
         HttpRefusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
+        HttpRefusal::Spent(seconds) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         HttpRefusal::Busy
         | HttpRefusal::TooManyFollowers
         | HttpRefusal::Limited

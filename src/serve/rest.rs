@@ -18,6 +18,7 @@ use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over
 use super::peer::Peer;
 use super::record::{entry, record};
 use super::route::{hand_in, in_time};
+use super::used::Used;
 use crate::access::consumers::{Consumer, Why};
 use crate::query::search::SearchError;
 use crate::query::work::Budget;
@@ -85,6 +86,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         }
         Ok(Ask::Body) => {
             let body = posted(app, &head.headers, rest).await;
+            let _used = admitted.as_ref().map(Admitted::used);
             let wanted = body.and_then(|body| app.rest.persons(&body));
             wanted.map(Asked::Read)
         }
@@ -293,6 +295,7 @@ async fn perform(
     {
         let state = app.store.pin();
         if !app.rest.is_wide(&state, &wanted) {
+            let _used = admitted.used();
             match on(app, &state, &wanted, Budget::AtOnce) {
                 // It was taken for less than it is.
                 Err(Trouble::Search(SearchError::NotAtOnce)) => {}
@@ -301,7 +304,11 @@ async fn perform(
         }
     }
     let (their, state) = (Arc::clone(app), app.store.keep());
-    let work = move || on(&their, &state, &wanted, Budget::Whole);
+    let usage = Arc::clone(&admitted.consumer().usage);
+    let work = move || {
+        let _used = Used::apart(&usage);
+        on(&their, &state, &wanted, Budget::Whole)
+    };
     in_time(app, app.wide.run(admitted.whose(app), work)).await??
 }
 
@@ -313,6 +320,7 @@ fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
         HttpRefusal::Busy
         | HttpRefusal::TooManyFollowers
         | HttpRefusal::Limited
+        | HttpRefusal::Spent(_)
         | HttpRefusal::Overloaded,
     ) = trouble
     {

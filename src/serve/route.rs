@@ -21,7 +21,7 @@ use super::peer::Peer;
 use super::readiness::Phase;
 use super::record::{Performed, entry, record};
 use super::rest;
-use super::wide::Whose;
+use super::used::Used;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::person::identity::Identity;
@@ -203,16 +203,16 @@ async fn post(
         soap_action,
     };
     let began = Instant::now();
-    let reached = at_once(app, service, &admitted, call, soap_12(content.media));
+    let reached = {
+        let _used = admitted.used();
+        at_once(app, service, &admitted, call, soap_12(content.media))
+    };
     let (noted, performed) = match reached {
         Reached::Answer(noted, performed) => (noted, performed),
         // What comes seldom does not make every call's state larger.
         Reached::Wide(task) => {
-            let whose = admitted.whose(app);
-            (
-                task.noted(),
-                Box::pin(wide(app, service, whose, task)).await,
-            )
+            let noted = task.noted();
+            (noted, Box::pin(wide(app, service, &admitted, task)).await)
         }
         Reached::Change(wish) => {
             let changed = Box::pin(change(app, service, *wish, &admitted)).await;
@@ -309,15 +309,22 @@ fn at_once(
 }
 
 /// Performs a search where it disturbs nobody.
-async fn wide(app: &Arc<App>, service: &Service, whose: Whose, task: Task) -> Performed<Bytes> {
+async fn wide(
+    app: &Arc<App>,
+    service: &Service,
+    admitted: &Admitted,
+    task: Task,
+) -> Performed<Bytes> {
     let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
+    let usage = Arc::clone(&admitted.consumer().usage);
     let work = move || {
+        let _used = Used::apart(&usage);
         let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
         SCRATCH.with_borrow_mut(|scratch| {
             perform(&their, service, &state, &task, Budget::Whole, scratch)
         })
     };
-    in_time(app, app.wide.run(whose, work)).await??
+    in_time(app, app.wide.run(admitted.whose(app), work)).await??
 }
 
 /// Performs a wish.

@@ -318,12 +318,10 @@ mod tests {
         HsaId::parse(name).ok()
     }
 
+    type Call = JoinHandle<Result<bool, Trouble>>;
+
     /// As many calls of one consumer as wanted, which work until they are told to go on.
-    fn crowd(
-        pool: &Arc<Wide>,
-        name: &'static str,
-        calls: usize,
-    ) -> (Vec<Sender<()>>, Vec<JoinHandle<Result<bool, Trouble>>>) {
+    fn crowd(pool: &Arc<Wide>, name: &'static str, calls: usize) -> (Vec<Sender<()>>, Vec<Call>) {
         let call = |_| {
             let (go, wait) = channel::<()>();
             let pool = Arc::clone(pool);

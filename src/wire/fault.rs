@@ -102,6 +102,9 @@ pub enum HttpRefusal {
     /// More calls than the consumer may make.
     #[error("more calls than the consumer may make")]
     Limited,
+    /// More processor time than the consumer may use; the seconds until there is some again.
+    #[error("more processor time than the consumer may use")]
+    Spent(u64),
     /// More calls than the service can answer in time.
     #[error("the service is overloaded")]
     Overloaded,
@@ -566,6 +569,10 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
             &LIMITED,
             "För många anrop från systemet. Försök igen om en stund.",
         ),
+        HttpRefusal::Spent(_) => (
+            &LIMITED,
+            "Systemets frågor har tagit för mycket processortid. Försök igen om en stund.",
+        ),
         HttpRefusal::Overloaded => (
             &BUSY,
             "För många anrop till tjänsten. Försök igen om en stund.",
@@ -900,6 +907,11 @@ mod tests {
                 HttpRefusal::Limited,
                 "limited",
                 "För många anrop från systemet.",
+            ),
+            (
+                HttpRefusal::Spent(9),
+                "limited",
+                "Systemets frågor har tagit för mycket processortid.",
             ),
             (
                 HttpRefusal::Overloaded,

@@ -23,6 +23,10 @@ pub(super) fn describe() {
         "Calls of a consumer within the last 24 hours, by hour of the day (UTC)"
     );
     describe_gauge!("pu_consumer_running", "Calls of a consumer being answered");
+    describe_counter!(
+        "pu_consumer_cpu_microseconds_total",
+        "Processor time used for a consumer"
+    );
     describe_gauge!("pu_consumers", "Consumers in the file in force");
     describe_counter!("pu_consumer_files_total", "Files of consumers, by outcome");
     describe_counter!(
@@ -94,6 +98,8 @@ fn observe_usage(consumer: &str, usage: &Usage) {
         ];
         counter!("pu_consumer_calls_total", &labels).absolute(usage.by_fate(fate));
     }
+    let cpu = u64::try_from(usage.cpu().as_micros()).unwrap_or(u64::MAX);
+    counter!("pu_consumer_cpu_microseconds_total", "consumer" => consumer.clone()).absolute(cpu);
     gauge!("pu_consumer_running", "consumer" => consumer.clone()).set(usage.running());
     for (hour, calls) in usage.by_hour(now()).into_iter().enumerate() {
         let labels = [
