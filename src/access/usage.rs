@@ -63,6 +63,7 @@ pub struct Usage {
     allowance: Allowance,
     bucket: Arc<DefaultDirectRateLimiter>,
     running: Arc<AtomicU32>,
+    waiting_bytes: Arc<AtomicU64>,
     purse: Arc<Purse>,
     counts: Arc<Counts>,
 }
@@ -76,12 +77,25 @@ struct Counts {
     by_hour: [AtomicU64; 24],
 }
 
-/// A call that is being answered; over when dropped.
-pub struct Turn(Arc<AtomicU32>);
+/// A call that is being answered, with the bytes of its answer; over when dropped.
+pub struct Turn {
+    running: Arc<AtomicU32>,
+    waiting_bytes: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Turn {
+    /// Counts so many bytes of answer more, as long as the turn lasts.
+    pub fn hold(&mut self, bytes: u64) {
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -105,6 +119,7 @@ impl Usage {
             allowance,
             bucket: kept.map_or_else(|| Arc::new(fresh()), |it| Arc::clone(&it.bucket)),
             running: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.running)),
+            waiting_bytes: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.waiting_bytes)),
             purse: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.purse)),
             counts: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.counts)),
         }
@@ -117,7 +132,11 @@ impl Usage {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .ok()?;
         // From here on the turn gives its place back, whatever happens.
-        let turn = Turn(Arc::clone(&self.running));
+        let turn = Turn {
+            running: Arc::clone(&self.running),
+            waiting_bytes: Arc::clone(&self.waiting_bytes),
+            bytes: 0,
+        };
         self.bucket.check().is_ok().then_some(turn)
     }
 
@@ -156,7 +175,12 @@ impl Usage {
         std::array::from_fn(|hour| self.counts.by_hour[hour].load(Ordering::Relaxed))
     }
 
-    /// Calls that are being answered.
+    /// Bytes of answers that have not left yet.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Calls that are being answered, and whose answers have not left yet.
     pub fn running(&self) -> u32 {
         self.running.load(Ordering::Relaxed)
     }

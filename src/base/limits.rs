@@ -212,6 +212,28 @@ pub const STREAMS_RESET: usize = 32;
 /// Bytes of answers buffered per HTTP/2 stream.
 pub const STREAM_BUFFER_BYTES: usize = 64 << 10;
 
+/// Bytes of a request that an HTTP/2 client may send on one stream, and on all, before we have read
+/// what came before.
+pub const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// See `STREAM_WINDOW_BYTES`.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes of one HTTP/2 frame.
+pub const FRAME_BYTES: u32 = 16 << 10;
+
+/// Bytes of answers that may wait to leave on one connection before its next call waits.
+pub const CONNECTION_ANSWER_BYTES: u64 = 8 << 20;
+
+/// Bytes of one consumer's answers that may wait to leave before its next call is sent away.
+pub const CONSUMER_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Bytes of answers that may wait to leave in the process before calls are sent away.
+pub const ANSWER_BYTES: u64 = 512 << 20;
+
+/// Seconds that answers may wait without moving before their connection is ended.
+pub const STALLED_SECONDS: u64 = 30;
+
 /// Seconds between questions whether an HTTP/2 client is alive.
 pub const PING_SECONDS: u64 = 20;
 

@@ -14,6 +14,7 @@ use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
 use crate::register::desk::Desk;
 use crate::serve::App;
+use crate::serve::leaving::Outgoing;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
@@ -73,6 +74,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
         news: Arc::clone(&news),
+        outgoing: Arc::new(Outgoing::new(config.room())),
         wide: Wide::new(
             config.limits.wide_searches,
             config.limits.waiting_searches,

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::App;
+use super::leaving::{Held, Line};
 use super::peer::Peer;
 use super::record::record;
+use super::route::in_time;
 use super::used::Used;
 use super::wide::Whose;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::access::gate::{Caller, Denied, Named, now};
 use crate::access::hsa::HsaId;
-use crate::access::usage::{Fate, Turn};
+use crate::access::usage::Fate;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Trouble};
 
@@ -26,8 +28,8 @@ pub struct Admitted {
     pub caller: Caller,
     /// What names it in other systems' logs.
     pub correlation: Option<String>,
-    /// A place among the calls that are answered at once.
-    _turn: Turn,
+    /// A place among the calls that are answered at once, and the bytes of the answer.
+    pub held: Held,
 }
 
 impl Admitted {
@@ -51,7 +53,7 @@ impl Admitted {
 /// Lets a call to `service` in, when `may` says that the caller has the right.
 pub async fn admit(
     app: &App,
-    peer: &Peer,
+    (peer, line): (&Peer, &Arc<Line>),
     headers: &HeaderMap,
     service: &str,
     may: impl Fn(&Consumer) -> Result<(), Why>,
@@ -84,8 +86,22 @@ pub async fn admit(
     Ok(Admitted {
         caller,
         correlation: correlation(),
-        _turn: turn,
+        held: Held::new(turn, Arc::clone(line), Arc::clone(&app.outgoing)),
     })
+}
+
+/// Waits until there is room for an answer on the connection that the call came by. Refused when its
+/// consumer, or the process, has none; what is performed next must not wait before it counts.
+pub async fn room(app: &App, admitted: &Admitted) -> Result<(), Trouble> {
+    let room = app.outgoing.room;
+    in_time(app, admitted.held.line().room(room.connection)).await?;
+    if app.outgoing.is_full() {
+        return Err(HttpRefusal::Overloaded.into());
+    }
+    if admitted.consumer().usage.waiting_bytes() >= room.consumer {
+        return Err(HttpRefusal::Limited.into());
+    }
+    Ok(())
 }
 
 /// Turns away a call that was let in, when it is seen only later that it may not be made.

@@ -281,6 +281,7 @@ impl Metrics {
             if let Some(tls) = &app.tls {
                 access::observe_tls(tls);
             }
+            access::observe_outgoing(&app.outgoing);
             counter!("pu_connections_refused_total").absolute(app.callers.refused());
         });
     }

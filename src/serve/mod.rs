@@ -11,6 +11,7 @@ pub mod callers;
 mod connection;
 mod door;
 pub mod entrance;
+pub mod leaving;
 pub mod listen;
 pub mod metrics;
 pub mod news;
@@ -36,6 +37,7 @@ use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
 use callers::Callers;
+use leaving::Outgoing;
 use metrics::Metrics;
 use news::News;
 use readiness::Readiness;
@@ -66,6 +68,8 @@ pub struct App {
     pub tls: Option<Arc<Tls>>,
     /// Who has how many connections.
     pub callers: Arc<Callers>,
+    /// What waits to leave.
+    pub outgoing: Arc<Outgoing>,
     /// Threads for wide searches.
     pub wide: Wide,
     /// Counters.

@@ -12,7 +12,8 @@ use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, admit, deny};
+use super::entrance::{Admitted, admit, deny, room};
+use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
 use super::peer::Peer;
@@ -46,19 +47,23 @@ static SERVICES: LazyLock<[String; Route::ALL.len()]> =
     LazyLock::new(|| Route::ALL.map(|route| format!("rest/{}", route.name())));
 
 /// Answers a request to a path that begins with the prefix.
-pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
+pub async fn answer(
+    app: &Arc<App>,
+    from: (&Peer, &Arc<Line>),
+    request: Request<Incoming>,
+) -> Answer {
     let began = Instant::now();
     let (head, rest) = request.into_parts();
     let (route, asked) = route(app, &head);
     let service = &SERVICES[route as usize];
     let admitted = if route.takes_a_right() {
         let may = |consumer: &Consumer| consumer.may_take(route);
-        let admitted = admit(app, peer, &head.headers, service, may).await;
+        let admitted = admit(app, from, &head.headers, service, may).await;
         admitted.map(Some)
     } else {
         Ok(None)
     };
-    let (admitted, asked) = match admitted {
+    let (mut admitted, asked) = match admitted {
         Ok(admitted) => (admitted, asked),
         Err(trouble) => (None, Err(trouble)),
     };
@@ -122,6 +127,9 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         // Whatever can be read or changed takes a right.
         (Ok(_), None) => Err(Trouble::Failed),
     };
+    if let (Ok((_, answer)), Some(admitted)) = (&performed, &mut admitted) {
+        admitted.held.hold(answer.body().len());
+    }
     // What never reached the register tells of nobody, and a refusal has its own entry. What was not
     // waited for to its end may have changed somebody.
     let is_recorded = match &performed {
@@ -136,7 +144,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         }
         _ => performed,
     };
-    let (outcome, answer) = match performed {
+    let (outcome, mut answer) = match performed {
         Ok((disclosed, mut answer)) => {
             app.metrics.answered(&disclosed);
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -148,6 +156,9 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     app.metrics.rest(route, outcome, seconds);
     if let Some(language) = noted.language {
         app.metrics.search(language, outcome, seconds);
+    }
+    if let Some(admitted) = admitted {
+        answer.body_mut().keep(admitted.held);
     }
     answer
 }
@@ -292,6 +303,7 @@ async fn perform(
         let since = *following.since.get_or_insert(newest);
         app.news.wait(since, following.wait).await?;
     }
+    room(app, admitted).await?;
     {
         let state = app.store.pin();
         if !app.rest.is_wide(&state, &wanted) {

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, CORRELATION, admit, deny, said};
+use super::entrance::{Admitted, CORRELATION, admit, deny, room, said};
+use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::peer::Peer;
@@ -56,11 +57,11 @@ thread_local! {
 /// Answers a request. Never fails: what goes wrong becomes an answer.
 pub async fn answer(
     app: Arc<App>,
-    peer: &Peer,
+    from: (&Peer, &Arc<Line>),
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let correlation = said(request.headers()).correlation.cloned();
-    let mut answer = room(&app, peer, request).await;
+    let mut answer = route(&app, from, request).await;
     if let Some(correlation) = correlation {
         answer.headers_mut().insert(CORRELATION, correlation);
     }
@@ -68,7 +69,8 @@ pub async fn answer(
 }
 
 /// Finds the room that a request is for.
-async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
+async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incoming>) -> Answer {
+    let (peer, _) = from;
     let path = request.uri().path();
     let answer = match path {
         "/healthz" => get(app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
@@ -80,12 +82,12 @@ async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer
         }),
         _ => match app.soap.find(path) {
             Some(service) => match *request.method() {
-                Method::POST => return post(app, peer, service, request).await,
+                Method::POST => return post(app, from, service, request).await,
                 Method::GET | Method::HEAD => describe(app, peer, service, &request),
                 _ => refuse(app, HttpRefusal::Method("GET, HEAD, POST")),
             },
             None if path.starts_with(rest::PREFIX) => {
-                return Box::pin(rest::answer(app, peer, request)).await;
+                return Box::pin(rest::answer(app, from, request)).await;
             }
             None => refuse(app, HttpRefusal::NoPage),
         },
@@ -161,7 +163,7 @@ fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incomin
 /// A SOAP request.
 async fn post(
     app: &Arc<App>,
-    peer: &Peer,
+    from: (&Peer, &Arc<Line>),
     service: &Service,
     request: Request<Incoming>,
 ) -> Answer {
@@ -174,7 +176,7 @@ async fn post(
         return refused(refusal);
     }
     let may = |consumer: &Consumer| consumer.may_call(service.number, service.endpoint);
-    let admitted = match admit(app, peer, &head.headers, &service.name, may).await {
+    let mut admitted = match admit(app, from, &head.headers, &service.name, may).await {
         Ok(admitted) => admitted,
         Err(trouble) => {
             Box::pin(pass_over(app, rest)).await;
@@ -203,6 +205,9 @@ async fn post(
         soap_action,
     };
     let began = Instant::now();
+    if let Err(trouble) = room(app, &admitted).await {
+        return end(app, service, began, None, Err(trouble));
+    }
     let reached = {
         let _used = admitted.used();
         at_once(app, service, &admitted, call, soap_12(content.media))
@@ -223,6 +228,9 @@ async fn post(
             return end(app, service, began, None, Err(denied));
         }
     };
+    if let Ok((_, bytes)) = &performed {
+        admitted.held.hold(bytes.len());
+    }
     let entry = || Entry {
         unrestricted: service.endpoint.unrestricted,
         ..entry(&service.name, &admitted, &noted, &performed)
@@ -231,7 +239,9 @@ async fn post(
         Ok(()) => performed,
         Err(not_recorded) => Err(not_recorded),
     };
-    end(app, service, began, noted.language, performed)
+    let mut answer = end(app, service, began, noted.language, performed);
+    answer.body_mut().keep(admitted.held);
+    answer
 }
 
 /// Turns what came of a call into its answer, and counts it.
