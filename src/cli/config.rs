@@ -206,8 +206,8 @@ pub struct Limits {
     pub consumer_answer_bytes: u64,
     /// The same in the process.
     pub answer_bytes: u64,
-    /// Seconds that answers may wait without moving before their connection is ended.
-    pub stalled_seconds: u64,
+    /// How long answers may wait without moving before their connection is ended.
+    pub stalled: Lasting,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
     /// Wide searches at once; 0 for one per core.
@@ -358,7 +358,7 @@ impl Default for Limits {
             connection_answer_bytes: limits::CONNECTION_ANSWER_BYTES,
             consumer_answer_bytes: limits::CONSUMER_ANSWER_BYTES,
             answer_bytes: limits::ANSWER_BYTES,
-            stalled_seconds: limits::STALLED_SECONDS,
+            stalled: Lasting(Duration::from_secs(limits::STALLED_SECONDS)),
             drain_seconds: limits::DRAIN_SECONDS,
             wide_searches: 0,
             waiting_searches: limits::WAITING_SEARCHES,
@@ -374,7 +374,6 @@ impl Limits {
             ("connection_answer_bytes", self.connection_answer_bytes),
             ("consumer_answer_bytes", self.consumer_answer_bytes),
             ("answer_bytes", self.answer_bytes),
-            ("stalled_seconds", self.stalled_seconds),
         ];
         match limits.iter().find(|(_, limit)| *limit == 0) {
             Some((name, _)) => Err(ConfigError::Zero(name)),
@@ -532,7 +531,7 @@ impl Config {
             connection: self.limits.connection_answer_bytes,
             consumer: self.limits.consumer_answer_bytes,
             process: self.limits.answer_bytes,
-            patience: Duration::from_secs(self.limits.stalled_seconds),
+            patience: self.limits.stalled.0,
         }
     }
 

@@ -34,6 +34,9 @@ use crate::wire::task::Noted;
 /// What every path begins with.
 pub const PREFIX: &str = "/v1/";
 
+/// What follows the identity of whose history is asked for.
+const HISTORY: &str = "/history";
+
 const JSON: &str = "application/json";
 
 /// Several JSON texts, a line each.
@@ -54,7 +57,7 @@ pub async fn answer(
 ) -> Answer {
     let began = Instant::now();
     let (head, rest) = request.into_parts();
-    let (route, asked) = route(app, &head);
+    let route = route(&head);
     let service = &SERVICES[route as usize];
     let admitted = if route.takes_a_right() {
         let may = |consumer: &Consumer| consumer.may_take(route);
@@ -63,9 +66,19 @@ pub async fn answer(
     } else {
         Ok(None)
     };
+    // Who may not come in has nothing read for them.
     let (mut admitted, asked) = match admitted {
-        Ok(admitted) => (admitted, asked),
+        Ok(admitted) => {
+            let _used = admitted.as_ref().map(Admitted::used);
+            let asked = ask(app, &head, route);
+            (admitted, asked)
+        }
         Err(trouble) => (None, Err(trouble)),
+    };
+    // Who takes no answers has no more bodies read.
+    let asked = match (&admitted, asked) {
+        (Some(admitted), Ok(asked)) => room(app, admitted).await.map(|()| asked),
+        (_, asked) => asked,
     };
     let wanted = match asked {
         Ok(Ask::Description) => {
@@ -181,38 +194,49 @@ enum Asked {
     Change(Wish),
 }
 
-fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
+fn route(head: &Parts) -> Route {
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or("");
+    match path {
+        "persons" => Route::Persons,
+        "reserve-identities" => Route::Reserve,
+        "search" => Route::Search,
+        "openapi.json" => Route::Description,
+        "changes" => Route::Changes,
+        _ => match path.strip_prefix("persons/") {
+            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with(HISTORY) => {
+                Route::History
+            }
+            Some(identity) if !identity.is_empty() && !identity.contains('/') => Route::Person,
+            _ => Route::Other,
+        },
+    }
+}
+
+/// Reads what is asked by path and query, when nothing speaks against it.
+fn ask(app: &App, head: &Parts, route: Route) -> Result<Ask, Trouble> {
+    if route != Route::Other {
+        gate(app, head, route)?;
+    }
+    let path = head.uri.path();
+    let path = path.strip_prefix(PREFIX).unwrap_or("");
+    let identity = path.strip_prefix("persons/").unwrap_or("");
     let query = head.uri.query().unwrap_or("");
-    let (route, read): (_, &dyn Fn() -> Result<Ask, Trouble>) = match path {
-        "persons" => (Route::Persons, &|| Ok(Ask::Body)),
-        "reserve-identities" => (Route::Reserve, &|| Ok(Ask::Reserve)),
-        "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
-        "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
-        "changes" => (Route::Changes, &|| {
+    match route {
+        Route::Persons => Ok(Ask::Body),
+        Route::Reserve => Ok(Ask::Reserve),
+        Route::Search => app.rest.search(query).map(Ask::Wanted),
+        Route::Description => Ok(Ask::Description),
+        Route::Changes => {
             let following = app.rest.changes(query)?;
             Ok(Ask::Wanted(Wanted::Changes(following)))
-        }),
-        _ => match path.strip_prefix("persons/") {
-            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with("/history") => {
-                let identity = rest.trim_end_matches("/history");
-                let read = || app.rest.history(identity, query).map(Ask::Wanted);
-                return (
-                    Route::History,
-                    gate(app, head, Route::History).and_then(|()| read()),
-                );
-            }
-            Some(identity) if !identity.is_empty() && !identity.contains('/') => {
-                let read = || app.rest.person(identity, query).map(Ask::Wanted);
-                return (
-                    Route::Person,
-                    gate(app, head, Route::Person).and_then(|()| read()),
-                );
-            }
-            _ => return (Route::Other, Err(HttpRefusal::NoPage.into())),
-        },
-    };
-    (route, gate(app, head, route).and_then(|()| read()))
+        }
+        Route::History => {
+            let identity = identity.trim_end_matches(HISTORY);
+            app.rest.history(identity, query).map(Ask::Wanted)
+        }
+        Route::Person => app.rest.person(identity, query).map(Ask::Wanted),
+        Route::Other => Err(HttpRefusal::NoPage.into()),
+    }
 }
 
 /// What must hold whatever is asked.

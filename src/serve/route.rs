@@ -190,6 +190,10 @@ async fn post(
         Box::pin(pass_over(app, rest)).await;
         return refused(HttpRefusal::NotXml);
     };
+    // Who takes no answers has no more bodies read.
+    if let Err(trouble) = room(app, &admitted).await {
+        return end(app, service, Instant::now(), None, Err(trouble));
+    }
     let body = match body(app, rest).await {
         Ok(body) => body,
         Err(refusal) => return refused(refusal),

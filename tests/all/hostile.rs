@@ -12,7 +12,7 @@ use pu::access::hsa::HsaId;
 use rustls::ClientConfig;
 
 use crate::handshake::{Files, Secure, Town, client, usual};
-use crate::support::{Ask, PNR, Service, envelope, persons, register};
+use crate::support::{Ask, PNR, Service, envelope};
 
 const CHILD: &str = "201001012382";
 const GOOD: &str = "SE0000000000-TEST";
@@ -400,86 +400,4 @@ fn a_good_caller_is_answered_while_everybody_else_attacks() {
             took[took.len() - 1]
         );
     }
-}
-
-/// Asks for batches over HTTP/2 and takes nothing of what comes, then everything. Gives how many
-/// answers had begun when nothing was taken, and the lengths of all.
-fn batches_untaken(service: &Service, calls: usize) -> (usize, Vec<usize>) {
-    let ask = Ask::new(5, "P5", &[(PNR, CHILD); 500]);
-    let (address, path, body) = (service.address, ask.path(), ask.envelope());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let shaken = h2::client::Builder::new()
-            .initial_window_size(0)
-            .initial_connection_window_size(64 << 20)
-            .handshake::<_, bytes::Bytes>(stream)
-            .await;
-        let (mut sender, mut connection) = shaken.unwrap();
-        let (open, mut opens) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = &mut connection => return,
-                window = &mut opens => connection.set_initial_window_size(window.unwrap()).unwrap(),
-            }
-            let _ = connection.await;
-        });
-        let mut answers = Vec::new();
-        for _ in 0..calls {
-            sender = sender.ready().await.unwrap();
-            let request = hyper::Request::post(format!("http://{address}{path}"))
-                .header("content-type", "text/xml; charset=UTF-8")
-                .body(())
-                .unwrap();
-            let (answer, mut stream) = sender.send_request(request, false).unwrap();
-            stream.send_data(body.clone().into(), true).unwrap();
-            answers.push(tokio::spawn(answer));
-        }
-        // Answered when everything before it has had its turns on the service's thread.
-        for _ in 0..3 {
-            sender = sender.ready().await.unwrap();
-            let after = hyper::Request::get(format!("http://{address}/healthz"));
-            let (after, _) = sender.send_request(after.body(()).unwrap(), true).unwrap();
-            assert_eq!(after.await.unwrap().status(), 200);
-        }
-        let begun = answers.iter().filter(|it| it.is_finished()).count();
-        let waiting = service.app.outgoing.bytes();
-        assert!(waiting > 0 && waiting < 3 << 20, "{waiting} bytes");
-        open.send(4 << 20).unwrap();
-        let mut lengths = Vec::new();
-        for answer in answers {
-            let answer = answer.await.unwrap().unwrap();
-            assert_eq!(answer.status(), 200);
-            let mut body = answer.into_body();
-            let mut length = 0;
-            while let Some(piece) = body.data().await {
-                let piece = piece.unwrap().len();
-                body.flow_control().release_capacity(piece).unwrap();
-                length += piece;
-            }
-            lengths.push(length);
-        }
-        (begun, lengths)
-    })
-}
-
-/// A caller that takes nothing (HTTP/2, window 0) cannot have answers pile up: its connection waits,
-/// and goes on where it was when the answers are taken.
-#[test]
-fn answers_that_are_not_taken_do_not_pile_up() {
-    let service = Service::over(register(persons()), |config| {
-        config.threads = 1;
-        config.limits.connection_answer_bytes = 1 << 20;
-    });
-    let calls = 20;
-    let (begun, lengths) = batches_untaken(&service, calls);
-    assert!((1..=2).contains(&begun), "{begun} answers had begun");
-    assert_eq!(lengths.len(), calls);
-    assert!(
-        lengths.iter().all(|it| *it == lengths[0] && *it > 500_000),
-        "{lengths:?}"
-    );
 }
