@@ -126,10 +126,14 @@ fn searches(criterion: &mut Criterion) {
     for (name, language, texts) in SEARCHES {
         let hits = |text: &&&str| ask(&state, &formats, language, text).is_ok_and(|hits| hits > 0);
         match texts.iter().find(hits) {
-            Some(text) => bench(name, language, text),
+            Some(text) => {
+                bench(name, language, text);
+                tell_work(&state, &formats, name, language, text);
+            }
             None => eprintln!("{name}: no hits in this register, so not measured"),
         }
     }
+    tell_work(&state, &formats, "many conditions", SIMPLE, &many());
     match Question::parse(SIMPLE, REFUSED, &formats)
         .and_then(|question| search(&state, &question, &grant(), MOST).map(drop))
     {
@@ -137,6 +141,35 @@ fn searches(criterion: &mut Criterion) {
             bench("search_refused", SIMPLE, REFUSED);
         }
         _ => eprintln!("search_refused: not refused, so not measured"),
+    }
+}
+
+/// As many patterns as a query may have, of those born in one year.
+fn many() -> String {
+    let like = |number| format!("name.surname LIKE '%x{number}%'");
+    let likes: Vec<String> = (0..190).map(like).collect();
+    format!(
+        "FROM PersonRecord WHERE birth.dateOfBirth = '1985' AND ({})",
+        likes.join(" OR ")
+    )
+}
+
+/// Tells what a search was charged beside how long it took: what the table of `query::work` is held
+/// against. A unit is meant to be about a nanosecond.
+fn tell_work(state: &State, formats: &Formats, name: &str, language: &str, text: &str) {
+    let found = Question::parse(language, text, formats).map(|question| {
+        (
+            question.work(state, &grant()),
+            search(state, &question, &grant(), MOST),
+        )
+    });
+    match found {
+        Ok((reckoned, Ok(found))) => eprintln!(
+            "{name}: reckoned {reckoned}, charged {}, took {} us",
+            found.explanation.work, found.explanation.microseconds
+        ),
+        Ok((reckoned, Err(error))) => eprintln!("{name}: reckoned {reckoned}, {error}"),
+        Err(error) => eprintln!("{name}: {error}"),
     }
 }
 

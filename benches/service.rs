@@ -175,7 +175,7 @@ impl Town {
             "consumers.toml",
             "[[consumer]]\nhsa_id = \"SE0000000000-BENCH\"\nname = \"bench\"\ncategory = \"region\"\n\
              valid_from = 2020-01-01\nvalid_to = 2099-12-31\nlogical_addresses = [\"SE165565594230-1000\"]\n\
-             limits = { requests_per_second = 1000000, burst = 1000000, concurrent = 100000 }\n\
+             limits = { requests_per_second = 1000000, burst = 1000000, concurrent = 100000, cpu = \"24h\" }\n\
              [consumer.contracts]\nGetPersonsForProfile = [5]\n",
         );
         town

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::value::Datetime;
 
 use super::hsa::{HsaId, NotAnHsaId};
 use super::usage::{Allowance, Usage};
+use crate::base::lasting::Lasting;
 use crate::base::time::seconds_of_days;
 use crate::person::counties::Counties;
 use crate::wire::contract::{ENDPOINTS, Endpoint, Operation};
@@ -120,6 +122,7 @@ impl Consumer {
         requests_per_second: Allowance::MOST_PER_SECOND,
         burst: Allowance::MOST_PER_SECOND,
         concurrent: u32::MAX,
+        cpu: Duration::MAX,
     };
 
     /// Whoever comes, with every right: for trying out, on one machine.
@@ -319,6 +322,7 @@ struct Limits {
     requests_per_second: Option<u32>,
     burst: Option<u32>,
     concurrent: Option<u32>,
+    cpu: Option<Lasting>,
 }
 
 /// Bytes of the shortest reason that can be one.
@@ -403,6 +407,7 @@ impl Row {
                 .or(limits.requests_per_second)
                 .unwrap_or(allowance.burst),
             concurrent: limits.concurrent.unwrap_or(allowance.concurrent),
+            cpu: limits.cpu.map_or(allowance.cpu, |cpu| cpu.0),
         };
         if !allowance.is_sound() {
             return Err(Mistake::Limit);
@@ -513,6 +518,7 @@ pub(super) mod tests {
         requests_per_second: 10,
         burst: 20,
         concurrent: 5,
+        cpu: Duration::MAX,
     };
 
     fn read(text: &str) -> Result<Consumers, ConsumersError> {

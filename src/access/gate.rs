@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -122,6 +123,7 @@ const STRANGERS: Allowance = Allowance {
     requests_per_second: limits::STRANGERS_PER_SECOND,
     burst: limits::STRANGERS_PER_SECOND,
     concurrent: limits::STRANGERS_PER_SECOND,
+    cpu: Duration::MAX,
 };
 
 /// The gate.
@@ -237,6 +239,11 @@ impl Gate {
                 Reload::Refused(GateError::Consumers { path, error })
             }
         }
+    }
+
+    /// Whether everybody is let in, and counts as one.
+    pub const fn is_open(&self) -> bool {
+        self.anyone.is_some()
     }
 
     /// Whether a system is in the file: as one with rights, or as one that speaks for others.

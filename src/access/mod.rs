@@ -10,4 +10,5 @@ pub mod authority;
 pub mod consumers;
 pub mod gate;
 pub mod hsa;
+pub mod purse;
 pub mod usage;

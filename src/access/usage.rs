@@ -1,11 +1,14 @@
 //! What a consumer has done, and how much more it may do now: calls a second with a burst on top,
-//! and calls at once.
+//! calls at once, and processor time a minute.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use super::purse::Purse;
 
 /// How much a consumer may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +19,8 @@ pub struct Allowance {
     pub burst: u32,
     /// Calls that are being answered at once.
     pub concurrent: u32,
+    /// Processor time a minute.
+    pub cpu: Duration,
 }
 
 impl Allowance {
@@ -25,7 +30,10 @@ impl Allowance {
     /// Whether every limit lets something through, and the bucket can hold it.
     pub fn is_sound(self) -> bool {
         let rate = 1..=Self::MOST_PER_SECOND;
-        rate.contains(&self.requests_per_second) && self.burst > 0 && self.concurrent > 0
+        rate.contains(&self.requests_per_second)
+            && self.burst > 0
+            && self.concurrent > 0
+            && !self.cpu.is_zero()
     }
 }
 
@@ -55,6 +63,8 @@ pub struct Usage {
     allowance: Allowance,
     bucket: Arc<DefaultDirectRateLimiter>,
     running: Arc<AtomicU32>,
+    waiting_bytes: Arc<AtomicU64>,
+    purse: Arc<Purse>,
     counts: Arc<Counts>,
 }
 
@@ -67,12 +77,25 @@ struct Counts {
     by_hour: [AtomicU64; 24],
 }
 
-/// A call that is being answered; over when dropped.
-pub struct Turn(Arc<AtomicU32>);
+/// A call that is being answered, with the bytes of its answer; over when dropped.
+pub struct Turn {
+    running: Arc<AtomicU32>,
+    waiting_bytes: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Turn {
+    /// Counts so many bytes of answer more, as long as the turn lasts.
+    pub fn hold(&mut self, bytes: u64) {
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -96,6 +119,8 @@ impl Usage {
             allowance,
             bucket: kept.map_or_else(|| Arc::new(fresh()), |it| Arc::clone(&it.bucket)),
             running: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.running)),
+            waiting_bytes: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.waiting_bytes)),
+            purse: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.purse)),
             counts: earlier.map_or_else(Arc::default, |it| Arc::clone(&it.counts)),
         }
     }
@@ -107,8 +132,27 @@ impl Usage {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .ok()?;
         // From here on the turn gives its place back, whatever happens.
-        let turn = Turn(Arc::clone(&self.running));
+        let turn = Turn {
+            running: Arc::clone(&self.running),
+            waiting_bytes: Arc::clone(&self.waiting_bytes),
+            bytes: 0,
+        };
         self.bucket.check().is_ok().then_some(turn)
+    }
+
+    /// Takes processor time that was used out of the allowance.
+    pub fn pay(&self, cost: Duration) {
+        self.purse.pay(cost, self.allowance.cpu);
+    }
+
+    /// How long until there is processor time in the allowance again; `None` when there is.
+    pub fn wait_for_cpu(&self) -> Option<Duration> {
+        self.purse.wait()
+    }
+
+    /// Processor time that was used.
+    pub fn cpu(&self) -> Duration {
+        self.purse.spent()
     }
 
     /// Counts a call, `now` in seconds since 1970.
@@ -131,7 +175,12 @@ impl Usage {
         std::array::from_fn(|hour| self.counts.by_hour[hour].load(Ordering::Relaxed))
     }
 
-    /// Calls that are being answered.
+    /// Bytes of answers that have not left yet.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Calls that are being answered, and whose answers have not left yet.
     pub fn running(&self) -> u32 {
         self.running.load(Ordering::Relaxed)
     }
@@ -165,6 +214,7 @@ mod tests {
             requests_per_second: 1,
             burst,
             concurrent,
+            cpu: Duration::from_secs(1),
         };
         Usage::new(allowance)
     }
@@ -204,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_gives_no_new_processor_time() {
+        let old = Arc::new(usage(1, 1));
+        assert_eq!(old.wait_for_cpu(), None);
+        old.pay(Duration::from_secs(600));
+        let same = Usage::continued(old.allowance, Some(&old));
+        assert!(same.wait_for_cpu() > Some(Duration::from_secs(540)));
+        assert_eq!(same.cpu(), Duration::from_secs(600));
+    }
+
+    #[test]
     fn a_limit_of_zero_is_not_sound() {
         let too_many = Allowance::MOST_PER_SECOND + 1;
         for (requests_per_second, burst, concurrent) in
@@ -213,6 +273,7 @@ mod tests {
                 requests_per_second,
                 burst,
                 concurrent,
+                cpu: Duration::MAX,
             };
             assert!(!allowance.is_sound());
         }

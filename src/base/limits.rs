@@ -12,6 +12,9 @@ pub const RESERVE_IDENTITIES_PER_REQUEST: usize = 50;
 /// Wide searches that may wait for their turn; more are sent away.
 pub const WAITING_SEARCHES: usize = 64;
 
+/// A consumer may have one part in so many of the places to wait.
+pub const SHARES_OF_WAITING: usize = 4;
+
 /// Seconds after which a caller who was sent away may come back.
 pub const RETRY_SECONDS: u64 = 1;
 
@@ -32,6 +35,10 @@ pub const POST_BYTES: usize = 16 << 20;
 
 /// Entries of one repeating group (relations, citizenships, contact items ...) in one record.
 pub const GROUP_ITEMS: usize = 1_000;
+
+/// Identities that may be linked with one another by care: a person's chain. Skatteverket's references
+/// are not counted against it.
+pub const LINKED_IDENTITIES: usize = 32;
 
 /// Open connections per listening thread.
 pub const CONNECTIONS_PER_THREAD: usize = 4_096;
@@ -64,8 +71,11 @@ pub const CANDIDATES_PER_SEARCH: usize = 50_000;
 /// there are simply too many hits.
 pub const CANDIDATES_PROBED: usize = 2_000;
 
-/// More candidates than these, and a search does not run where requests are read.
-pub const CANDIDATES_AT_ONCE: u64 = 2_000;
+/// Work that one search may take, in units of about a nanosecond: a fifth of a second.
+pub const WORK_PER_SEARCH: u64 = 200_000_000;
+
+/// Work of a search that may run where requests are read: a millisecond.
+pub const WORK_AT_ONCE: u64 = 1_000_000;
 
 /// Hits of a free-text search: the best of them.
 pub const HITS_PER_TEXT: usize = 50;
@@ -163,6 +173,9 @@ pub const CONSUMER_BURST: u32 = 2_000;
 /// Calls of one consumer that are answered at once.
 pub const CONSUMER_CONCURRENT: u32 = 200;
 
+/// Seconds of processor time a minute of one consumer, when the file of consumers tells no other.
+pub const CONSUMER_CPU_SECONDS: u64 = 20;
+
 /// Refusals a second that are told and audited to those who are not known; the others are only sent
 /// away, so that strangers cannot fill the audit.
 pub const STRANGERS_PER_SECOND: u32 = 20;
@@ -203,6 +216,28 @@ pub const STREAMS_RESET: usize = 32;
 
 /// Bytes of answers buffered per HTTP/2 stream.
 pub const STREAM_BUFFER_BYTES: usize = 64 << 10;
+
+/// Bytes of a request that an HTTP/2 client may send on one stream, and on all, before we have read
+/// what came before.
+pub const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// See `STREAM_WINDOW_BYTES`.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes of one HTTP/2 frame.
+pub const FRAME_BYTES: u32 = 16 << 10;
+
+/// Bytes of answers that may wait to leave on one connection before its next call waits.
+pub const CONNECTION_ANSWER_BYTES: u64 = 8 << 20;
+
+/// Bytes of one consumer's answers that may wait to leave before its next call is sent away.
+pub const CONSUMER_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Bytes of answers that may wait to leave in the process before calls are sent away.
+pub const ANSWER_BYTES: u64 = 512 << 20;
+
+/// Seconds that answers may wait without moving before their connection is ended.
+pub const STALLED_SECONDS: u64 = 30;
 
 /// Seconds between questions whether an HTTP/2 client is alive.
 pub const PING_SECONDS: u64 = 20;

@@ -4,6 +4,7 @@
 //! In: nothing. Out: small value types. Never here: a person, a socket.
 
 pub mod files;
+pub mod lasting;
 pub mod limits;
 pub mod micros;
 pub mod period;

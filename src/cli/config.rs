@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
+use crate::base::lasting::Lasting;
 use crate::base::limits;
 use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
 use crate::person::view::ProtectionRules;
+use crate::serve::leaving::Room;
 use crate::serve::listen::Listening;
 use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
@@ -200,12 +202,24 @@ pub struct Limits {
     pub consumer_burst: u32,
     /// Calls of such a consumer that are answered at once.
     pub consumer_concurrent: u32,
+    /// Processor time a minute of such a consumer.
+    pub consumer_cpu: Lasting,
+    /// Bytes of answers that may wait to leave on one connection before its next call waits.
+    pub connection_answer_bytes: u64,
+    /// The same of one consumer, before its next call is sent away.
+    pub consumer_answer_bytes: u64,
+    /// The same in the process.
+    pub answer_bytes: u64,
+    /// How long answers may wait without moving before their connection is ended.
+    pub stalled: Lasting,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
     /// Wide searches at once; 0 for one per core.
     pub wide_searches: usize,
     /// Wide searches that may wait; more are sent away.
     pub waiting_searches: usize,
+    /// Identities that care may link with one another.
+    pub linked_identities: usize,
 }
 
 /// `[log]`
@@ -346,9 +360,30 @@ impl Default for Limits {
             consumer_requests_per_second: limits::CONSUMER_REQUESTS_PER_SECOND,
             consumer_burst: limits::CONSUMER_BURST,
             consumer_concurrent: limits::CONSUMER_CONCURRENT,
+            consumer_cpu: Lasting(Duration::from_secs(limits::CONSUMER_CPU_SECONDS)),
+            connection_answer_bytes: limits::CONNECTION_ANSWER_BYTES,
+            consumer_answer_bytes: limits::CONSUMER_ANSWER_BYTES,
+            answer_bytes: limits::ANSWER_BYTES,
+            stalled: Lasting(Duration::from_secs(limits::STALLED_SECONDS)),
             drain_seconds: limits::DRAIN_SECONDS,
             wide_searches: 0,
             waiting_searches: limits::WAITING_SEARCHES,
+            linked_identities: limits::LINKED_IDENTITIES,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether those of answers let something through.
+    fn check(&self) -> Result<(), ConfigError> {
+        let limits = [
+            ("connection_answer_bytes", self.connection_answer_bytes),
+            ("consumer_answer_bytes", self.consumer_answer_bytes),
+            ("answer_bytes", self.answer_bytes),
+        ];
+        match limits.iter().find(|(_, limit)| *limit == 0) {
+            Some((name, _)) => Err(ConfigError::Zero(name)),
+            None => Ok(()),
         }
     }
 }
@@ -402,10 +437,13 @@ pub enum ConfigError {
     LocalConsumer(NotAnHsaId),
     /// Limits that let nothing through.
     #[error(
-        "limits.consumer_requests_per_second, consumer_burst and consumer_concurrent must be more \
-         than zero, the first at most {max}", max = Allowance::MOST_PER_SECOND
+        "limits.consumer_requests_per_second, consumer_burst, consumer_concurrent and consumer_cpu \
+         must be more than zero, the first at most {max}", max = Allowance::MOST_PER_SECOND
     )]
     Allowance,
+    /// A limit that lets nothing through.
+    #[error("limits.{0} must be more than zero")]
+    Zero(&'static str),
     /// The consumers cannot be read.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -428,6 +466,7 @@ impl Config {
             .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
         config.formats()?;
         config.tls.files()?;
+        config.limits.check()?;
         Ok(config)
     }
 
@@ -462,6 +501,7 @@ impl Config {
                     requests_per_second: self.limits.consumer_requests_per_second,
                     burst: self.limits.consumer_burst,
                     concurrent: self.limits.consumer_concurrent,
+                    cpu: self.limits.consumer_cpu.0,
                 };
                 if !allowance.is_sound() {
                     return Err(ConfigError::Allowance);
@@ -489,6 +529,16 @@ impl Config {
     pub fn inbox(&self) -> PathBuf {
         let inbox = self.feed.inbox.clone();
         inbox.unwrap_or_else(|| self.data.join("inbox"))
+    }
+
+    /// How many bytes of answers may wait to leave.
+    pub const fn room(&self) -> Room {
+        Room {
+            connection: self.limits.connection_answer_bytes,
+            consumer: self.limits.consumer_answer_bytes,
+            process: self.limits.answer_bytes,
+            patience: self.limits.stalled.0,
+        }
     }
 
     /// How to listen.
@@ -545,6 +595,8 @@ mod tests {
         for (text, named) in [
             ("lissen = \"x\"", "lissen"),
             ("[limits]\nbody = 1", "body"),
+            ("[limits]\nconsumer_cpu = 20", "consumer_cpu"),
+            ("[limits]\nanswer_bytes = 0", "answer_bytes"),
             ("listen = \"nowhere\"", "listen"),
             (
                 "[protection]\npopulation_record = \"all\"",

@@ -101,6 +101,7 @@ impl Import {
         }
         let report = Report {
             files: reports,
+            long_chains: 0,
             end: End::Served,
             took: began.elapsed(),
         };
@@ -179,6 +180,8 @@ pub struct Wish<'a> {
 /// What became of a run.
 pub struct Report {
     files: Vec<FileReport>,
+    /// Chains that have more than half of the identities that care may link.
+    long_chains: u64,
     end: End,
     took: Duration,
 }
@@ -231,12 +234,14 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
         }
         reports.push(report);
     }
+    let long_chains = run.settle_chains()?;
     let bar = progress::bar("writing", 0, "persons");
     let snapshot = run.finish(|written| bar.set_position(written))?;
     bar.finish_and_clear();
     folder::remove_old(wish.data, wish.snapshots_kept)?;
     Ok(Report {
         files: reports,
+        long_chains,
         end: End::Snapshot(snapshot),
         took: began.elapsed(),
     })
@@ -336,6 +341,9 @@ impl Report {
             if let Some(rejects) = &file.rejects {
                 println!("    rejected entries are in {}", rejects.display());
             }
+        }
+        if self.long_chains > 0 {
+            println!("long chains of linked identities: {}", self.long_chains);
         }
         let seconds = self.took.as_secs_f64();
         match &self.end {

@@ -15,6 +15,7 @@ use crate::person::record::Damaged;
 use crate::person::value::{ValueRef, escape_into};
 use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
+use crate::query::work::Budget;
 use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::{Trouble, tell};
 use crate::wire::search::{Language, Search as Wanted};
@@ -98,7 +99,7 @@ impl Search {
         }
         let grant = register.grant(profile, self.unrestricted);
         let found = Wanted::read(language, &self.query, profile, formats)
-            .perform(&register.state, &grant)
+            .perform(&register.state, &grant, Budget::Whole)
             .map_err(|error| refused(&error.into()))?;
         if !self.soap {
             let shown = found.hits.iter().map(View::identity).collect();
@@ -225,6 +226,7 @@ fn explain(explanation: &Explanation) {
         ("postings", explanation.postings),
         ("candidates", explanation.candidates),
         ("hits", explanation.hits),
+        ("work", explanation.work),
         ("microseconds", explanation.microseconds),
     ] {
         eprintln!("{name:width$}  {number:>10}");

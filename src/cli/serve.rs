@@ -17,6 +17,7 @@ use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::anchors;
 use crate::serve::host::Hosts;
+use crate::serve::leaving::Outgoing;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
@@ -85,6 +86,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         config.snapshots.keep,
         Arc::new(Moment::now),
     )?);
+    live.chains.set_longest(config.limits.linked_identities);
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection;
     let metrics = Metrics::install();
@@ -105,6 +107,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
         trail: Trail::default(),
         news: Arc::clone(&news),
+        outgoing: Arc::new(Outgoing::new(config.room())),
         wide: Wide::new(
             config.limits.wide_searches,
             config.limits.waiting_searches,

@@ -9,3 +9,4 @@ mod run;
 pub mod search;
 pub mod simple;
 pub mod text;
+pub mod work;

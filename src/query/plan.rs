@@ -7,6 +7,9 @@ use crate::person::field::Field;
 use crate::person::keys::{COUNTY, FLAG, Index, Shape, code_key, day, minute, street};
 use crate::store::index::search::after_prefix;
 
+/// Counties that keys begin with, at most: Sweden has 21, and codes of those that were.
+const MOST_COUNTIES: u64 = 32;
+
 /// Literal characters a pattern must begin with to be looked up.
 const LEAD: usize = 2;
 
@@ -58,6 +61,24 @@ pub enum Counties {
     Some(Vec<[u8; COUNTY]>),
     /// Every one there is.
     Every,
+}
+
+impl Source {
+    /// How many ranges of keys have to be found for it, at most.
+    pub fn ranges(&self) -> u64 {
+        match self {
+            Self::Keys(keys) => {
+                let counties = match &keys.counties {
+                    Counties::None => 1,
+                    Counties::Some(counties) => counties.len() as u64,
+                    Counties::Every => MOST_COUNTIES,
+                };
+                counties * keys.ranges.len() as u64
+            }
+            Self::Identities(spans) => spans.len() as u64,
+            Self::Any(sources) | Self::All(sources) => sources.iter().map(Self::ranges).sum(),
+        }
+    }
 }
 
 /// The sources of a query; `None` when no index narrows it.
@@ -172,12 +193,21 @@ fn has_one_value(field: Field) -> bool {
 }
 
 /// What lies in spans of both lists; each is ascending.
-fn both(left: &[(i64, i64)], right: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let pairs = left.iter().flat_map(|a| right.iter().map(move |b| (a, b)));
-    pairs
-        .map(|(a, b)| (a.0.max(b.0), a.1.min(b.1)))
-        .filter(|(from, to)| from <= to)
-        .collect()
+fn both(mut left: &[(i64, i64)], mut right: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let mut out = Vec::new();
+    while let ([a, after_a @ ..], [b, after_b @ ..]) = (left, right) {
+        let (from, to) = (a.0.max(b.0), a.1.min(b.1));
+        if from <= to {
+            out.push((from, to));
+        }
+        // Whichever ends first meets nothing more.
+        if a.1 < b.1 {
+            left = after_a;
+        } else {
+            right = after_b;
+        }
+    }
+    out
 }
 
 fn one_or(mut sources: Vec<Source>, many: impl Fn(Vec<Source>) -> Source) -> Option<Source> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::plan::{Counties, Keys, Source};
 use super::search::Explanation;
+use super::work::{self, Work};
 use crate::base::limits;
 use crate::person::keys::{COUNTY, Index};
 use crate::person::record::{Damaged, RecordRef};
@@ -140,6 +141,27 @@ impl Node<'_> {
         self.count <= limits::POSTINGS_PER_SEARCH
     }
 
+    /// What reading it costs, at most.
+    pub fn work(&self, records: u64) -> Work {
+        match &self.what {
+            What::Runs(..) | What::Positions(_) => {
+                work::entries(self.count + bits(records, self.count))
+            }
+            What::Any(nodes) => {
+                let each = nodes.iter().map(|node| node.work(records));
+                each.sum::<Work>() + work::entries(self.count + bits(records, self.count))
+            }
+            What::All(nodes) => {
+                let Some((smallest, others)) = nodes.split_first() else {
+                    return 0;
+                };
+                let spared = smallest.count.saturating_mul(LOOK);
+                let kept = others.iter().filter(|node| node.count < spared);
+                smallest.work(records) + kept.map(|node| node.work(records)).sum::<Work>()
+            }
+        }
+    }
+
     /// The candidates, ascending.
     pub fn read(&self, records: u64, trail: &mut Explanation) -> Vec<u32> {
         let out = match &self.what {
@@ -232,9 +254,18 @@ fn intersect(candidates: &mut Vec<u32>, others: &[u32]) {
     });
 }
 
+/// Words of the bitmap that so many entries are gathered in; none when they are sorted instead.
+const fn bits(records: u64, count: u64) -> u64 {
+    if count < records / SPARSE + 1024 {
+        0
+    } else {
+        records.div_ceil(64)
+    }
+}
+
 /// The positions that `each_of` tells, ascending and once.
 fn union(records: u64, count: u64, each_of: impl FnOnce(&mut dyn FnMut(u32))) -> Vec<u32> {
-    if count < records / SPARSE + 1024 {
+    if bits(records, count) == 0 {
         let mut out = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
         each_of(&mut |at| out.push(at));
         if !out.is_sorted() {

@@ -8,6 +8,7 @@ use super::simple::Query;
 use super::simple::error::QueryError;
 use super::simple::matches::Matcher;
 use super::text::Text;
+use super::work::{self, Budget, Meter, Spent, Work};
 use crate::base::limits;
 use crate::person::identity::Formats;
 use crate::person::record::{Damaged, RecordRef};
@@ -65,9 +66,25 @@ pub enum SearchError {
     /// No index narrows the search far enough.
     #[error("the search is too wide")]
     TooWide,
+    /// Its conditions take more work than a search may.
+    #[error("the search takes too much work")]
+    TooMuchWork,
+    /// It takes more than a moment, and only a moment was given: it belongs on a thread of its own.
+    /// No caller is told so.
+    #[error("the search takes longer than a moment")]
+    NotAtOnce,
     /// The register is damaged.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+}
+
+impl From<Spent> for SearchError {
+    fn from(Spent(budget): Spent) -> Self {
+        match budget {
+            Budget::AtOnce => Self::NotAtOnce,
+            Budget::Whole => Self::TooMuchWork,
+        }
+    }
 }
 
 /// What was found.
@@ -89,6 +106,8 @@ pub struct Explanation {
     pub candidates: u64,
     /// Records found.
     pub hits: u64,
+    /// What was charged for it, in units of about a nanosecond.
+    pub work: u64,
     /// Microseconds from plan to last hit.
     pub microseconds: u64,
 }
@@ -129,17 +148,32 @@ impl Question {
     /// Whether answering under `grant` may take longer than a moment, so that it belongs on a thread of
     /// its own.
     pub fn is_wide(&self, state: &State, grant: &Grant) -> bool {
-        let keys = state.search_keys(grant);
-        let count = match self {
-            Self::Simple(simple) => match &simple.source {
-                Some(source) => {
-                    resolve(source, state.snapshot(), keys).map_or(0, |node| node.count)
+        self.work(state, grant) > Budget::AtOnce.most()
+    }
+
+    /// What answering under `grant` is reckoned to cost, without reading what it would read.
+    pub fn work(&self, state: &State, grant: &Grant) -> Work {
+        let (snapshot, newer) = (state.snapshot(), state.overlay().len() as u64);
+        match self {
+            Self::Simple(simple) => {
+                let all = snapshot.len() + newer;
+                let Some(source) = &simple.source else {
+                    return simple.matcher.usual_work().saturating_mul(all);
+                };
+                // Once in the snapshot, once in what is newer.
+                let finding = work::ranges(2 * source.ranges());
+                if finding > Budget::AtOnce.most() {
+                    return finding;
                 }
-                None => state.snapshot().len(),
-            },
-            Self::Text(_) => state.snapshot().len(),
-        };
-        count + state.overlay().len() as u64 > limits::CANDIDATES_AT_ONCE
+                let keys = state.search_keys(grant);
+                // What is damaged is found to be when it is read.
+                let (read, count) = resolve(source, snapshot, keys)
+                    .map_or((0, 0), |node| (node.work(snapshot.len()), node.count));
+                let looked = simple.matcher.usual_work().saturating_mul(count + newer);
+                finding.saturating_add(read).saturating_add(looked)
+            }
+            Self::Text(_) => work::records(snapshot.len() + newer),
+        }
     }
 }
 
@@ -151,11 +185,27 @@ pub fn search<'s>(
     grant: &Grant,
     most: usize,
 ) -> Result<Found<'s>, SearchError> {
+    search_within(state, question, grant, most, Budget::Whole)
+}
+
+/// Searches one state, as [`search`] does, as long as it stays within a budget.
+pub fn search_within<'s>(
+    state: &'s State,
+    question: &Question,
+    grant: &Grant,
+    most: usize,
+    budget: Budget,
+) -> Result<Found<'s>, SearchError> {
     let began = Instant::now();
+    let mut meter = Meter::new(budget);
     let mut found = match question {
-        Question::Simple(simple) => simple.search(state, *grant, most)?,
-        Question::Text(text) => text.search(state, grant, most.min(limits::HITS_PER_TEXT))?,
+        Question::Simple(simple) => simple.search(state, *grant, most, &mut meter)?,
+        Question::Text(text) => {
+            let most = most.min(limits::HITS_PER_TEXT);
+            text.search(state, grant, most, &mut meter)?
+        }
     };
+    found.explanation.work = meter.spent();
     found.explanation.hits = found.hits.len() as u64;
     found.explanation.microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(found)
@@ -167,6 +217,7 @@ impl Simple {
         state: &'s State,
         grant: Grant,
         most: usize,
+        meter: &mut Meter,
     ) -> Result<Found<'s>, SearchError> {
         for (field, at) in self.query.fields() {
             if !grant.shows(field) {
@@ -183,24 +234,30 @@ impl Simple {
                 None => None,
             },
             Some(source) => {
+                meter.charge(work::ranges(2 * source.ranges()));
+                meter.check()?;
                 let node = resolve(source, snapshot, keys)?;
-                node.is_readable().then(|| {
+                if node.is_readable() {
+                    meter.charge(node.work(snapshot.len()));
+                    meter.check()?;
                     let positions = node.read(snapshot.len(), &mut explanation);
-                    (positions, overlaid(source, overlay, keys))
-                })
+                    Some((positions, overlaid(source, overlay, keys)))
+                } else {
+                    None
+                }
             }
         };
         let (hits, candidates) = if let Some((positions, keys)) = narrowed {
             let count = positions.len() + keys.len();
             let candidates = Candidates::new(state, positions, keys);
-            verify(&self.matcher, candidates, count, grant, most)?
+            verify(&self.matcher, candidates, count, grant, most, meter)?
         } else {
             let positions = 0..u32::try_from(snapshot.len()).map_err(|_| Damaged)?;
             let count = positions.len() + overlay.len();
             explanation.step("read every record".to_owned(), count);
             let keys = overlay.keys();
             let candidates = Candidates::new(state, positions, keys);
-            verify(&self.matcher, candidates, count, grant, most)?
+            verify(&self.matcher, candidates, count, grant, most, meter)?
         };
         explanation.candidates = candidates;
         Ok(Found { hits, explanation })
@@ -214,6 +271,7 @@ fn verify<'s>(
     count: usize,
     grant: Grant,
     most: usize,
+    meter: &mut Meter,
 ) -> Result<(Vec<View<'s>>, u64), SearchError> {
     let too_wide = count > limits::CANDIDATES_PER_SEARCH;
     let looked_at = if too_wide {
@@ -225,7 +283,10 @@ fn verify<'s>(
     for record in candidates.take(looked_at) {
         let view = restrict(record?, &grant, Shield::NONE);
         looked += 1;
-        if matcher.matches(&view)? {
+        meter.charge(work::records(1));
+        let matches = matcher.matches_within(&view, meter)?;
+        meter.check()?;
+        if matches {
             if hits.len() == most {
                 return Err(SearchError::TooManyHits(most));
             }

@@ -8,9 +8,12 @@
 
 pub mod typing;
 
+use std::cell::RefCell;
+
 use super::plan::{Counties, Keys, Range, Source, beginning, exactly};
 use super::run::{Candidates, overlaid, resolve};
 use super::search::{Explanation, Found, SearchError};
+use super::work::{self, Meter};
 use crate::base::limits;
 use crate::base::swedish;
 use crate::base::time::PartialDate;
@@ -98,11 +101,14 @@ impl Text {
         state: &'s State,
         grant: &Grant,
         most: usize,
+        meter: &mut Meter,
     ) -> Result<Found<'s>, SearchError> {
         let keys = state.search_keys(grant);
         let mut explanation = Explanation::default();
         let positions = self.positions(state.snapshot(), keys, &mut explanation)?;
-        let keys = self.newer(state.overlay(), keys);
+        meter.charge(work::entries(explanation.postings));
+        let keys = self.newer(state.overlay(), keys, meter);
+        meter.check()?;
         let candidates = positions.len() + keys.len();
         if candidates > limits::CANDIDATES_PER_TEXT {
             return Err(SearchError::TooWide);
@@ -110,7 +116,10 @@ impl Text {
         let mut hits = Vec::new();
         for record in Candidates::new(state, positions, keys) {
             let view = restrict(record?, grant, Shield::NONE);
-            if let Some(cost) = self.cost(&view)? {
+            meter.charge(work::records(1));
+            let cost = self.cost(&view, meter)?;
+            meter.check()?;
+            if let Some(cost) = cost {
                 hits.push((cost, view));
             }
         }
@@ -155,10 +164,15 @@ impl Text {
     }
 
     /// The overlay's candidates.
-    fn newer(&self, overlay: &Overlay, keys: SearchKeys<'_>) -> Vec<u64> {
+    fn newer(&self, overlay: &Overlay, keys: SearchKeys<'_>, meter: &mut Meter) -> Vec<u64> {
+        let meter = RefCell::new(meter);
         let each = self.tokens.iter().filter_map(|token| match token {
             Token::Word(typed) => {
-                let fits = |text: &str| swedish::words(text).any(|word| typed.fit(word).is_some());
+                let fits = |text: &str| {
+                    let mut meter = meter.borrow_mut();
+                    meter.charge(work::typed(text.len(), 1));
+                    !meter.is_over() && swedish::words(text).any(|word| typed.fit(word).is_some())
+                };
                 Some(keys.newer_by_word(fits))
             }
             Token::Number(number) => Some(overlaid(&number.source()?, overlay, keys)),
@@ -167,8 +181,9 @@ impl Text {
     }
 
     /// What the fit of all words costs; `None` when one does not fit.
-    fn cost(&self, view: &View<'_>) -> Result<Option<u32>, Damaged> {
+    fn cost(&self, view: &View<'_>, meter: &mut Meter) -> Result<Option<u32>, Damaged> {
         let mut grader = Grader {
+            meter,
             tokens: &self.tokens,
             costs: vec![None; self.tokens.len()],
             damaged: false,
@@ -267,6 +282,7 @@ fn word_source(typed: &Typed, listed: &[Listed]) -> Source {
 
 /// Grades what a view shows against the words.
 struct Grader<'t> {
+    meter: &'t mut Meter,
     tokens: &'t [Token],
     costs: Vec<Option<u32>>,
     damaged: bool,
@@ -288,6 +304,11 @@ impl Visitor for Grader<'_> {
         let tokens = self.tokens.iter().enumerate();
         match value {
             ValueRef::Text(text) => {
+                let bytes = text.xml().len();
+                self.meter.charge(work::typed(bytes, self.tokens.len()));
+                if self.meter.is_over() {
+                    return;
+                }
                 let Ok(text) = text.plain() else {
                     self.damaged = true;
                     return;

@@ -6,6 +6,8 @@
 //! was linked away; then not deregistered before deregistered; then PNR, SNR, NRID, LRID; then the
 //! largest value.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::person::edit::{Group, Person};
 use crate::person::field::Field;
 use crate::person::identity::Identity;
@@ -42,135 +44,162 @@ pub fn neighbours(person: &Person) -> Vec<Identity> {
         .collect()
 }
 
+/// How many identities a person's settled record says are theirs, this one included.
+pub fn length(person: &Person) -> usize {
+    person.entries(LINKED).count() + 1
+}
+
 /// Settles the chains among `members`: main identity, lists of linked identities, inherited
 /// protection. Members must hold every neighbour of every member that the register knows. Answers
 /// the places of those that changed.
 pub fn settle(members: &mut [Person]) -> Vec<usize> {
-    let links = links(members);
-    let chain_of = chains(members, &links);
-    let settled: Vec<Person> = (0..members.len())
-        .map(|place| {
-            let chain: Vec<usize> = (0..members.len())
-                .filter(|&other| chain_of[other] == chain_of[place])
-                .collect();
-            settled(members, &links, &chain, place)
-        })
-        .collect();
-    let mut changed = Vec::new();
-    for (place, (member, settled)) in members.iter_mut().zip(settled).enumerate() {
-        if *member != settled {
-            *member = settled;
-            changed.push(place);
-        }
-    }
-    changed
-}
-
-/// Care's links as pairs (from, to) of places.
-fn links(members: &[Person]) -> Vec<(usize, usize)> {
-    let place = |identity| {
-        members
-            .iter()
-            .position(|member| member.identity() == identity)
-    };
-    let mut links = Vec::new();
-    for (here, member) in members.iter().enumerate() {
-        for entry in member.entries(LINKED) {
-            let there = entry
-                .value(LINKED_ID)
-                .and_then(Value::as_identity)
-                .and_then(place);
-            let link = match (there, entry.text(LINK)) {
-                (Some(there), Some(TO)) => (here, there),
-                (Some(there), Some(FROM)) => (there, here),
-                _ => continue,
-            };
-            if !links.contains(&link) {
-                links.push(link);
+    let all = Members::of(members);
+    let mut settled: Vec<(usize, Person)> = Vec::new();
+    for chain in all.chains() {
+        let main = all.main_of(&chain);
+        for &place in &chain {
+            let person = all.settled(&chain, main, place);
+            if person != members[place] {
+                settled.push((place, person));
             }
         }
     }
-    links
+    settled.sort_by_key(|(place, _)| *place);
+    let places = settled.iter().map(|(place, _)| *place).collect();
+    for (place, person) in settled {
+        members[place] = person;
+    }
+    places
 }
 
-/// The chain each member belongs to, named by its lowest place.
-fn chains(members: &[Person], links: &[(usize, usize)]) -> Vec<usize> {
-    let mut chain_of: Vec<usize> = (0..members.len()).collect();
-    let mut join = |one: usize, other: usize| {
-        let (one, other) = (chain_of[one], chain_of[other]);
-        let lowest = one.min(other);
-        chain_of
-            .iter_mut()
-            .filter(|it| **it == one || **it == other)
-            .for_each(|it| *it = lowest);
-    };
-    links.iter().for_each(|&(from, to)| join(from, to));
-    for (here, member) in members.iter().enumerate() {
-        let active = member
-            .entries(REFERRED)
-            .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
-        for id in active.filter_map(|entry| entry.value(REFERRED_ID)?.as_identity()) {
-            if let Some(there) = members.iter().position(|other| other.identity() == id) {
+/// Members, and what leads from one to another.
+struct Members<'m> {
+    all: &'m [Person],
+    places: BTreeMap<Identity, usize>,
+    /// Care's links, as places linked from and to.
+    links: BTreeSet<(usize, usize)>,
+    /// Who was linked away.
+    away: BTreeSet<usize>,
+}
+
+impl<'m> Members<'m> {
+    fn of(members: &'m [Person]) -> Self {
+        let places = members.iter().enumerate();
+        let mut found = Self {
+            all: members,
+            places: places.map(|(place, it)| (it.identity(), place)).collect(),
+            links: BTreeSet::new(),
+            away: BTreeSet::new(),
+        };
+        for (here, member) in members.iter().enumerate() {
+            for entry in member.entries(LINKED) {
+                let there = found.named(entry, LINKED_ID);
+                match (there, entry.text(LINK)) {
+                    (Some(there), Some(TO)) => found.links.insert((here, there)),
+                    (Some(there), Some(FROM)) => found.links.insert((there, here)),
+                    _ => continue,
+                };
+            }
+        }
+        found.away = found.links.iter().map(|(from, _)| *from).collect();
+        found
+    }
+
+    /// The place of whom an entry names.
+    fn named(&self, entry: &Group, id: Field) -> Option<usize> {
+        let identity = entry.value(id).and_then(Value::as_identity)?;
+        self.places.get(&identity).copied()
+    }
+
+    /// The chains, each as the places of its members in their order.
+    fn chains(&self) -> Vec<Vec<usize>> {
+        let mut beside = vec![Vec::new(); self.all.len()];
+        let mut join = |one: usize, other: usize| {
+            beside[one].push(other);
+            beside[other].push(one);
+        };
+        self.links.iter().for_each(|&(from, to)| join(from, to));
+        for (here, member) in self.all.iter().enumerate() {
+            let active = member
+                .entries(REFERRED)
+                .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
+            for there in active.filter_map(|entry| self.named(entry, REFERRED_ID)) {
                 join(here, there);
             }
         }
+        let mut seen = vec![false; self.all.len()];
+        let mut chains = Vec::new();
+        for start in 0..self.all.len() {
+            let mut chain = Vec::new();
+            let mut waiting = vec![start];
+            while let Some(place) = waiting.pop() {
+                if !std::mem::replace(&mut seen[place], true) {
+                    chain.push(place);
+                    waiting.extend(&beside[place]);
+                }
+            }
+            chain.sort_unstable();
+            chains.push(chain);
+        }
+        chains
     }
-    chain_of
-}
 
-fn settled(members: &[Person], links: &[(usize, usize)], chain: &[usize], place: usize) -> Person {
-    let mut person = members[place].clone();
-    let main = main_of(members, links, chain).unwrap_or(place);
-    person.set(PRIMARY_IDENTITY, Value::Boolean(place == main));
-
-    let mut entries: Vec<Group> = chain
-        .iter()
-        .filter(|&&other| other != place)
-        .map(|&other| {
-            entry(
-                &person,
-                &members[other],
-                other == main,
-                link(links, place, other),
+    /// The main identity of a chain.
+    fn main_of(&self, chain: &[usize]) -> Option<usize> {
+        chain.iter().copied().max_by_key(|place| {
+            let member = &self.all[*place];
+            let identity = member.identity();
+            (
+                !self.away.contains(place),
+                !is_deregistered(member),
+                identity.kind(),
+                identity.key(),
             )
         })
-        .collect();
-    // A link to an identity that the register does not know yet waits for it.
-    entries.extend(
-        person
-            .entries(LINKED)
-            .filter(|entry| entry.text(LINK).is_some())
-            .filter(|entry| {
-                let id = entry.value(LINKED_ID).and_then(Value::as_identity);
-                !members.iter().any(|member| Some(member.identity()) == id)
+    }
+
+    fn settled(&self, chain: &[usize], main: Option<usize>, place: usize) -> Person {
+        let others = || chain.iter().copied().filter(|&other| other != place);
+        let mut person = self.all[place].clone();
+        person.set(PRIMARY_IDENTITY, Value::Boolean(main == Some(place)));
+
+        let mut entries: Vec<Group> = others()
+            .map(|other| {
+                let link = self.link(place, other);
+                entry(&person, &self.all[other], main == Some(other), link)
             })
-            .cloned(),
-    );
-    person.set_entries(LINKED, entries);
+            .collect();
+        // A link to an identity that the register does not know yet waits for it.
+        entries.extend(
+            person
+                .entries(LINKED)
+                .filter(|entry| entry.text(LINK).is_some())
+                .filter(|entry| self.named(entry, LINKED_ID).is_none())
+                .cloned(),
+        );
+        person.set_entries(LINKED, entries);
 
-    let lent = chain
-        .iter()
-        .filter(|&&other| other != place)
-        .fold(Shield::NONE, |sum, &other| {
-            sum.with(members[other].own_shield())
+        let lent = others().fold(Shield::NONE, |sum, other| {
+            sum.with(self.all[other].own_shield())
         });
-    // The rule for reserve identities speaks of profile 1; a personal number keeps the stricter
-    // protection, because its record holds places.
-    person.inherited = match (lent.is_on(), person.identity().is_reserve()) {
-        (true, true) => Shield::PERSON,
-        _ if person.keeps_protection => lent.with(Shield::PERSON),
-        _ => lent,
-    };
-    person
-}
+        // The rule for reserve identities speaks of profile 1; a personal number keeps the stricter
+        // protection, because its record holds places.
+        person.inherited = match (lent.is_on(), person.identity().is_reserve()) {
+            (true, true) => Shield::PERSON,
+            _ if person.keeps_protection => lent.with(Shield::PERSON),
+            _ => lent,
+        };
+        person
+    }
 
-fn link(links: &[(usize, usize)], here: usize, there: usize) -> Option<&'static str> {
-    if links.contains(&(here, there)) {
-        Some(TO)
-    } else if links.contains(&(there, here)) {
-        Some(FROM)
-    } else {
-        None
+    fn link(&self, here: usize, there: usize) -> Option<&'static str> {
+        if self.links.contains(&(here, there)) {
+            Some(TO)
+        } else if self.links.contains(&(there, here)) {
+            Some(FROM)
+        } else {
+            None
+        }
     }
 }
 
@@ -187,21 +216,6 @@ fn entry(person: &Person, other: &Person, is_main: bool, link: Option<&str>) -> 
         entry.set(LINK, Value::from(link));
     }
     entry
-}
-
-/// The main identity of a chain.
-fn main_of(members: &[Person], links: &[(usize, usize)], chain: &[usize]) -> Option<usize> {
-    let linked_away = |place: usize| links.iter().any(|&(from, _)| from == place);
-    chain.iter().copied().max_by_key(|&place| {
-        let member = &members[place];
-        let identity = member.identity();
-        (
-            !linked_away(place),
-            !is_deregistered(member),
-            identity.kind(),
-            identity.key(),
-        )
-    })
 }
 
 /// Deregistered, or a coordination number that is no longer in use.

@@ -19,6 +19,8 @@ pub struct Change {
     pub subject: Identity,
     /// The identities that this change issues, in their order.
     pub issued: Vec<Identity>,
+    /// How many identities the longest chain has that is another one from now on; 0 when none is.
+    pub longest_chain: usize,
 }
 
 impl Change {
@@ -35,6 +37,7 @@ impl Change {
             waits,
             subject,
             issued: Vec::new(),
+            longest_chain: 0,
         })
     }
 }

@@ -174,7 +174,7 @@ mod tests {
     use crate::register::nrid::Issuer;
     use crate::register::persons::tests::Few;
     use crate::register::wish::tests::actor;
-    use crate::register::wish::{Wish, perform};
+    use crate::register::wish::{Rules, Wish, perform};
 
     const PNR: &str = "191212121212";
     const KIND: Field = WAYS[0].kind;
@@ -221,7 +221,7 @@ mod tests {
         let change = perform(
             &wish,
             few,
-            &Formats::standard(),
+            Rules::standard(&Formats::standard()),
             &mut Issuer::default(),
             &at,
         )?;

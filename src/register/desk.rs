@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use super::change::Change;
 use super::nrid::Issuer;
 use super::refusal::Refusal;
-use super::wish::{Wish, perform};
+use super::wish::{Rules, Wish, perform};
 use crate::person::identity::{Formats, Identity};
 use crate::person::record::RecordRef;
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
-use crate::store::live::Live;
+use crate::store::live::{Chains, Live};
 use crate::store::state::State;
 
 /// Where wishes are handed in.
@@ -71,7 +71,8 @@ impl Desk {
     ) -> impl FnOnce(&mut Draft) -> Result<Result<Granted, Refusal>, CommitError> + Send + 'static
     {
         let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
-        move |draft| grant(draft, &wish, origin, &formats, &issuer)
+        let chains = Arc::clone(&self.live.chains);
+        move |draft| grant(draft, &wish, origin, (&formats, &chains), &issuer)
     }
 }
 
@@ -79,11 +80,15 @@ fn grant(
     draft: &mut Draft,
     wish: &Wish,
     origin: Origin,
-    formats: &Formats,
+    (formats, chains): (&Formats, &Chains),
     issuer: &Mutex<Issuer>,
 ) -> Result<Result<Granted, Refusal>, CommitError> {
     let at = *draft.at();
-    let change = match perform(wish, draft.state(), formats, &mut issuer.lock(), &at) {
+    let rules = Rules {
+        formats,
+        longest_chain: chains.longest(),
+    };
+    let change = match perform(wish, draft.state(), rules, &mut issuer.lock(), &at) {
         Ok(change) => change,
         Err(Refusal::Damaged(damaged)) => return Err(damaged.into()),
         Err(refusal) => return Ok(Err(refusal)),
@@ -92,6 +97,7 @@ fn grant(
         subject: change.subject,
         issued: change.issued.clone(),
     };
+    chains.count(change.longest_chain);
     commit(draft, change, origin)?;
     Ok(Ok(granted))
 }

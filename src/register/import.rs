@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::base::limits;
 use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::{Field, schema_hash};
@@ -73,6 +74,8 @@ pub struct Import<'f, R = Builder> {
     applied: u64,
     /// The number of the last change before the run.
     before: u64,
+    /// Chains settled that have more than half of the identities that care may link.
+    long_chains: u64,
 }
 
 /// Persons who have nothing to do with anybody else, with their chains settled.
@@ -201,6 +204,7 @@ impl<'f, R: Records> Import<'f, R> {
             restored: BTreeSet::new(),
             applied: 0,
             before: 0,
+            long_chains: 0,
         }
     }
 
@@ -262,7 +266,9 @@ impl<'f, R: Records> Import<'f, R> {
         Ok(Applied::Changed)
     }
 
-    fn settle_chains(&mut self) -> Result<(), ImportError> {
+    /// Settles the chains of everybody who came so far. Tells how many are long: they are the files'
+    /// own, and come in however long they are.
+    pub fn settle_chains(&mut self) -> Result<u64, ImportError> {
         let mut settled = BTreeSet::new();
         while let Some(key) = self.touched.pop_first() {
             if settled.contains(&key) {
@@ -281,8 +287,10 @@ impl<'f, R: Records> Import<'f, R> {
                 self.waiting.remove(&member.identity().key());
             }
             let before = members.clone();
+            let mut longest = 0;
             for place in chain::settle(&mut members) {
                 let member = &mut members[place];
+                longest = longest.max(chain::length(member));
                 let version = member.value(VERSION).and_then(Value::as_timestamp);
                 // A restored record keeps its version when settling only tells what lines do not:
                 // the protection that others lend.
@@ -295,8 +303,9 @@ impl<'f, R: Records> Import<'f, R> {
                 let record = member.to_record().map_err(|_| ImportError::Damaged)?;
                 self.records.put(&record)?;
             }
+            self.long_chains += u64::from(longest > limits::LINKED_IDENTITIES / 2);
         }
-        Ok(())
+        Ok(self.long_chains)
     }
 }
 

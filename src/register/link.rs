@@ -10,7 +10,7 @@ use crate::person::record::Damaged;
 use crate::person::value::Value;
 use crate::person::view::Shield;
 
-use super::chain::TO;
+use super::chain::{self, TO};
 use super::change::Change;
 use super::merge::touch;
 use super::persons::Persons;
@@ -40,12 +40,13 @@ const HIERARCHY: [[Option<Refusal>; 4]; 4] = {
     ]
 };
 
-/// Links one identity to another.
+/// Links one identity to another, when their chain then holds no more than `longest` identities.
 pub(super) fn link<P: Persons<Error = Damaged>>(
     actor: &Actor,
     (from, to): (Identity, Identity),
     unrestricted: bool,
     persons: &P,
+    longest: usize,
     at: &Moment,
 ) -> Result<Change, Refusal> {
     actor.check()?;
@@ -61,9 +62,19 @@ pub(super) fn link<P: Persons<Error = Damaged>>(
     let mut person = known(persons, from, "fromIdentity")?;
     let main = known(persons, to, "toIdentity")?;
     may_touch([&person, &main], unrestricted)?;
+    if entry_of(&person, to).is_some() {
+        return Err(Refusal::AlreadyLinked);
+    }
+    // What their lists say is enough to refuse, and costs the same however long the chains are.
+    if chain::length(&person) + chain::length(&main) > longest {
+        return Err(Refusal::LongChain);
+    }
     let (ours, theirs) = (chain_of(persons, from)?, chain_of(persons, to)?);
     if ours.contains(&to) {
         return Err(Refusal::AlreadyLinked);
+    }
+    if ours.len() + theirs.len() > longest {
+        return Err(Refusal::LongChain);
     }
     // Else two people's numbers could be joined by way of a reserve identity.
     let has_number = |chain: &[Identity]| chain.iter().any(|it| !it.is_reserve());
@@ -194,7 +205,7 @@ fn chain_of<P: Persons<Error = Damaged>>(
     identity: Identity,
 ) -> Result<Vec<Identity>, Refusal> {
     let mut members = gather(persons, identity)?.members;
-    super::chain::settle(&mut members);
+    chain::settle(&mut members);
     let own = members.iter().find(|it| it.identity() == identity);
     let listed = own.into_iter().flat_map(|it| it.entries(LINKED));
     Ok(listed
@@ -231,7 +242,7 @@ mod tests {
     use crate::register::nrid::Issuer;
     use crate::register::persons::tests::Few;
     use crate::register::wish::tests::actor;
-    use crate::register::wish::{Wish, perform, version_of};
+    use crate::register::wish::{Rules, Wish, perform, version_of};
 
     const PNR: &str = "198402192390";
     const OLD_PNR: &str = "198402192382";
@@ -262,7 +273,13 @@ mod tests {
 
     fn performed(few: &mut Few, wish: &Wish) -> Result<BTreeSet<Identity>, Refusal> {
         let at = Moment::parse("2025-01-07T06:00:00").unwrap();
-        let change = perform(wish, few, &Formats::standard(), &mut Issuer::default(), &at)?;
+        let change = perform(
+            wish,
+            few,
+            Rules::standard(&Formats::standard()),
+            &mut Issuer::default(),
+            &at,
+        )?;
         few.take(&change);
         Ok(change.persons.iter().map(Person::identity).collect())
     }
@@ -477,6 +494,56 @@ mod tests {
         linked(&mut few, NRID, PNR).unwrap();
         assert!(unlinked(&mut few, NRID, PNR).is_ok());
         assert_eq!(main_of(&few, NRID), identity(NRID));
+    }
+
+    /// Local identities, as many as wanted, one after another.
+    fn local(number: usize) -> Person {
+        let formats = Formats::standard();
+        let text = format!("9919900{number:04}0");
+        let identity = formats.with_check_digit("1.2.752.97.3.1.3", &text).unwrap();
+        Person::new(identity, &formats)
+    }
+
+    #[test]
+    fn a_chain_has_a_longest_length_and_its_links_cost_no_more_than_that() {
+        let longest = crate::base::limits::LINKED_IDENTITIES;
+        let mut few = everybody();
+        let everybody: Vec<Person> = (0..longest + 20).map(local).collect();
+        let mut written = 0;
+        for (place, person) in everybody.iter().enumerate() {
+            few.persons.insert(person.identity(), person.clone());
+            let link = Wish::Link {
+                actor: actor(),
+                from: person.identity(),
+                to: identity(NRID),
+                unrestricted: false,
+            };
+            let answer = performed(&mut few, &link);
+            if place + 2 <= longest {
+                written = answer.unwrap().len();
+            } else {
+                assert_eq!(answer, Err(Refusal::LongChain), "{place}");
+            }
+        }
+        assert_eq!(written, longest);
+        // Skatteverket's references make a chain as long as they say.
+        let beyond = linked(&mut few, OTHER_NRID, OTHER_SNR).unwrap();
+        assert_eq!(beyond, touched(&[OTHER_NRID, OTHER_SNR]));
+        refers(&mut few, NRID, OTHER_NRID);
+        let at = Moment::parse("2025-01-08T06:00:00").unwrap();
+        let changed = few.get(identity(NRID)).clone();
+        let change = settled(&few, [changed], identity(NRID), &at).unwrap();
+        assert_eq!(change.persons.len(), longest + 2);
+        assert_eq!(change.longest_chain, longest + 2, "it is counted");
+        few.take(&change);
+        // Parting goes on working, whatever the length.
+        let away = Wish::Unlink {
+            actor: actor(),
+            from: identity(NRID),
+            identity: everybody[0].identity(),
+            unrestricted: false,
+        };
+        assert!(performed(&mut few, &away).is_ok());
     }
 
     fn protect(few: &mut Few, value: &str) {

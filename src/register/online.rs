@@ -80,6 +80,7 @@ impl<'l> Online<'l> {
         done: u64,
     ) -> Result<Vec<Applied>, CommitError> {
         let (formats, is_test) = (Arc::clone(&self.formats), Arc::clone(&self.is_test));
+        let chains = Arc::clone(&self.live.chains);
         let progress = Note::Progress {
             content: content.to_owned(),
             done,
@@ -100,6 +101,7 @@ impl<'l> Online<'l> {
                 foresee(draft.state(), &batch, &formats, &is_test, draft.at())?
             };
             for change in foreseen.changes {
+                chains.count(change.longest_chain);
                 commit(draft, change, origin.clone())?;
             }
             draft.commit(origin, Vec::new(), vec![progress])?;

@@ -81,6 +81,9 @@ pub enum Refusal {
     /// Two identities without a link between them.
     #[error("the identities are not linked")]
     NotLinked,
+    /// A link that would make a chain longer than care may make one.
+    #[error("the chain would be longer than is allowed")]
+    LongChain,
     /// More linked identities than can be one person's.
     #[error("too many linked identities")]
     EndlessChain,

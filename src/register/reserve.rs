@@ -113,7 +113,7 @@ mod tests {
     use crate::register::persons::tests::Few;
     use crate::register::refusal::Wrong;
     use crate::register::wish::tests::employed;
-    use crate::register::wish::{Name, Wish, perform};
+    use crate::register::wish::{Name, Rules, Wish, perform};
 
     const LRID: &str = "19810829M071";
     const NRID: &str = "22790814AA01";
@@ -150,7 +150,13 @@ mod tests {
                 form,
             };
             let at = Moment::parse("2025-01-07T06:00:00").unwrap();
-            let change = perform(&wish, &self.few, &self.formats, &mut self.issuer, &at)?;
+            let change = perform(
+                &wish,
+                &self.few,
+                Rules::standard(&self.formats),
+                &mut self.issuer,
+                &at,
+            )?;
             self.few.take(&change);
             Ok(change.subject)
         }
@@ -315,7 +321,7 @@ mod tests {
             perform(
                 &wish,
                 &Few::default(),
-                &formats,
+                Rules::standard(&formats),
                 &mut Issuer::default(),
                 &at,
             )

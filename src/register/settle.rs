@@ -80,6 +80,7 @@ pub fn settled<P: Persons<Error = Damaged>>(
     let moved = after.identities();
     let mut done = BTreeSet::new();
     let mut waits = Vec::new();
+    let mut longest_chain = 0;
     for &start in &moved {
         if done.contains(&start) {
             continue;
@@ -96,13 +97,18 @@ pub fn settled<P: Persons<Error = Damaged>>(
             .enumerate()
             .filter(|(place, _)| touched.contains(place))
         {
+            longest_chain = longest_chain.max(chain::length(&member));
             if !moved.contains(&member.identity()) {
                 touch(&mut member, at);
             }
             after.put(member);
         }
     }
-    Change::of(after.into_persons(), waits, subject)
+    let change = Change::of(after.into_persons(), waits, subject)?;
+    Ok(Change {
+        longest_chain,
+        ..change
+    })
 }
 
 #[cfg(test)]

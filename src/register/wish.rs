@@ -1,6 +1,7 @@
 //! Wishes of care: what the updating contracts ask for, in the register's own terms, and the one
 //! door through which they become changes.
 
+use crate::base::limits;
 use crate::base::time::{Moment, Timestamp};
 use crate::person::edit::{Group, Person};
 use crate::person::field::Field;
@@ -203,15 +204,38 @@ pub(super) fn version_of(person: &Person) -> Option<Timestamp> {
     person.value(VERSION).and_then(Value::as_timestamp)
 }
 
+/// What the rules go by, beside the persons.
+#[derive(Clone, Copy)]
+pub struct Rules<'r> {
+    /// The identity formats.
+    pub formats: &'r Formats,
+    /// Identities that may be linked with one another.
+    pub longest_chain: usize,
+}
+
+impl<'r> Rules<'r> {
+    /// The rules as they are where nothing else is configured.
+    pub const fn standard(formats: &'r Formats) -> Self {
+        Self {
+            formats,
+            longest_chain: limits::LINKED_IDENTITIES,
+        }
+    }
+}
+
 /// What `wish` makes of `persons` at the moment `at`, or why nothing. Reads no file and no clock;
 /// `issuer` only remembers where free numbers are.
 pub fn perform<P: Persons<Error = Damaged>>(
     wish: &Wish,
     persons: &P,
-    formats: &Formats,
+    rules: Rules<'_>,
     issuer: &mut Issuer,
     at: &Moment,
 ) -> Result<Change, Refusal> {
+    let Rules {
+        formats,
+        longest_chain,
+    } = rules;
     match wish {
         Wish::UpdatePerson {
             actor,
@@ -248,7 +272,14 @@ pub fn perform<P: Persons<Error = Damaged>>(
             from,
             to,
             unrestricted,
-        } => link::link(actor, (*from, *to), *unrestricted, persons, at),
+        } => link::link(
+            actor,
+            (*from, *to),
+            *unrestricted,
+            persons,
+            longest_chain,
+            at,
+        ),
         Wish::Unlink {
             actor,
             from,

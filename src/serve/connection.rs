@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::App;
+use super::leaving::Line;
 use super::page::{Answer, TEXT, page, pass_over};
 use super::peer::Peer;
 use super::route::answer;
@@ -55,6 +56,8 @@ pub(super) struct Patience {
 /// What goes on in a connection.
 struct Activity {
     requests: Mutex<Requests>,
+    /// What waits to leave.
+    line: Arc<Line>,
     end: Notify,
 }
 
@@ -84,6 +87,7 @@ impl Activity {
                 any: false,
                 since: Instant::now(),
             }),
+            line: Line::new(),
             end: Notify::new(),
         }
     }
@@ -105,7 +109,7 @@ impl Activity {
                 open: 0,
                 any,
                 since,
-            } => since + if any { idle } else { first },
+            } if self.line.bytes() == 0 => since + if any { idle } else { first },
             _ => Instant::now() + idle,
         }
     }
@@ -127,6 +131,9 @@ impl Server {
             .max_local_error_reset_streams(limits::STREAMS_RESET)
             .max_header_list_size(limits::HEADER_LIST_BYTES)
             .max_send_buf_size(limits::STREAM_BUFFER_BYTES)
+            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .max_frame_size(limits::FRAME_BYTES)
             .keep_alive_interval(Duration::from_secs(limits::PING_SECONDS))
             .keep_alive_timeout(Duration::from_secs(limits::PONG_SECONDS));
         Self {
@@ -199,7 +206,7 @@ impl Server {
             let text = "Certifikatet godtas inte längre.\n";
             return Ok(page(StatusCode::FORBIDDEN, TEXT, text));
         }
-        answer(Arc::clone(&self.app), peer, request).await
+        answer(Arc::clone(&self.app), (peer, &activity.line), request).await
     }
 
     /// Drives a connection until it ends, or has to.
@@ -240,13 +247,21 @@ impl Server {
         let whole = Instant::now() + self.patience.whole;
         loop {
             let idle = first.map_or(whole, |first| activity.idle_until(first));
+            let patience = self.app.outgoing.room.patience;
+            // What begins to wait from now on will not have waited too long before that.
+            let stall = activity.line.stalls_at(patience);
+            let stall = stall.unwrap_or_else(|| Instant::now() + patience);
             tokio::select! {
                 biased;
                 _ = ending.changed() => return,
                 () = activity.end.notified() => return,
-                () = sleep_until(whole.min(idle)) => {
+                () = sleep_until(whole.min(idle).min(stall)) => {
                     let now = Instant::now();
-                    if now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
+                    let stalled = activity.line.stalls_at(patience).is_some_and(|at| now >= at);
+                    if stalled {
+                        tracing::info!("a connection ended that took no answers");
+                    }
+                    if stalled || now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
                         return;
                     }
                 }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::App;
+use super::leaving::{Held, Line};
 use super::peer::Peer;
 use super::record::record;
+use super::route::in_time;
+use super::used::Used;
+use super::wide::Whose;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::access::gate::{Caller, Denied, Named, now};
 use crate::access::hsa::HsaId;
-use crate::access::usage::{Fate, Turn};
+use crate::access::usage::Fate;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Trouble};
 
@@ -24,8 +28,8 @@ pub struct Admitted {
     pub caller: Caller,
     /// What names it in other systems' logs.
     pub correlation: Option<String>,
-    /// A place among the calls that are answered at once.
-    _turn: Turn,
+    /// A place among the calls that are answered at once, and the bytes of the answer.
+    pub held: Held,
 }
 
 impl Admitted {
@@ -33,12 +37,23 @@ impl Admitted {
     pub fn consumer(&self) -> &Consumer {
         &self.caller.consumer
     }
+
+    /// Work of a moment that is done for it from here on.
+    pub fn used(&self) -> Used {
+        Used::at_once(&self.consumer().usage)
+    }
+
+    /// Whose share of what is shared it takes.
+    pub fn whose(&self, app: &App) -> Whose {
+        let is_open = app.gate.is_open();
+        (!is_open).then(|| self.consumer().hsa_id.clone())
+    }
 }
 
 /// Lets a call to `service` in, when `may` says that the caller has the right.
 pub async fn admit(
     app: &App,
-    peer: &Peer,
+    (peer, line): (&Peer, &Arc<Line>),
     headers: &HeaderMap,
     service: &str,
     may: impl Fn(&Consumer) -> Result<(), Why>,
@@ -59,6 +74,10 @@ pub async fn admit(
         Err(denied) => return Err(Box::pin(turn_away(app, service, denied, correlation())).await),
     };
     let usage = Arc::clone(&caller.consumer.usage);
+    if let Some(wait) = usage.wait_for_cpu() {
+        usage.count(Fate::Limited, now);
+        return Err(HttpRefusal::Spent(wait.as_secs() + 1).into());
+    }
     let Some(turn) = usage.enter() else {
         usage.count(Fate::Limited, now);
         return Err(HttpRefusal::Limited.into());
@@ -67,8 +86,22 @@ pub async fn admit(
     Ok(Admitted {
         caller,
         correlation: correlation(),
-        _turn: turn,
+        held: Held::new(turn, Arc::clone(line), Arc::clone(&app.outgoing)),
     })
+}
+
+/// Waits until there is room for an answer on the connection that the call came by. Refused when its
+/// consumer, or the process, has none; what is performed next must not wait before it counts.
+pub async fn room(app: &App, admitted: &Admitted) -> Result<(), Trouble> {
+    let room = app.outgoing.room;
+    in_time(app, admitted.held.line().room(room.connection)).await?;
+    if app.outgoing.is_full() {
+        return Err(HttpRefusal::Overloaded.into());
+    }
+    if admitted.consumer().usage.waiting_bytes() >= room.consumer {
+        return Err(HttpRefusal::Limited.into());
+    }
+    Ok(())
 }
 
 /// A call that may take its time: its rights must hold when bytes leave, too.

@@ -281,6 +281,7 @@ impl Metrics {
             if let Some(tls) = &app.tls {
                 access::observe_tls(tls);
             }
+            access::observe_outgoing(&app.outgoing);
             counter!("pu_connections_refused_total").absolute(app.callers.refused());
         });
     }
@@ -304,7 +305,7 @@ impl Metrics {
 /// How the register is changing.
 struct Changes {
     gauges: [(Gauge, Measure); 9],
-    counters: [(Counter, Count); 5],
+    counters: [(Counter, Count); 6],
 }
 
 type Measure = fn(&Live, &State) -> f64;
@@ -370,7 +371,7 @@ static GAUGES: [Row<Measure>; 9] = [
     ),
 ];
 
-static COUNTERS: [Row<Count>; 5] = [
+static COUNTERS: [Row<Count>; 6] = [
     ("pu_log_flushes_total", "Flushes of the log", |live| {
         live.committer.pulse().commits.load(Ordering::Relaxed)
     }),
@@ -393,6 +394,11 @@ static COUNTERS: [Row<Count>; 5] = [
         "pu_compactions_total",
         "New snapshots put in place",
         |live| live.compactions.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_long_chains_total",
+        "Changes of chains that have more than half of limits.linked_identities",
+        |live| live.chains.long(),
     ),
 ];
 

@@ -13,6 +13,7 @@ mod connection;
 mod door;
 pub mod entrance;
 pub mod host;
+pub mod leaving;
 pub mod listen;
 pub mod metrics;
 pub mod news;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod rest;
 pub mod route;
 pub mod tls;
+pub mod used;
 pub mod wide;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::wire::soap::Soap;
 
 use callers::Callers;
 use host::Hosts;
+use leaving::Outgoing;
 use metrics::Metrics;
 use news::News;
 use readiness::Readiness;
@@ -70,6 +73,8 @@ pub struct App {
     pub tls: Option<Arc<Tls>>,
     /// Who has how many connections.
     pub callers: Arc<Callers>,
+    /// What waits to leave.
+    pub outgoing: Arc<Outgoing>,
     /// Threads for wide searches.
     pub wide: Wide,
     /// Counters.

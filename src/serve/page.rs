@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::App;
 use super::admission;
+use super::leaving::Leaving;
 use super::readiness::Phase;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Told, Trouble};
 
 /// An answer.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Leaving>;
 
 /// The content type of pages for people and of refusals before SOAP.
 pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -27,7 +28,7 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 
 /// A page.
 pub fn page(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Leaving::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
@@ -64,6 +65,9 @@ fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
     match refusal {
         HttpRefusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        HttpRefusal::Spent(seconds) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         HttpRefusal::Busy
         | HttpRefusal::TooManyFollowers

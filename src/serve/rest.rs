@@ -12,13 +12,17 @@ use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, Standing, admit, deny};
+use super::entrance::{Admitted, Standing, admit, deny, room};
+use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
 use super::peer::Peer;
 use super::record::{entry, record};
 use super::route::{hand_in, in_time};
+use super::used::Used;
 use crate::access::consumers::{Consumer, Why};
+use crate::query::search::SearchError;
+use crate::query::work::Budget;
 use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::fault::{HttpRefusal, Trouble};
@@ -29,6 +33,9 @@ use crate::wire::task::Noted;
 
 /// What every path begins with.
 pub const PREFIX: &str = "/v1/";
+
+/// What follows the identity of whose history is asked for.
+const HISTORY: &str = "/history";
 
 const JSON: &str = "application/json";
 
@@ -43,21 +50,35 @@ static SERVICES: LazyLock<[String; Route::ALL.len()]> =
     LazyLock::new(|| Route::ALL.map(|route| format!("rest/{}", route.name())));
 
 /// Answers a request to a path that begins with the prefix.
-pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
+pub async fn answer(
+    app: &Arc<App>,
+    from: (&Peer, &Arc<Line>),
+    request: Request<Incoming>,
+) -> Answer {
     let began = Instant::now();
     let (head, rest) = request.into_parts();
-    let (route, asked) = route(app, &head);
+    let route = route(&head);
     let service = &SERVICES[route as usize];
     let admitted = if route.takes_a_right() {
         let may = |consumer: &Consumer| consumer.may_take(route);
-        let admitted = admit(app, peer, &head.headers, service, may).await;
+        let admitted = admit(app, from, &head.headers, service, may).await;
         admitted.map(Some)
     } else {
         Ok(None)
     };
-    let (admitted, asked) = match admitted {
-        Ok(admitted) => (admitted, asked),
+    // Who may not come in has nothing read for them.
+    let (mut admitted, asked) = match admitted {
+        Ok(admitted) => {
+            let _used = admitted.as_ref().map(Admitted::used);
+            let asked = ask(app, &head, route);
+            (admitted, asked)
+        }
         Err(trouble) => (None, Err(trouble)),
+    };
+    // Who takes no answers has no more bodies read.
+    let asked = match (&admitted, asked) {
+        (Some(admitted), Ok(asked)) => room(app, admitted).await.map(|()| asked),
+        (_, asked) => asked,
     };
     let wanted = match asked {
         Ok(Ask::Description) => {
@@ -83,6 +104,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         }
         Ok(Ask::Body) => {
             let body = posted(app, &head.headers, rest).await;
+            let _used = admitted.as_ref().map(Admitted::used);
             let wanted = body.and_then(|body| app.rest.persons(&body));
             wanted.map(Asked::Read)
         }
@@ -99,7 +121,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         (Ok(Asked::Read(wanted)), Some(admitted)) => {
             let media = HeaderValue::from_static(if wanted.is_lines() { LINES } else { JSON });
             let standing = Standing {
-                peer,
+                peer: from.0,
                 headers: &head.headers,
                 service,
                 admitted,
@@ -129,6 +151,9 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         // Whatever can be read or changed takes a right.
         (Ok(_), None) => Err(Trouble::Failed),
     };
+    if let (Ok((_, answer)), Some(admitted)) = (&performed, &mut admitted) {
+        admitted.held.hold(answer.body().len());
+    }
     // What never reached the register tells of nobody, and a refusal has its own entry. What was not
     // waited for to its end may have changed somebody.
     let is_recorded = match &performed {
@@ -143,7 +168,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
         }
         _ => performed,
     };
-    let (outcome, answer) = match performed {
+    let (outcome, mut answer) = match performed {
         Ok((disclosed, mut answer)) => {
             app.metrics.answered(&disclosed);
             answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -155,6 +180,9 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     app.metrics.rest(route, outcome, seconds);
     if let Some(language) = noted.language {
         app.metrics.search(language, outcome, seconds);
+    }
+    if let Some(admitted) = admitted {
+        answer.body_mut().keep(admitted.held);
     }
     answer
 }
@@ -177,38 +205,49 @@ enum Asked {
     Change(Wish),
 }
 
-fn route(app: &App, head: &Parts) -> (Route, Result<Ask, Trouble>) {
+fn route(head: &Parts) -> Route {
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or("");
+    match path {
+        "persons" => Route::Persons,
+        "reserve-identities" => Route::Reserve,
+        "search" => Route::Search,
+        "openapi.json" => Route::Description,
+        "changes" => Route::Changes,
+        _ => match path.strip_prefix("persons/") {
+            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with(HISTORY) => {
+                Route::History
+            }
+            Some(identity) if !identity.is_empty() && !identity.contains('/') => Route::Person,
+            _ => Route::Other,
+        },
+    }
+}
+
+/// Reads what is asked by path and query, when nothing speaks against it.
+fn ask(app: &App, head: &Parts, route: Route) -> Result<Ask, Trouble> {
+    if route != Route::Other {
+        gate(app, head, route)?;
+    }
+    let path = head.uri.path();
+    let path = path.strip_prefix(PREFIX).unwrap_or("");
+    let identity = path.strip_prefix("persons/").unwrap_or("");
     let query = head.uri.query().unwrap_or("");
-    let (route, read): (_, &dyn Fn() -> Result<Ask, Trouble>) = match path {
-        "persons" => (Route::Persons, &|| Ok(Ask::Body)),
-        "reserve-identities" => (Route::Reserve, &|| Ok(Ask::Reserve)),
-        "search" => (Route::Search, &|| app.rest.search(query).map(Ask::Wanted)),
-        "openapi.json" => (Route::Description, &|| Ok(Ask::Description)),
-        "changes" => (Route::Changes, &|| {
+    match route {
+        Route::Persons => Ok(Ask::Body),
+        Route::Reserve => Ok(Ask::Reserve),
+        Route::Search => app.rest.search(query).map(Ask::Wanted),
+        Route::Description => Ok(Ask::Description),
+        Route::Changes => {
             let following = app.rest.changes(query)?;
             Ok(Ask::Wanted(Wanted::Changes(following)))
-        }),
-        _ => match path.strip_prefix("persons/") {
-            Some(rest) if rest.matches('/').count() == 1 && rest.ends_with("/history") => {
-                let identity = rest.trim_end_matches("/history");
-                let read = || app.rest.history(identity, query).map(Ask::Wanted);
-                return (
-                    Route::History,
-                    gate(app, head, Route::History).and_then(|()| read()),
-                );
-            }
-            Some(identity) if !identity.is_empty() && !identity.contains('/') => {
-                let read = || app.rest.person(identity, query).map(Ask::Wanted);
-                return (
-                    Route::Person,
-                    gate(app, head, Route::Person).and_then(|()| read()),
-                );
-            }
-            _ => return (Route::Other, Err(HttpRefusal::NoPage.into())),
-        },
-    };
-    (route, gate(app, head, route).and_then(|()| read()))
+        }
+        Route::History => {
+            let identity = identity.trim_end_matches(HISTORY);
+            app.rest.history(identity, query).map(Ask::Wanted)
+        }
+        Route::Person => app.rest.person(identity, query).map(Ask::Wanted),
+        Route::Other => Err(HttpRefusal::NoPage.into()),
+    }
 }
 
 /// What must hold whatever is asked.
@@ -281,14 +320,14 @@ async fn perform(
     standing: &Standing<'_>,
 ) -> Result<Page, Trouble> {
     let (service, admitted) = (standing.service, standing.admitted);
-    let on = |app: &App, state: &State, wanted: &Wanted| {
+    let on = |app: &App, state: &State, wanted: &Wanted, budget| {
         let sources = Sources {
             state,
             log: app.live.committer.log(),
             trail: &app.trail,
         };
         let mut page = Page::default();
-        app.rest.perform(&sources, wanted, &mut page)?;
+        app.rest.perform(&sources, wanted, budget, &mut page)?;
         Ok(page)
     };
     if let Wanted::Changes(following) = &mut wanted {
@@ -304,15 +343,25 @@ async fn perform(
             return Err(deny(app, service, admitted, Why::County).await);
         }
     }
+    room(app, admitted).await?;
     {
         let state = app.store.pin();
         if !app.rest.is_wide(&state, &wanted) {
-            return on(app, &state, &wanted);
+            let _used = admitted.used();
+            match on(app, &state, &wanted, Budget::AtOnce) {
+                // It was taken for less than it is.
+                Err(Trouble::Search(SearchError::NotAtOnce)) => {}
+                performed => return performed,
+            }
         }
     }
     let (their, state) = (Arc::clone(app), app.store.keep());
-    let work = move || on(&their, &state, &wanted);
-    in_time(app, app.wide.run(work)).await??
+    let usage = Arc::clone(&admitted.consumer().usage);
+    let work = move || {
+        let _used = Used::apart(&usage);
+        on(&their, &state, &wanted, Budget::Whole)
+    };
+    in_time(app, app.wide.run(admitted.whose(app), work)).await??
 }
 
 fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
@@ -323,6 +372,7 @@ fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
         HttpRefusal::Busy
         | HttpRefusal::TooManyFollowers
         | HttpRefusal::Limited
+        | HttpRefusal::Spent(_)
         | HttpRefusal::Overloaded,
     ) = trouble
     {

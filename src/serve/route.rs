@@ -14,16 +14,20 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
-use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, said};
+use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, room, said};
+use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
 use super::peer::Peer;
 use super::readiness::Phase;
 use super::record::{Performed, entry, record};
 use super::rest;
+use super::used::Used;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
 use crate::person::identity::Identity;
+use crate::query::search::SearchError;
+use crate::query::work::Budget;
 use crate::register::desk::Judged;
 use crate::register::wish::Wish;
 use crate::store::state::State;
@@ -53,11 +57,11 @@ thread_local! {
 /// Answers a request. Never fails: what goes wrong becomes an answer.
 pub async fn answer(
     app: Arc<App>,
-    peer: &Peer,
+    from: (&Peer, &Arc<Line>),
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let correlation = said(request.headers()).correlation.cloned();
-    let mut answer = room(&app, peer, request).await;
+    let mut answer = route(&app, from, request).await;
     if let Some(correlation) = correlation {
         answer.headers_mut().insert(CORRELATION, correlation);
     }
@@ -65,7 +69,8 @@ pub async fn answer(
 }
 
 /// Finds the room that a request is for.
-async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer {
+async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incoming>) -> Answer {
+    let (peer, _) = from;
     let path = request.uri().path();
     let answer = match path {
         _ if matches!(peer, Peer::Local) && !app.hosts.has(&request) => {
@@ -80,12 +85,12 @@ async fn room(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> Answer
         }),
         _ => match app.soap.find(path) {
             Some(service) => match *request.method() {
-                Method::POST => return post(app, peer, service, request).await,
+                Method::POST => return post(app, from, service, request).await,
                 Method::GET | Method::HEAD => describe(app, peer, service, &request),
                 _ => refuse(app, HttpRefusal::Method("GET, HEAD, POST")),
             },
             None if path.starts_with(rest::PREFIX) => {
-                return Box::pin(rest::answer(app, peer, request)).await;
+                return Box::pin(rest::answer(app, from, request)).await;
             }
             None => refuse(app, HttpRefusal::NoPage),
         },
@@ -161,7 +166,7 @@ fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incomin
 /// A SOAP request.
 async fn post(
     app: &Arc<App>,
-    peer: &Peer,
+    from: (&Peer, &Arc<Line>),
     service: &Service,
     request: Request<Incoming>,
 ) -> Answer {
@@ -174,7 +179,7 @@ async fn post(
         return refused(refusal);
     }
     let may = |consumer: &Consumer| consumer.may_call(service.number, service.endpoint);
-    let admitted = match admit(app, peer, &head.headers, &service.name, may).await {
+    let mut admitted = match admit(app, from, &head.headers, &service.name, may).await {
         Ok(admitted) => admitted,
         Err(trouble) => {
             Box::pin(pass_over(app, rest)).await;
@@ -188,6 +193,10 @@ async fn post(
         Box::pin(pass_over(app, rest)).await;
         return refused(HttpRefusal::NotXml);
     };
+    // Who takes no answers has no more bodies read.
+    if let Err(trouble) = room(app, &admitted).await {
+        return end(app, service, Instant::now(), None, Err(trouble));
+    }
     let body = match body(app, rest).await {
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
@@ -203,15 +212,21 @@ async fn post(
         soap_action,
     };
     let began = Instant::now();
-    let reached = at_once(app, service, &admitted, call, soap_12(content.media));
+    if let Err(trouble) = room(app, &admitted).await {
+        return end(app, service, began, None, Err(trouble));
+    }
+    let reached = {
+        let _used = admitted.used();
+        at_once(app, service, &admitted, call, soap_12(content.media))
+    };
     let (noted, performed) = match reached {
         Reached::Answer(noted, performed) => (noted, performed),
         // What comes seldom does not make every call's state larger.
         Reached::Wide(task) => {
             let noted = task.noted();
-            let performed = Box::pin(wide(app, service, task)).await;
+            let performed = Box::pin(wide(app, service, &admitted, task)).await;
             let standing = Standing {
-                peer,
+                peer: from.0,
                 headers: &head.headers,
                 service: &service.name,
                 admitted: &admitted,
@@ -227,6 +242,9 @@ async fn post(
             return end(app, service, began, None, Err(denied));
         }
     };
+    if let Ok((_, bytes)) = &performed {
+        admitted.held.hold(bytes.len());
+    }
     let entry = || Entry {
         unrestricted: service.endpoint.unrestricted,
         ..entry(&service.name, &admitted, &noted, &performed)
@@ -235,7 +253,9 @@ async fn post(
         Ok(()) => performed,
         Err(not_recorded) => Err(not_recorded),
     };
-    end(app, service, began, noted.language, performed)
+    let mut answer = end(app, service, began, noted.language, performed);
+    answer.body_mut().keep(admitted.held);
+    answer
 }
 
 /// Turns what came of a call into its answer, and counts it.
@@ -304,19 +324,31 @@ fn at_once(
         if app.soap.is_wide(service, &state, &task) {
             return Reached::Wide(task);
         }
-        let performed = perform(app, service, &state, &task, scratch);
-        Reached::Answer(task.noted(), performed)
+        match perform(app, service, &state, &task, Budget::AtOnce, scratch) {
+            // It was taken for less than it is.
+            Err(Trouble::Search(SearchError::NotAtOnce)) => Reached::Wide(task),
+            performed => Reached::Answer(task.noted(), performed),
+        }
     })
 }
 
 /// Performs a search where it disturbs nobody.
-async fn wide(app: &Arc<App>, service: &Service, task: Task) -> Performed<Bytes> {
+async fn wide(
+    app: &Arc<App>,
+    service: &Service,
+    admitted: &Admitted,
+    task: Task,
+) -> Performed<Bytes> {
     let (their, state, number) = (Arc::clone(app), app.store.keep(), service.number);
+    let usage = Arc::clone(&admitted.consumer().usage);
     let work = move || {
+        let _used = Used::apart(&usage);
         let service = their.soap.services().get(number).ok_or(Trouble::Failed)?;
-        SCRATCH.with_borrow_mut(|scratch| perform(&their, service, &state, &task, scratch))
+        SCRATCH.with_borrow_mut(|scratch| {
+            perform(&their, service, &state, &task, Budget::Whole, scratch)
+        })
     };
-    in_time(app, app.wide.run(work)).await??
+    in_time(app, app.wide.run(admitted.whose(app), work)).await??
 }
 
 /// Performs a wish.
@@ -367,9 +399,11 @@ fn perform(
     service: &Service,
     state: &State,
     task: &Task,
+    budget: Budget,
     scratch: &mut Scratch,
 ) -> Performed<Bytes> {
-    app.soap.perform(service, state, task, scratch)?;
+    app.soap
+        .perform_within(service, state, task, budget, scratch)?;
     Ok(scratch.lend_answer())
 }
 

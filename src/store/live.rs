@@ -1,7 +1,7 @@
 //! A register at work: the state everybody reads, the committer, and compaction.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::commit::{Clock, Committer};
 use super::compact::{CompactError, Compactor};
 use super::log::segments::Keeping;
 use super::state::{RegisterError, State, Store, open_to_write};
+use crate::base::limits;
 use crate::person::identity::Formats;
 
 /// A register at work, in a folder that this process owns.
@@ -27,6 +28,48 @@ pub struct Live {
     pub compactions: AtomicU64,
     /// See `compactions`.
     pub compaction_millis: AtomicU64,
+    /// How long chains of linked identities may be, and how many are getting there.
+    pub chains: Arc<Chains>,
+}
+
+/// How long chains of linked identities may be, and how many are getting there.
+pub struct Chains {
+    longest: AtomicUsize,
+    long: AtomicU64,
+}
+
+impl Default for Chains {
+    fn default() -> Self {
+        Self {
+            longest: AtomicUsize::new(limits::LINKED_IDENTITIES),
+            long: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Chains {
+    /// Identities that care may link with one another.
+    pub fn longest(&self) -> usize {
+        self.longest.load(Ordering::Relaxed)
+    }
+
+    /// From now on, this many.
+    pub fn set_longest(&self, identities: usize) {
+        self.longest.store(identities, Ordering::Relaxed);
+    }
+
+    /// Notes how long a chain is that was changed. Those of more than half of the longest are
+    /// counted, wherever the change came from.
+    pub fn count(&self, identities: usize) {
+        if identities > self.longest() / 2 {
+            self.long.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Changes that left a long chain behind.
+    pub fn long(&self) -> u64 {
+        self.long.load(Ordering::Relaxed)
+    }
 }
 
 /// How often the overlay's size is looked at.
@@ -63,6 +106,7 @@ impl Live {
             wanted: AtomicBool::new(false),
             compactions: AtomicU64::new(0),
             compaction_millis: AtomicU64::new(0),
+            chains: Arc::default(),
         })
     }
 

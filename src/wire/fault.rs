@@ -105,6 +105,9 @@ pub enum HttpRefusal {
     /// More calls than the consumer may make.
     #[error("more calls than the consumer may make")]
     Limited,
+    /// More processor time than the consumer may use; the seconds until there is some again.
+    #[error("more processor time than the consumer may use")]
+    Spent(u64),
     /// More calls than the service can answer in time.
     #[error("the service is overloaded")]
     Overloaded,
@@ -463,8 +466,17 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
              ändringstid (version)."
                 .to_owned(),
         ),
-        // Told as what it is by `Trouble::from`.
-        SearchError::Damaged(Damaged) => (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned()),
+        SearchError::TooMuchWork => (
+            &TOO_WIDE,
+            "Sökningen är för bred: villkoren är för många eller för omfattande för så många \
+             personer. Avgränsa den, eller ställ färre villkor."
+                .to_owned(),
+        ),
+        // What takes longer than a moment is performed elsewhere; damage is told as what it is by
+        // `Trouble::from`.
+        SearchError::NotAtOnce | SearchError::Damaged(Damaged) => {
+            (&TECHNICAL, "Ett tekniskt fel har inträffat.".to_owned())
+        }
     }
 }
 
@@ -567,6 +579,10 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         HttpRefusal::Limited => (
             &LIMITED,
             "För många anrop från systemet. Försök igen om en stund.",
+        ),
+        HttpRefusal::Spent(_) => (
+            &LIMITED,
+            "Systemets frågor har tagit för mycket processortid. Försök igen om en stund.",
         ),
         HttpRefusal::Overloaded => (
             &BUSY,
@@ -775,6 +791,11 @@ mod tests {
                 "Sökningen är för bred. Lägg till",
             ),
             (
+                SearchError::TooMuchWork,
+                "too-wide",
+                "Sökningen är för bred: villkoren är för många",
+            ),
+            (
                 SearchError::Damaged(Damaged),
                 "technical",
                 "Ett tekniskt fel har inträffat. Log-id: 0000",
@@ -902,6 +923,11 @@ mod tests {
                 HttpRefusal::Limited,
                 "limited",
                 "För många anrop från systemet.",
+            ),
+            (
+                HttpRefusal::Spent(9),
+                "limited",
+                "Systemets frågor har tagit för mycket processortid.",
             ),
             (
                 HttpRefusal::Overloaded,

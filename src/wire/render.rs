@@ -102,6 +102,9 @@ thread_local! {
 const SPARES: usize = 16;
 const LARGEST_SPARE: usize = 4 << 20;
 
+/// Bytes that an answer may take with it beyond twice its own.
+const LENT_BEYOND: usize = 64 << 10;
+
 /// An answer on its way out. When it has been sent, its memory is spare again.
 struct Lent {
     bytes: Vec<u8>,
@@ -144,6 +147,12 @@ impl Buffer {
 
     /// Hands out what has been written without copying it, and begins anew.
     pub fn lend(&mut self) -> Bytes {
+        // A small answer does not take a large one's memory with it.
+        if self.bytes.len() > 2 * self.len + LENT_BEYOND {
+            let copied = Bytes::copy_from_slice(self.written());
+            self.len = 0;
+            return copied;
+        }
         let spare = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         let bytes = std::mem::replace(&mut self.bytes, spare);
         let len = std::mem::take(&mut self.len);

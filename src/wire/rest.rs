@@ -21,6 +21,7 @@ use crate::person::record::Damaged;
 use crate::person::view::{Grant, Profile, ProtectionRules, View};
 use crate::query::lookup::{Follow, lookup, lookup_each};
 use crate::query::search::Explanation;
+use crate::query::work::Budget;
 use crate::store::log::Log;
 use crate::store::state::State;
 use crate::store::trail::Trail;
@@ -347,6 +348,7 @@ impl Rest {
         &self,
         sources: &Sources<'_>,
         wanted: &Wanted,
+        budget: Budget,
         out: &mut Page,
     ) -> Result<(), Trouble> {
         let state = sources.state;
@@ -378,7 +380,7 @@ impl Rest {
             } => {
                 let grant = Grant::restricted(search.profile, self.rules);
                 let found = search
-                    .perform(state, &grant)
+                    .perform(state, &grant, budget)
                     .map_err(|error| built.told(error))?;
                 let explanation = explain.then_some(&found.explanation);
                 Ok(self.write_hits(&found.hits, explanation, out)?)

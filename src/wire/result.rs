@@ -80,6 +80,10 @@ pub fn text(refusal: Refusal) -> String {
         }
         Refusal::AlreadyLinked => "Identiteterna är redan kopplade till varandra.",
         Refusal::NotLinked => "Identiteterna är inte kopplade till varandra.",
+        Refusal::LongChain => {
+            "Kopplingen kan inte göras: personen skulle få fler kopplade identiteter än vad som är \
+             tillåtet."
+        }
         Refusal::EndlessChain => "Personen har för många kopplade identiteter.",
         Refusal::Record(EncodeError::Missing(field)) => {
             return format!("Uppgiften {} saknas.", element(field));
@@ -183,6 +187,7 @@ mod tests {
             Refusal::BetweenLocal,
             Refusal::AlreadyLinked,
             Refusal::NotLinked,
+            Refusal::LongChain,
             Refusal::EndlessChain,
             Refusal::Record(EncodeError::Missing(Field::at("gender"))),
             Refusal::Record(EncodeError::TooManyEntries(field)),

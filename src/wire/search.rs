@@ -4,7 +4,8 @@ use crate::base::limits;
 use crate::base::private::Private;
 use crate::person::identity::Formats;
 use crate::person::view::{Grant, Profile};
-use crate::query::search::{Found, Question, SearchError, search};
+use crate::query::search::{Found, Question, SearchError, search_within};
+use crate::query::work::Budget;
 use crate::store::state::State;
 
 /// The languages of queries, and what is none.
@@ -73,10 +74,15 @@ impl Search {
         matches!(&*self.question, Ok(question) if question.is_wide(state, grant))
     }
 
-    /// Performs it: at most as many hits as an answer may hold.
-    pub fn perform<'s>(&self, state: &'s State, grant: &Grant) -> Result<Found<'s>, SearchError> {
+    /// Performs it within a budget: at most as many hits as an answer may hold.
+    pub fn perform<'s>(
+        &self,
+        state: &'s State,
+        grant: &Grant,
+        budget: Budget,
+    ) -> Result<Found<'s>, SearchError> {
         match &*self.question {
-            Ok(question) => search(state, question, grant, limits::HITS_PER_SEARCH),
+            Ok(question) => search_within(state, question, grant, limits::HITS_PER_SEARCH, budget),
             Err(error) => Err(error.clone()),
         }
     }

@@ -23,6 +23,7 @@ use crate::person::schema::{Core, Extension};
 use crate::person::value::escape_into;
 use crate::person::view::{Grant, Profile, ProtectionRules};
 use crate::query::lookup::{Follow, lookup, lookup_each};
+use crate::query::work::Budget;
 use crate::register::refusal;
 use crate::store::state::State;
 
@@ -222,9 +223,21 @@ impl Soap {
         task: &Task,
         scratch: &mut Scratch,
     ) -> Result<(), Trouble> {
+        self.perform_within(service, state, task, Budget::Whole, scratch)
+    }
+
+    /// Performs what was read, as [`Soap::perform`] does, as long as a search stays within a budget.
+    pub fn perform_within(
+        &self,
+        service: &Service,
+        state: &State,
+        task: &Task,
+        budget: Budget,
+        scratch: &mut Scratch,
+    ) -> Result<(), Trouble> {
         scratch.write(|out| match task {
             Task::Persons(wish) => Ok(self.get_persons(service, state, wish, out)?),
-            Task::Search(search) => self.search_persons(service, state, search, out),
+            Task::Search(search) => self.search_persons(service, state, (search, budget), out),
             Task::Contact(identity) => Ok(self.get_contact(service, state, *identity, out)?),
             Task::Refused(refusal) => self.result(service, state, &Err(*refusal), out),
             // A state does not change; whoever makes the next one calls `tell_change`.
@@ -329,10 +342,10 @@ impl Soap {
         &self,
         service: &Service,
         state: &State,
-        search: &Search,
+        (search, budget): (&Search, Budget),
         out: &mut Buffer,
     ) -> Result<(), Trouble> {
-        let found = search.perform(state, &self.grant(service, search.profile))?;
+        let found = search.perform(state, &self.grant(service, search.profile), budget)?;
         let writer = self.writer(service);
         out.push(&service.head);
         for view in &found.hits {

@@ -358,6 +358,30 @@ fn a_consumer_over_its_limits_is_sent_away_and_others_are_not() {
     )));
 }
 
+/// A question is answered, paid for afterwards, and the next one has to wait.
+#[test]
+fn a_consumer_that_has_used_its_processor_time_is_sent_away_and_others_are_not() {
+    let limited = file().replacen(
+        &format!("logical_addresses = [\"{ADDRESS}\"]"),
+        &format!("limits = {{ cpu = \"1us\" }}\nlogical_addresses = [\"{ADDRESS}\"]"),
+        1,
+    );
+    let guarded = Guarded::start(&limited, |_| {});
+    let ask = Ask::new(5, "P1", &[(PNR, PERSON)]);
+    let send = |consumer| guarded.post(&[(ORIGINAL, consumer)], &ask.path(), &ask.envelope());
+    assert_eq!(send(REGION).status, 200);
+    let sent_away = send(REGION);
+    assert_eq!(sent_away.status, 429);
+    let after: u64 = sent_away.header("retry-after").unwrap().parse().unwrap();
+    assert!(after > 1, "{after}");
+    assert_eq!(send(CATEGORIES[1].1).status, 200);
+    let metrics = guarded.service.get("/metrics").body;
+    let used = format!("pu_consumer_cpu_microseconds_total{{consumer=\"{REGION}\"}} ");
+    let used = metrics.split(&used).nth(1).unwrap();
+    let used: u64 = used.lines().next().unwrap().parse().unwrap();
+    assert!(used > 0);
+}
+
 #[test]
 fn a_new_file_takes_rights_away_on_open_connections() {
     let guarded = Guarded::start(&file(), |_| {});

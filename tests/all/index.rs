@@ -16,9 +16,10 @@ use pu::person::record::RecordRef;
 use pu::person::schema::Kind;
 use pu::person::value::{Value, ValueRef};
 use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
-use pu::query::search::{Question, SearchError, search};
+use pu::query::search::{Question, SearchError, search, search_within};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
+use pu::query::work::Budget;
 use pu::register::import::Import;
 use pu::store::overlay::Overlay;
 use pu::store::state::{State, open_newest};
@@ -77,6 +78,10 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
     let overlay = Overlay::of(newer).unwrap();
     State::with_overlay(Arc::new(snapshot), overlay, 9).unwrap()
 });
+
+/// The same without what is newer.
+static ALONE: LazyLock<State> =
+    LazyLock::new(|| State::of_snapshot(Arc::clone(STATE.snapshot())).unwrap());
 
 /// Every record of the state, in the order of identities.
 static EVERYBODY: LazyLock<Vec<RecordRef<'static>>> = LazyLock::new(|| {
@@ -468,4 +473,101 @@ fn free_text_does_not_find_what_is_hidden() {
     }
     assert!(tried > 3, "{tried}");
     assert!(Index::of(city).is_some());
+}
+
+/// As many patterns as a query may have, each as heavy as `piece` makes it, and never true.
+fn heavy(condition: &str, piece: &str) -> String {
+    let like = |number| format!("name.surname LIKE '%{piece}{number}#%'");
+    let likes: Vec<String> = (0..190).map(like).collect();
+    format!(
+        "FROM PersonRecord WHERE {condition} AND ({})",
+        likes.join(" OR ")
+    )
+}
+
+fn within(text: &str, budget: Budget) -> Result<u64, SearchError> {
+    let question = Question::parse("SimpleQL", text, &FORMATS)?;
+    let found = search_within(&STATE, &question, &CUT, limits::HITS_PER_SEARCH, budget)?;
+    Ok(found.explanation.work)
+}
+
+#[test]
+fn many_conditions_are_work_and_work_has_its_bound() {
+    let everybody = "birth.dateOfBirth > '1800'";
+    let plain = within(
+        "FROM PersonRecord WHERE birth.dateOfBirth > '1800' AND name.surname = 'x'",
+        Budget::Whole,
+    );
+    let some = within(&heavy(everybody, "x"), Budget::Whole).unwrap();
+    assert!(some > 10 * plain.unwrap());
+    // In a register of fifty thousand, or with patterns that are as much more to hold a text against.
+    let persons = EVERYBODY.len() as u64;
+    assert!(some / persons * 50_000 > Budget::Whole.most());
+    let ended = within(&heavy(everybody, &"x_".repeat(60)), Budget::Whole);
+    assert_eq!(ended, Err(SearchError::TooMuchWork));
+}
+
+#[test]
+fn few_candidates_and_many_conditions_do_not_run_where_requests_are_read() {
+    let one = FORMATS.text(EVERYBODY[5].identity()).unwrap();
+    let is_wide = |text: &str| {
+        let question = Question::parse("SimpleQL", text, &FORMATS).unwrap();
+        question.is_wide(&ALONE, &CUT)
+    };
+    let few = "birth.dateOfBirth BETWEEN '1950' AND '1953'";
+    assert!(!is_wide(&format!("FROM PersonRecord WHERE {few}")));
+    assert!(is_wide(&heavy(few, "x")));
+    let one = format!("personalIdentity.extension = '{}'", one.as_str());
+    assert!(!is_wide(&heavy(&one, "x")));
+    // So many keys that finding them takes long, whoever has them.
+    let words: Vec<String> = (0..1000).map(|it| format!("'n{it}'")).collect();
+    let listed = format!(
+        "FROM PersonRecord WHERE name.givenName IN ({})",
+        words.join(",")
+    );
+    assert!(is_wide(&listed));
+    // What was taken for less than it is ends, and is begun again elsewhere.
+    let ended = within(&heavy("gender = '1'", "x"), Budget::AtOnce);
+    assert_eq!(ended, Err(SearchError::NotAtOnce));
+}
+
+/// What is hidden is no work.
+#[test]
+fn a_search_is_charged_by_what_the_view_shows() {
+    let whose = EVERYBODY
+        .iter()
+        .find(|record| record.shield() == Shield::PERSON);
+    let whose = *whose.unwrap();
+    let work = |street: &str, city: &str| {
+        let mut person = Person::from_record(whose).unwrap();
+        let home = Field::at("addressInformation/residentialAddress");
+        person.clear(home);
+        let (of_street, of_city) = (
+            Field::at("addressInformation/residentialAddress/postalAddress2"),
+            Field::at("addressInformation/residentialAddress/city"),
+        );
+        person.set(of_street, Value::from(street));
+        person.set(of_city, Value::from(city));
+        let overlay = Overlay::of(vec![person.to_record().unwrap().into()]).unwrap();
+        let state = State::with_overlay(Arc::clone(ALONE.snapshot()), overlay, 9).unwrap();
+        let one = FORMATS.text(whose.identity()).unwrap();
+        let home = "addressInformation.residentialAddress";
+        let text = format!(
+            "FROM PersonRecord WHERE personalIdentity.extension = '{}' AND ({home}.city LIKE '%a%' \
+             OR {home}.postalAddress2 LIKE '%b%' OR name.surname LIKE '%c#%')",
+            one.as_str()
+        );
+        let question = Question::parse("SimpleQL", &text, &FORMATS).unwrap();
+        let work = |grant: &Grant| {
+            search(&state, &question, grant, 500)
+                .unwrap()
+                .explanation
+                .work
+        };
+        (work(&CUT), work(&FULL), question.work(&state, &CUT))
+    };
+    let short = work("A 1", "B");
+    let long = work("Norra Trädgårdsgatan 124 B lgh 1203", "Södra Sandby Kyrkby");
+    assert_eq!((short.0, short.2), (long.0, long.2));
+    assert_ne!(short.1, long.1, "who may see it pays for it");
 }

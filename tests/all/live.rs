@@ -21,7 +21,7 @@ use pu::register::desk::Desk;
 use pu::register::nrid::Issuer;
 use pu::register::online::{Online, Wanted};
 use pu::register::persons::Persons;
-use pu::register::wish::{Actor, Name, Wish, perform};
+use pu::register::wish::{Actor, Name, Rules, Wish, perform};
 use pu::store::commit::{Clock, Draft};
 use pu::store::entry::Origin;
 use pu::store::live::Live;
@@ -283,7 +283,7 @@ proptest! {
                 continue;
             };
             let before = live.store.pin().sequence();
-            let expected = perform(&wish, &simple, &formats, &mut issuer, &told.now());
+            let expected = perform(&wish, &simple, Rules::standard(&formats), &mut issuer, &told.now());
             let (granted, state) = desk.wait(wish, Origin::default()).unwrap();
             match (expected, granted) {
                 (Ok(change), Ok(granted)) => {

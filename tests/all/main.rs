@@ -61,5 +61,7 @@ mod round_trip;
 mod search;
 // The search language: every node and operator against an evaluator over the JSON of a person.
 mod search_language;
+// Answers that nobody takes: they do not pile up.
+mod untaken;
 // Updates: the contracts that change the register, in every version, and the reading of contact data.
 mod updates;

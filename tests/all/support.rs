@@ -16,7 +16,7 @@ use pu::register::change::Change;
 use pu::register::import::{Applied, Import};
 use pu::register::nrid::Issuer;
 use pu::register::refusal::Refusal;
-use pu::register::wish::{Wish, perform};
+use pu::register::wish::{Rules, Wish, perform};
 use pu::serve::App;
 use pu::serve::listen::Running;
 use pu::serve::readiness::Phase;
@@ -352,7 +352,13 @@ impl Care {
 
     /// Performs a wish; a state with its change takes the old one's place.
     pub fn perform(&mut self, wish: &Wish) -> Result<Change, Refusal> {
-        let change = perform(wish, &self.state, &self.formats, &mut self.issuer, &self.at)?;
+        let change = perform(
+            wish,
+            &self.state,
+            Rules::standard(&self.formats),
+            &mut self.issuer,
+            &self.at,
+        )?;
         for person in &change.persons {
             let record = person.to_record().unwrap().into_boxed_slice();
             self.records.insert(person.identity(), record);

@@ -17,6 +17,7 @@ use crate::person::record::Damaged;
 use crate::person::schema::Kind;
 use crate::person::value::{Escaped, ValueRef};
 use crate::person::view::{View, Visitor};
+use crate::query::work::{self, Budget, Meter, Weight, Work};
 
 /// Whether one word of the field's text passes for the whole: names of several parts.
 pub fn by_words(field: Field) -> bool {
@@ -35,6 +36,9 @@ pub struct Matcher {
     /// By number of a field, which places of `asked` are its predicates.
     by_field: Vec<(usize, usize)>,
     asked: Vec<usize>,
+    /// What each predicate costs to ask, and the whole to judge.
+    weights: Vec<Weight>,
+    judged: Work,
 }
 
 /// The condition over numbers of predicates.
@@ -43,6 +47,16 @@ enum Tree {
     Any(Vec<Tree>),
     Not(Box<Tree>),
     Is(usize),
+}
+
+impl Tree {
+    fn nodes(&self) -> usize {
+        match self {
+            Self::All(terms) | Self::Any(terms) => 1 + terms.iter().map(Self::nodes).sum::<usize>(),
+            Self::Not(term) => 1 + term.nodes(),
+            Self::Is(_) => 1,
+        }
+    }
 }
 
 const WORDS: usize = limits::QUERY_PREDICATES.div_ceil(64);
@@ -66,6 +80,9 @@ impl Matcher {
     pub fn new(query: &Query, formats: &Formats) -> Self {
         let mut predicates = Vec::new();
         let tree = number(&query.condition, &mut predicates);
+        let weigh = |it: &Predicate| Weight::of(&it.test, by_words(it.field));
+        let weights = predicates.iter().map(weigh).collect();
+        let judged = work::judged(tree.nodes());
         let entry = innermost_entry(query.root);
         let inside = |field: Field| entry.is_some_and(|entry| entry.contains(field));
         let mut needs = [FieldMask::NONE; 2];
@@ -94,12 +111,27 @@ impl Matcher {
             needs,
             by_field,
             asked,
+            weights,
+            judged,
         }
+    }
+
+    /// What one record is reckoned to cost before it is seen.
+    pub fn usual_work(&self) -> Work {
+        let asked = self.predicates.iter().zip(&self.weights);
+        let asked = asked.map(|(predicate, weight)| weight.usual(predicate.field));
+        work::records(1) + self.judged + asked.sum::<Work>()
     }
 
     /// Whether the view is among what the query asks for.
     pub fn matches(&self, view: &View<'_>) -> Result<bool, Damaged> {
+        self.matches_within(view, &mut Meter::new(Budget::Whole))
+    }
+
+    /// The same, charged to a meter. When that is over, the answer means nothing.
+    pub fn matches_within(&self, view: &View<'_>, meter: &mut Meter) -> Result<bool, Damaged> {
         let mut walk = Walk {
+            meter,
             matcher: self,
             mask: view.mask(),
             outside: Held::default(),
@@ -115,7 +147,7 @@ impl Matcher {
             walk.counts_inside = true;
             view.walk(&self.needs[1], &mut walk)?;
         } else {
-            walk.found = walk.is_true();
+            walk.found = walk.judge();
         }
         if walk.damaged {
             return Err(Damaged);
@@ -197,8 +229,18 @@ enum Seen<'v> {
     Text(&'v str),
 }
 
+impl Seen<'_> {
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Identity(_, text) | Self::Text(text) => text.len(),
+        }
+    }
+}
+
 /// One walk through one view.
 struct Walk<'m> {
+    meter: &'m mut Meter,
     matcher: &'m Matcher,
     mask: &'m FieldMask,
     outside: Held,
@@ -210,7 +252,8 @@ struct Walk<'m> {
 }
 
 impl Walk<'_> {
-    fn is_true(&self) -> bool {
+    fn judge(&mut self) -> bool {
+        self.meter.charge(self.matcher.judged);
         self.truth(&self.matcher.tree) == Some(true)
     }
 
@@ -256,7 +299,15 @@ impl Walk<'_> {
             } else {
                 &mut self.outside
             };
-            if !held.has(place) && passes(predicate, value) {
+            if held.has(place) {
+                continue;
+            }
+            self.meter
+                .charge(matcher.weights[place].asked(value.bytes()));
+            if self.meter.is_over() {
+                return;
+            }
+            if passes(predicate, value) {
                 held.insert(place);
             }
         }
@@ -265,6 +316,7 @@ impl Walk<'_> {
     fn see_text(&mut self, field: Field, text: Escaped<'_>) -> Result<(), Damaged> {
         const SHORT: usize = 160;
         let bytes = text.xml();
+        self.meter.charge(work::value(bytes.len()));
         if bytes.len() <= SHORT && bytes.is_ascii() && !bytes.contains(&b'&') {
             let mut short = [0; SHORT];
             let short = &mut short[..bytes.len()];
@@ -293,12 +345,12 @@ impl Visitor for Walk<'_> {
 
     fn close(&mut self, group: Field) {
         if self.counts_inside && self.matcher.entry == Some(group) {
-            self.found = self.found || self.is_true();
+            self.found = self.found || self.judge();
         }
     }
 
     fn value(&mut self, field: Field, value: ValueRef<'_>) {
-        if self.found {
+        if self.found || self.meter.is_over() {
             return;
         }
         let number = match value {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+use super::super::leaving::Outgoing;
 use super::super::tls::Tls;
 use crate::access::audit::Audit;
 use crate::access::gate::{Gate, now};
@@ -23,6 +24,15 @@ pub(super) fn describe() {
         "Calls of a consumer within the last 24 hours, by hour of the day (UTC)"
     );
     describe_gauge!("pu_consumer_running", "Calls of a consumer being answered");
+    describe_counter!(
+        "pu_consumer_cpu_microseconds_total",
+        "Processor time used for a consumer"
+    );
+    describe_gauge!(
+        "pu_consumer_answer_bytes",
+        "Bytes of a consumer's answers that have not left"
+    );
+    describe_gauge!("pu_answer_bytes", "Bytes of answers that have not left");
     describe_gauge!("pu_consumers", "Consumers in the file in force");
     describe_counter!("pu_consumer_files_total", "Files of consumers, by outcome");
     describe_counter!(
@@ -83,7 +93,7 @@ pub(super) fn observe_gate(gate: &Gate) {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "calls within an hour stay far below 2^53"
+    reason = "calls within an hour, and bytes of memory, stay far below 2^53"
 )]
 fn observe_usage(consumer: &str, usage: &Usage) {
     let consumer = consumer.to_owned();
@@ -94,6 +104,10 @@ fn observe_usage(consumer: &str, usage: &Usage) {
         ];
         counter!("pu_consumer_calls_total", &labels).absolute(usage.by_fate(fate));
     }
+    let cpu = u64::try_from(usage.cpu().as_micros()).unwrap_or(u64::MAX);
+    counter!("pu_consumer_cpu_microseconds_total", "consumer" => consumer.clone()).absolute(cpu);
+    gauge!("pu_consumer_answer_bytes", "consumer" => consumer.clone())
+        .set(usage.waiting_bytes() as f64);
     gauge!("pu_consumer_running", "consumer" => consumer.clone()).set(usage.running());
     for (hour, calls) in usage.by_hour(now()).into_iter().enumerate() {
         let labels = [
@@ -118,6 +132,15 @@ pub(super) fn observe_counties(state: &State) {
             gauge!("pu_county_persons", "county" => county).set(persons as f64);
         }
     }
+}
+
+/// Answers on their way out.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no machine has 2^53 bytes of memory"
+)]
+pub(super) fn observe_outgoing(outgoing: &Outgoing) {
+    gauge!("pu_answer_bytes").set(outgoing.bytes() as f64);
 }
 
 /// Handshakes, and what runs out.
