@@ -23,6 +23,7 @@ use crate::feed::generate::is_official;
 use crate::feed::inbox::{DONE, FAILED, Progress, path_of_report};
 use crate::feed::report::{FileReport, Rejects, name_of};
 use crate::person::identity::Formats;
+use crate::register::household::look;
 use crate::register::import::{Import as Run, ImportError};
 use crate::store::folder;
 use crate::store::lock::{DataLock, LockError};
@@ -102,6 +103,7 @@ impl Import {
         let report = Report {
             files: reports,
             long_chains: 0,
+            household_pairs: 0,
             end: End::Served,
             took: began.elapsed(),
         };
@@ -182,6 +184,8 @@ pub struct Report {
     files: Vec<FileReport>,
     /// Chains that have more than half of the identities that care may link.
     long_chains: u64,
+    /// Pairs of somebody without protection and a protected relative in one home.
+    household_pairs: u64,
     end: End,
     took: Duration,
 }
@@ -238,10 +242,12 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let bar = progress::bar("writing", 0, "persons");
     let snapshot = run.finish(|written| bar.set_position(written))?;
     bar.finish_and_clear();
+    let households = state::open(wish.data, wish.formats)?.map(|state| look(&state));
     folder::remove_old(wish.data, wish.snapshots_kept)?;
     Ok(Report {
         files: reports,
         long_chains,
+        household_pairs: households.transpose()?.map_or(0, |it| it.pairs),
         end: End::Snapshot(snapshot),
         took: began.elapsed(),
     })
@@ -344,6 +350,12 @@ impl Report {
         }
         if self.long_chains > 0 {
             println!("long chains of linked identities: {}", self.long_chains);
+        }
+        if self.household_pairs > 0 {
+            println!(
+                "pairs of somebody without protection and a protected relative in one home: {}",
+                self.household_pairs
+            );
         }
         let seconds = self.took.as_secs_f64();
         match &self.end {

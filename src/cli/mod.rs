@@ -7,6 +7,7 @@
 
 mod audit;
 mod certs;
+mod check;
 pub mod config;
 mod demo;
 mod export;
@@ -54,6 +55,7 @@ Examples:
   pu search \"FROM PersonRecord WHERE name.surname = 'Testsson'\"
   pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
+  pu check --data D                          protected persons, and households that lead to them
   pu log follow --data D                     changes as they come, without personal values
   pu audit search --person 191212121212      who has seen this person
   pu wsdl --out contracts                    the contract packages
@@ -75,6 +77,8 @@ enum Command {
     Get(get::Get),
     /// Search for persons
     Search(search::Search),
+    /// Count what deserves a look: protected persons, and households that lead to them
+    Check(check::Check),
     /// Look at snapshot files, and write them again
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -134,6 +138,7 @@ impl Arguments {
             Command::Generate(generate) => generate.run(),
             Command::Get(get) => get.run(),
             Command::Search(search) => search.run(),
+            Command::Check(check) => check.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Log(log) => log.run(),
             Command::Audit(audit) => audit.run(),

@@ -17,6 +17,7 @@ use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::anchors;
 use crate::serve::host::Hosts;
+use crate::serve::households;
 use crate::serve::leaving::Outgoing;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
@@ -116,6 +117,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         ),
         tls,
         callers: Arc::default(),
+        households: households::Known::default(),
         metrics,
         readiness: Readiness::default(),
         body_bytes: config.limits.body_bytes,
@@ -137,6 +139,9 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
     running.companions.push(anchors::start(&app)?);
+    running
+        .companions
+        .push(households::start(&app, rule.household)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
         app.readiness.verify(snapshot)?;

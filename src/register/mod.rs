@@ -11,6 +11,7 @@ pub mod codes;
 pub mod contact;
 pub mod country;
 pub mod desk;
+pub mod household;
 pub mod import;
 pub mod link;
 pub mod merge;

@@ -282,6 +282,8 @@ impl Metrics {
                 access::observe_tls(tls);
             }
             access::observe_outgoing(&app.outgoing);
+            let pairs = app.households.pairs.load(Ordering::Relaxed);
+            gauge!("pu_protected_household_pairs").set(pairs as f64);
             counter!("pu_connections_refused_total").absolute(app.callers.refused());
         });
     }
@@ -404,6 +406,10 @@ static COUNTERS: [Row<Count>; 6] = [
 
 impl Changes {
     fn describe() {
+        metrics::describe_gauge!(
+            "pu_protected_household_pairs",
+            "Pairs of somebody without protection and a protected relative in one home"
+        );
         for (name, says, _) in GAUGES {
             metrics::describe_gauge!(name, says);
         }

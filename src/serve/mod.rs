@@ -13,6 +13,7 @@ mod connection;
 mod door;
 pub mod entrance;
 pub mod host;
+pub mod households;
 pub mod leaving;
 pub mod listen;
 pub mod metrics;
@@ -77,6 +78,8 @@ pub struct App {
     pub outgoing: Arc<Outgoing>,
     /// Threads for wide searches.
     pub wide: Wide,
+    /// What is known of households with a protected member.
+    pub households: households::Known,
     /// Counters.
     pub metrics: Metrics,
     /// Whether to answer yet, or still.

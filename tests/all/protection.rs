@@ -1,9 +1,15 @@
 //! Somebody who wants a protected person's address tries every output.
 
+use std::sync::atomic::Ordering;
+
 use pu::person::identity::Formats;
-use pu::person::json;
-use pu::person::view::{Grant, PopulationRecordRule, Profile, ProtectionRules};
+use pu::person::json as person_json;
+use pu::person::view::{Grant, HouseholdRule, PopulationRecordRule, Profile, ProtectionRules};
 use pu::query::lookup::{Follow, lookup};
+use pu::query::search::{Question, search};
+use pu::store::commit::Draft;
+use pu::store::entry::Origin;
+use serde_json::{Value, json};
 
 use crate::support::{Ask, PNR, Service, persons, register};
 
@@ -102,6 +108,97 @@ fn places_of_a_protected_registration_follow_the_configuration() {
     assert!(secrets_in(&body).is_empty());
 }
 
+/// A child without protection who lives where a protected parent does leads to the parent.
+#[test]
+fn a_household_is_masked_where_the_configuration_says_so_and_as_long_as_it_is_one() {
+    const CHILD: &str = "201001012382";
+    let rows: Vec<Value> = persons()
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |extension: &str| {
+        let found = rows
+            .iter()
+            .find(|it| it["personalIdentity"]["extension"] == extension);
+        found.unwrap().clone()
+    };
+    let (mut child, mut parent) = (of(CHILD), of(SECRECY));
+    child["addressInformation"] = parent["addressInformation"].clone();
+    child["addressInformation"]["residentialAddress"]["postalCode"] =
+        parent["addressInformation"]["residentialAddress"]["postalCode"].clone();
+    child["relationship"] = json!([{
+        "relationshipId": {"personalIdentity": {"root": PNR, "extension": SECRECY}},
+        "relationshipType": "FA"
+    }]);
+    let record = |person: &Value| {
+        let read = person_json::read(person.to_string().as_bytes(), &Formats::standard());
+        read.unwrap().to_record().unwrap()
+    };
+    let commit = |service: &Service, person: &Value| {
+        let record = record(person);
+        let work = move |draft: &mut Draft| {
+            draft
+                .commit(Origin::default(), vec![record], Vec::new())
+                .unwrap()
+        };
+        service.app.live.committer.wait(work).unwrap();
+    };
+    let city = parent["addressInformation"]["residentialAddress"]["city"].clone();
+    let city = city.as_str().unwrap();
+    let ask = Ask::new(5, "P3", &[(PNR, CHILD)]);
+    let sees = |service: &Service| ask.send(service).body.contains(city);
+    let finds = |service: &Service, rules: ProtectionRules| {
+        let text = format!(
+            "FROM PersonRecord WHERE addressInformation.residentialAddress.city = '{city}'"
+        );
+        let question = Question::parse("SimpleQL", &text, &Formats::standard()).unwrap();
+        let grant = Grant::restricted(Profile::P3, rules);
+        let state = service.app.store.pin();
+        let found = search(&state, &question, &grant, 500).unwrap();
+        found
+            .hits
+            .iter()
+            .any(|hit| hit.identity() == Formats::standard().guess(CHILD).unwrap())
+    };
+    let until = |said: &str, holds: &dyn Fn() -> bool| {
+        let began = std::time::Instant::now();
+        while !holds() {
+            assert!(began.elapsed().as_secs() < 20, "{said}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    for household in [HouseholdRule::Show, HouseholdRule::Mask] {
+        let rules = ProtectionRules {
+            household,
+            ..ProtectionRules::STANDARD
+        };
+        let service = Service::over(register(persons()), |config| config.protection = rules);
+        let masks = household == HouseholdRule::Mask;
+        let shows = |service: &Service| (sees(service), finds(service, rules));
+        commit(&service, &child);
+        until("the mask", &|| shows(&service) == (!masks, !masks));
+        assert!(
+            ask.clone()
+                .unrestricted()
+                .send(&service)
+                .body
+                .contains(city)
+        );
+        // The same out of the next snapshot, which everybody is looked at after.
+        service.app.live.compact().unwrap();
+        let pairs = &service.app.households.pairs;
+        until("the count", &|| pairs.load(Ordering::Relaxed) == 1);
+        assert_eq!(shows(&service), (!masks, !masks));
+        // The parent moves; the child is shown as anybody.
+        parent["addressInformation"]["residentialAddress"]["postalAddress2"] =
+            json!("ANNANSTANS 1");
+        commit(&service, &parent);
+        until("the mask gone", &|| shows(&service) == (true, true));
+        parent = of(SECRECY);
+    }
+}
+
 #[test]
 fn json_is_as_tight_as_the_contracts() {
     let service = Service::start();
@@ -114,7 +211,7 @@ fn json_is_as_tight_as_the_contracts() {
                 let grant = Grant::restricted(profile, ProtectionRules::STANDARD);
                 let view = lookup(&state, identity, &grant, follow).unwrap().unwrap();
                 let mut out = Vec::new();
-                json::write(&view, &formats, &mut out).unwrap();
+                person_json::write(&view, &formats, &mut out).unwrap();
                 let text = String::from_utf8(out).unwrap();
                 assert!(secrets_in(&text).is_empty(), "{:?}", secrets_in(&text));
                 assert!(!text.contains("\"link\""), "the register's own field");
