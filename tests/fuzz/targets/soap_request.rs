@@ -143,6 +143,7 @@ static TEXTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         SearchError::UnknownLanguage,
         SearchError::TooManyHits(1),
         SearchError::TooWide,
+        SearchError::TooMuchWork,
         SearchError::ShortPattern { at: 1 },
         SearchError::NoWords,
         SearchError::TooManyWords,
