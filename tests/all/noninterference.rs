@@ -156,7 +156,9 @@ fn rules(random: &mut Random) -> ProtectionRules {
             PopulationRecordRule::NameAndNumber,
             PopulationRecordRule::Profile1,
         ]),
-        household: *random.of(&[HouseholdRule::Show, HouseholdRule::Mask]),
+        // A mask that follows the protected relative's home tells by its nature whether the home is
+        // one; where nothing follows, masks are tried in this process.
+        household: HouseholdRule::Show,
     }
 }
 
@@ -193,6 +195,7 @@ impl World {
             if random.one_in(3) {
                 protect(&mut person, &mut random);
             }
+            person.shares_protected_home = random.one_in(8);
             let mut pair = Pair([person.clone(), person]);
             let shield = pair.0[0].own_shield().with(pair.0[0].inherited);
             if shield.is_on() {
@@ -432,7 +435,12 @@ impl World {
             return;
         };
         let profile = *self.random.of(&Profile::ALL);
-        let grant = Grant::restricted(profile, self.rules);
+        let household = *self.random.of(&[HouseholdRule::Show, HouseholdRule::Mask]);
+        let rules = ProtectionRules {
+            household,
+            ..self.rules
+        };
+        let grant = Grant::restricted(profile, rules);
         let most = *self.random.of(&[1, 5, 500]);
         let states = self.states();
         let [one, other] = [0, 1].map(|side| trace(&states[side], &question, &grant, most));
