@@ -13,6 +13,8 @@ mod support;
 // The real program as a child process.
 mod program;
 
+// The attacks that once told where somebody is.
+mod attacks;
 // The disclosure audit on the command line: what is verified, found and shown.
 mod audit;
 // Access: consumers, their rights and limits, intermediaries, and what the audit holds of it.
