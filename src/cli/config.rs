@@ -10,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::access::alarms::Thresholds;
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
@@ -57,6 +58,8 @@ pub struct Config {
     pub search: Search,
     /// The REST interface.
     pub rest: Rest,
+    /// From when on patterns of calls are alarms.
+    pub alarms: Thresholds,
     /// The log of changes.
     pub changes: Changes,
     /// Snapshots.
@@ -247,6 +250,7 @@ impl Default for Config {
             protection: ProtectionRules::default(),
             search: Search::default(),
             rest: Rest::default(),
+            alarms: Thresholds::default(),
             changes: Changes::default(),
             snapshots: Snapshots::default(),
             feed: Feed::default(),

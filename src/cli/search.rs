@@ -101,9 +101,9 @@ impl Search {
             .perform(&register.state, &grant)
             .map_err(|error| refused(&error.into()))?;
         if !self.soap {
-            let shown = found.hits.iter().map(View::identity).collect();
-            let asked = Vec::new();
-            recorded(&Disclosed { asked, shown }, SHOWN)?;
+            let mut disclosed = Disclosed::default();
+            found.hits.iter().for_each(|view| disclosed.show(view));
+            recorded(&disclosed, SHOWN)?;
         }
         if self.explain {
             explain(&found.explanation);

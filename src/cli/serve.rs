@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
 use super::{Common, Failure, inbox, logging};
+use crate::access::alarms::Alarms;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::limits;
@@ -20,6 +21,7 @@ use crate::serve::host::Hosts;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
+use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
@@ -100,6 +102,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
+        alarms: Alarms::new(config.alarms),
         hosts: Hosts::new(config.listen, &config.hosts),
         audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
@@ -198,6 +201,7 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
                 () = tokio::time::sleep(UPKEEP) => {
                     app.metrics.upkeep();
                     look_at_consumers(app);
+                    patterns::ring(app);
                 }
             }
         }

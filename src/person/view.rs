@@ -344,6 +344,11 @@ impl<'a> View<'a> {
         self.record.identity()
     }
 
+    /// Whether the person is protected, which every view shows.
+    pub fn is_protected(&self) -> bool {
+        self.record.shield().is_on()
+    }
+
     /// The fields this view can show.
     pub const fn mask(&self) -> &'static FieldMask {
         self.mask

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod metrics;
 pub mod news;
 pub mod page;
+pub mod patterns;
 pub mod peer;
 pub mod readiness;
 pub mod record;
@@ -27,6 +28,7 @@ pub mod wide;
 
 use std::sync::Arc;
 
+use crate::access::alarms::Alarms;
 use crate::access::audit::Audit;
 use crate::access::gate::Gate;
 use crate::register::desk::Desk;
@@ -62,6 +64,8 @@ pub struct App {
     pub rest: Rest,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// Patterns that an operator wants to know of.
+    pub alarms: Alarms,
     /// Under which names the plain listener answers.
     pub hosts: Hosts,
     /// Where disclosures are recorded; `None` for trying out and measuring.

@@ -15,6 +15,7 @@ use super::App;
 use super::entrance::{Admitted, admit, deny};
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
+use super::patterns::hear;
 use super::peer::Peer;
 use super::record::{entry, record};
 use super::route::{hand_in, in_time};
@@ -127,6 +128,7 @@ pub async fn answer(app: &Arc<App>, peer: &Peer, request: Request<Incoming>) -> 
     };
     let performed = match &admitted {
         Some(admitted) if is_recorded => {
+            hear(app, admitted, &noted, &performed);
             let recorded = record(app, || entry(service, admitted, &noted, &performed)).await;
             recorded.and(performed)
         }

@@ -17,6 +17,7 @@ use super::App;
 use super::entrance::{Admitted, CORRELATION, admit, deny, said};
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
+use super::patterns::hear;
 use super::peer::Peer;
 use super::readiness::Phase;
 use super::record::{Performed, entry, record};
@@ -221,6 +222,7 @@ async fn post(
         unrestricted: service.endpoint.unrestricted,
         ..entry(&service.name, &admitted, &noted, &performed)
     };
+    hear(app, &admitted, &noted, &performed);
     let performed = match record(app, entry).await {
         Ok(()) => performed,
         Err(not_recorded) => Err(not_recorded),

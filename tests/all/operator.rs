@@ -343,3 +343,78 @@ fn a_page_from_elsewhere_cannot_ask_by_a_name_of_its_own() {
     );
     assert!(!told.body.contains("attacker"));
 }
+
+/// Somebody protected, who lives in county 14.
+const PROTECTED: &str = "197501079292";
+
+#[test]
+fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
+    const CONSUMERS: &str = r#"
+        [[consumer]]
+        hsa_id = "TST-CURIOUS"
+        name = "Curious"
+        category = "region"
+        valid_from = 2020-01-01
+        valid_to = 2099-12-31
+        logical_addresses = ["SE165565594230-1000"]
+        rest = ["person", "search"]
+        counties = ["99"]
+    "#;
+    let folder = register(persons());
+    let file = folder.path().join("consumers.toml");
+    fs::write(&file, CONSUMERS).unwrap();
+    let service = Service::over(folder, |config| {
+        config.access.open = false;
+        config.access.consumers = Some(file);
+        config.access.local_consumer = Some("TST-CURIOUS".to_owned());
+        config.alarms.consumers_of_one = 1;
+        // No window ends within the test.
+        config.alarms.minutes = 10_000_000;
+    });
+    let ask = |path: &str, times: usize, status: u16| {
+        let mut client = service.connect();
+        for _ in 0..times {
+            assert_eq!(
+                client.request("GET", path, &[], b"").status,
+                status,
+                "{path}"
+            );
+        }
+    };
+    let rung = || {
+        let metrics = service.get("/metrics").body;
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("pu_alarms_total"));
+        let rules = lines.map(|line| {
+            assert!(
+                line.contains("consumer=\"TST-CURIOUS\"") && line.ends_with(" 1"),
+                "{line}"
+            );
+            let rule = line.split("rule=\"").nth(1).unwrap();
+            rule.split('"').next().unwrap().to_owned()
+        });
+        let mut rules: Vec<_> = rules.collect();
+        rules.sort();
+        rules
+    };
+    ask(
+        "/v1/search?q=FROM%20PersonRecord%20WHERE%20name.surname%20LIKE%20'a%25'",
+        20,
+        400,
+    );
+    assert_eq!(rung(), ["too-wide"]);
+    ask("/v1/search?text=nobody%20of%20this%20name", 30, 200);
+    assert_eq!(rung(), ["narrow-searches", "too-wide"]);
+    ask(&format!("/v1/persons/{PROTECTED}"), 5, 200);
+    assert_eq!(
+        rung(),
+        [
+            "many-for-one",
+            "narrow-searches",
+            "protected-elsewhere",
+            "too-wide"
+        ]
+    );
+    assert!(!service.get("/metrics").body.contains(PROTECTED));
+}

@@ -54,6 +54,10 @@ pub(super) fn describe() {
         "pu_tls_revocation_list_expires_seconds",
         "Until the first revocation list is out of date"
     );
+    describe_counter!(
+        "pu_alarms_total",
+        "Patterns of calls that somebody should look at, by consumer and rule"
+    );
     describe_counter!("pu_audit_entries_total", "Entries of the audit");
     describe_counter!("pu_audit_writes_total", "Blocks of entries written at once");
     describe_counter!("pu_audit_bytes_total", "Bytes of the audit");
