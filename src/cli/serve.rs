@@ -103,6 +103,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
         alarms: Alarms::new(config.alarms),
+        anchors: config.pushing(),
         hosts: Hosts::new(config.listen, &config.hosts),
         audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
@@ -127,6 +128,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         live,
     });
     app.store.on_publish(move |sequence| news.tell(sequence));
+    anchors::hold(&app);
     let state = app.store.pin();
     let inbox = Inbox::open(&config.inbox(), &formats)?;
     let mut running = start(&app, &config.listening(), app.tls.as_ref())?;

@@ -283,7 +283,7 @@ impl Metrics {
             access::observe_gate(&app.gate);
             access::observe_counties(&app.store.pin());
             if let Some(audit) = &app.audit {
-                access::observe_audit(audit);
+                access::observe_audit(audit, &app.anchors);
             }
             if let Some(tls) = &app.tls {
                 access::observe_tls(tls);

@@ -38,6 +38,7 @@ use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
+use anchors::Pushing;
 use callers::Callers;
 use host::Hosts;
 use metrics::Metrics;
@@ -64,6 +65,8 @@ pub struct App {
     pub rest: Rest,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// Where the ends of the audit's chains are brought.
+    pub anchors: Pushing,
     /// Patterns that an operator wants to know of.
     pub alarms: Alarms,
     /// Under which names the plain listener answers.

@@ -418,3 +418,53 @@ fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
     );
     assert!(!service.get("/metrics").body.contains(PROTECTED));
 }
+
+#[test]
+fn anchors_are_brought_to_a_second_place_and_may_be_required_there() {
+    let outer = tempfile::tempdir().unwrap();
+    let (kept, barred) = (outer.path().join("kept"), outer.path().join("barred"));
+    let script = format!(
+        "test ! -e {} && cat >> {}",
+        barred.display(),
+        kept.display()
+    );
+    let service = |is_required| {
+        let command = ["sh", "-c", script.as_str()].map(str::to_owned).to_vec();
+        Service::over(register(persons()), |config| {
+            config.audit.anchor_command = command;
+            config.audit.anchor_required = is_required;
+        })
+    };
+    for is_required in [false, true] {
+        let service = service(is_required);
+        let status = || service.get(&format!("/v1/persons/{CHILD}")).status;
+        let settle = || {
+            service.app.audit.as_ref().unwrap().settle();
+            write_aloud(&service.app);
+        };
+        assert_eq!(status(), 200);
+        settle();
+        let known = known_ends(service.app.store.pin().ledger());
+        let brought = fs::read_to_string(&kept).unwrap();
+        assert!(
+            brought.ends_with(&format!("{}\n", known.last().unwrap())),
+            "{brought}"
+        );
+        // The second place cannot be reached.
+        fs::write(&barred, b"").unwrap();
+        assert_eq!(status(), 200);
+        settle();
+        assert_eq!(service.app.anchors.failed(), 1);
+        assert_eq!(status(), if is_required { 503 } else { 200 });
+        fs::remove_file(&barred).unwrap();
+        settle();
+        assert_eq!(status(), 200);
+        assert_eq!(service.app.anchors.pushed(), 3);
+        let metrics = service.get("/metrics").body;
+        assert!(metrics.contains("pu_audit_anchors_total{outcome=\"failed\"} 1"));
+    }
+    // Required from the start.
+    fs::write(&barred, b"").unwrap();
+    let service = service(true);
+    assert_eq!(service.get(&format!("/v1/persons/{CHILD}")).status, 503);
+}
