@@ -1,17 +1,20 @@
 //! Patterns that somebody who looks after the register wants to know of: what a consumer asks is within
 //! its rights each time, but not all of it together. They refuse nothing. An alarm names the consumer and
-//! the rule, never a person; what is kept is of fixed size, and of persons only hashes, in memory.
+//! the rule, never a person; what is kept is of fixed size, in memory.
 //!
 //! Callers notice nothing: what is heard is counted where the answer is made, and whether it makes an
-//! alarm is looked at elsewhere, now and then.
+//! alarm is looked at elsewhere, now and then. Where a protected person is registered is looked up there
+//! too, so that no call takes longer or shorter for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam::queue::ArrayQueue;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::hsa::HsaId;
+use crate::person::counties::Counties;
 use crate::person::identity::Identity;
 
 /// From when on a pattern is an alarm. A threshold of 0 turns its rule off.
@@ -105,8 +108,17 @@ pub struct Heard<'c> {
     pub asked: &'c [Identity],
     /// Who was shown.
     pub shown: &'c [Identity],
-    /// How many of them are protected, and registered outside the consumer's counties.
-    pub elsewhere: u32,
+    /// Those of them who are protected.
+    pub protected: &'c [Identity],
+    /// The consumer's counties. One with none in its row, or all, has no home that could be told from.
+    pub counties: Counties,
+}
+
+/// A protected person who was shown, of whom it is not known yet where they are registered.
+struct Seen {
+    consumer: HsaId,
+    counties: Counties,
+    who: Identity,
 }
 
 /// What is remembered of calls.
@@ -114,6 +126,7 @@ pub struct Alarms {
     thresholds: Thresholds,
     consumers: Box<[Mutex<Slot>]>,
     persons: Box<[Mutex<Person>]>,
+    seen: ArrayQueue<Seen>,
     rung: [AtomicU64; Rule::ALL.len()],
 }
 
@@ -123,6 +136,8 @@ const CONSUMERS: usize = 1 << 10;
 const PROBES: usize = 8;
 /// Persons that are remembered; a power of two.
 const PERSONS: usize = 1 << 15;
+/// Protected persons that wait to be looked up; more are passed over.
+const WAITING: usize = 1 << 14;
 /// Persons of narrow searches that are told apart.
 const FEW: usize = 16;
 
@@ -160,13 +175,15 @@ impl Alarms {
             thresholds,
             consumers: of(CONSUMERS),
             persons,
+            seen: ArrayQueue::new(WAITING),
             rung: Default::default(),
         }
     }
 
     /// Remembers a call of a consumer, `now` in seconds since 1970.
     pub fn hear(&self, consumer: &HsaId, heard: &Heard<'_>, now: i64) {
-        let asker = xxh3_64_with_seed(consumer.as_str().as_bytes(), 0);
+        self.put_aside(consumer, heard);
+        let asker = hash_of(consumer);
         let mut many = 0;
         if self.thresholds.consumers_of_one > 0 {
             for identity in heard.asked {
@@ -175,13 +192,39 @@ impl Alarms {
         }
         self.with_slot(consumer, asker, now, |slot| {
             slot.too_wide += u32::from(heard.is_too_wide);
-            slot.elsewhere = slot.elsewhere.saturating_add(heard.elsewhere);
             slot.many += many;
             if heard.is_search && !heard.is_too_wide && heard.shown.len() <= 1 {
                 slot.narrow += 1;
                 heard.shown.iter().for_each(|it| slot.note_found(hash(*it)));
             }
         });
+    }
+
+    /// Puts protected persons aside, to be looked up later.
+    fn put_aside(&self, consumer: &HsaId, heard: &Heard<'_>) {
+        let counties = heard.counties;
+        if self.thresholds.protected_elsewhere == 0 || counties.is_empty() || counties.is_all() {
+            return;
+        }
+        for &who in heard.protected {
+            // When nobody looks, there is nobody to tell either.
+            let _ = self.seen.push(Seen {
+                consumer: consumer.clone(),
+                counties,
+                who,
+            });
+        }
+    }
+
+    /// Looks up those who were put aside: whether each is registered outside these counties.
+    pub fn look_up(&self, now: i64, is_outside: impl Fn(Counties, Identity) -> bool) {
+        for _ in 0..WAITING {
+            let Some(seen) = self.seen.pop() else { return };
+            if is_outside(seen.counties, seen.who) {
+                let asker = hash_of(&seen.consumer);
+                self.with_slot(&seen.consumer, asker, now, |slot| slot.elsewhere += 1);
+            }
+        }
     }
 
     /// Notes who asked for a person: whether that makes them as many as are too many.
@@ -291,6 +334,10 @@ impl Slot {
     }
 }
 
+fn hash_of(consumer: &HsaId) -> u64 {
+    xxh3_64_with_seed(consumer.as_str().as_bytes(), 0)
+}
+
 fn hash(identity: Identity) -> u64 {
     xxh3_64_with_seed(&identity.key().to_le_bytes(), 1)
 }
@@ -356,11 +403,20 @@ mod tests {
         let elsewhere = Heard {
             asked: &[id(1)],
             shown: &[id(1)],
-            elsewhere: 1,
+            protected: &[id(1)],
+            counties: Counties::one("01").unwrap(),
             ..Heard::default()
         };
         (0..20).for_each(|_| alarms.hear(&consumer(1), &wide, NOW));
         (0..5).for_each(|_| alarms.hear(&consumer(2), &elsewhere, NOW));
+        let without_a_home = Heard {
+            counties: Counties::ALL,
+            ..elsewhere
+        };
+        (0..5).for_each(|_| alarms.hear(&consumer(4), &without_a_home, NOW));
+        alarms.look_up(NOW, |_, _| false);
+        (0..5).for_each(|_| alarms.hear(&consumer(2), &elsewhere, NOW));
+        alarms.look_up(NOW, |counties, who| who == id(1) && !counties.has(*b"14"));
         let mut rung = alarms.ring();
         rung.sort_by_key(|it| it.rule);
         let of = |number, rule| Alarm {

@@ -6,7 +6,6 @@ use super::record::Performed;
 use crate::access::alarms::Heard;
 use crate::access::gate::now;
 use crate::person::keys::county;
-use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::Trouble;
 use crate::wire::task::Noted;
 
@@ -21,7 +20,8 @@ pub fn hear<T>(app: &App, admitted: &Admitted, noted: &Noted, performed: &Perfor
             is_search,
             asked: &disclosed.asked,
             shown: &disclosed.shown,
-            elsewhere: elsewhere(app, admitted, disclosed),
+            protected: &disclosed.protected,
+            counties: admitted.consumer().counties,
             ..Heard::default()
         },
         Err(trouble) => Heard {
@@ -37,26 +37,15 @@ fn is_too_wide(trouble: &Trouble) -> bool {
     TOO_WIDE.contains(&trouble.kind().name)
 }
 
-/// How many of the protected persons shown are registered outside the consumer's counties. A consumer
-/// with none in its row, or all, has no home that could be told from.
-fn elsewhere(app: &App, admitted: &Admitted, disclosed: &Disclosed) -> u32 {
-    let counties = admitted.consumer().counties;
-    if disclosed.protected.is_empty() || counties.is_empty() || counties.is_all() {
-        return 0;
-    }
-    let state = app.store.pin();
-    let mut count = 0;
-    for &identity in &disclosed.protected {
-        // What cannot be read was told where it was asked for.
-        let home = state.record(identity).ok().flatten();
-        let home = home.and_then(|record| county(record).ok().flatten());
-        count += u32::from(home.is_some_and(|home| !counties.has(home)));
-    }
-    count
-}
-
 /// Tells the alarms that have come: by consumer and rule, and nobody else.
 pub fn ring(app: &App) {
+    let state = app.store.keep();
+    app.alarms.look_up(now(), |counties, who| {
+        // Who is registered nowhere, or cannot be read, is outside no county.
+        let home = state.record(who).ok().flatten();
+        let home = home.and_then(|record| county(record).ok().flatten());
+        home.is_some_and(|home| !counties.has(home))
+    });
     for alarm in app.alarms.ring() {
         let (consumer, rule) = (alarm.consumer.as_str(), alarm.rule.name());
         tracing::warn!(consumer, rule, "alarm: a pattern of calls");
