@@ -98,6 +98,46 @@ fn a_service_keeps_to_itself_what_it_writes() {
 }
 
 #[test]
+fn a_register_that_root_works_on_stays_its_owners() {
+    use std::os::unix::fs::MetadataExt;
+    const SERVICE: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let outer = tempfile::tempdir().unwrap();
+    let data = outer.path().join("data");
+    fs::create_dir(&data).unwrap();
+    set_mode(&data, 0o700);
+    let service = Some(nix::unistd::Uid::from_raw(SERVICE));
+    nix::unistd::chown(&data, service, None).unwrap();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/persons/all.ndjson"
+    );
+    pu(&["import", "--data", text(&data), file]).well();
+    pu(&["get", CHILD, "--data", text(&data)]).well();
+    // Opens the log to write.
+    pu(&[
+        "audit",
+        "accept",
+        "--data",
+        text(&data),
+        "--because",
+        "nothing",
+    ])
+    .well();
+    assert!(data.join("log").is_dir());
+    for path in below(&data) {
+        assert_eq!(
+            fs::metadata(&path).unwrap().uid(),
+            SERVICE,
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn root_serves_only_when_it_is_told_to() {
     let folder = register(persons());
     let config = configure(folder.path(), "");
