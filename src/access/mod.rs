@@ -5,6 +5,7 @@
 //! append-only chain of entries. What can never happen here: a right that is not written in the file,
 //! or a disclosure that the audit does not hold. Knows no network: `serve` brings the names.
 
+pub mod alarms;
 pub mod audit;
 pub mod authority;
 pub mod consumers;

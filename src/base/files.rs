@@ -76,7 +76,7 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(bytes.as_ref())
 }
 
-/// Gives a file that root makes to the owner of its folder, who must go on with it.
+/// Gives a file or a folder that root makes to the owner of the folder it is in, who must go on with it.
 pub fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else {
         return Ok(());

@@ -55,6 +55,12 @@ pub const DRAIN_SECONDS: u64 = 10;
 /// How often the ends of the audit's chains are written into the register's log, when they moved.
 pub const ANCHORS_EVERY: Duration = Duration::from_secs(60);
 
+/// How long the command may take that brings anchors to a second place.
+pub const ANCHOR_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon it is tried again.
+pub const ANCHOR_RETRY: Duration = Duration::from_secs(5);
+
 /// Snapshots kept in a data folder: the newest, and those to go back to.
 pub const SNAPSHOTS_KEPT: usize = 3;
 

@@ -10,6 +10,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::access::alarms::Thresholds;
+use crate::access::audit::push::Push;
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
@@ -18,6 +20,7 @@ use crate::base::limits;
 use crate::person::format::{FormatError, FormatRow};
 use crate::person::identity::Formats;
 use crate::person::view::ProtectionRules;
+use crate::serve::anchors::Pushing;
 use crate::serve::leaving::Room;
 use crate::serve::listen::Listening;
 use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
@@ -59,6 +62,8 @@ pub struct Config {
     pub search: Search,
     /// The REST interface.
     pub rest: Rest,
+    /// From when on patterns of calls are alarms.
+    pub alarms: Thresholds,
     /// The log of changes.
     pub changes: Changes,
     /// Snapshots.
@@ -99,6 +104,11 @@ pub struct Audit {
     pub file_bytes: u64,
     /// Milliseconds after which what was written is flushed to the disk; 0 for before each answer.
     pub sync_milliseconds: u64,
+    /// A program and its arguments that get the ends of chains on standard input, after each is written
+    /// into the log: to keep them in a second place.
+    pub anchor_command: Vec<String>,
+    /// Whether nothing is disclosed while that fails.
+    pub anchor_required: bool,
     /// Whether disclosures are recorded. Only where `access.open` is set, they may not be.
     pub record: bool,
 }
@@ -261,6 +271,7 @@ impl Default for Config {
             protection: ProtectionRules::default(),
             search: Search::default(),
             rest: Rest::default(),
+            alarms: Thresholds::default(),
             changes: Changes::default(),
             snapshots: Snapshots::default(),
             feed: Feed::default(),
@@ -298,6 +309,8 @@ impl Default for Audit {
             folder: None,
             file_bytes: limits::AUDIT_FILE_BYTES,
             sync_milliseconds: limits::AUDIT_SYNC_MILLISECONDS,
+            anchor_command: Vec::new(),
+            anchor_required: false,
             record: true,
         }
     }
@@ -432,6 +445,9 @@ pub enum ConfigError {
     /// No audit behind a guarded gate.
     #[error("audit.record can be false only where access.open is true")]
     NotRecorded,
+    /// Anchors that must be pushed, and nothing to push them.
+    #[error("audit.anchor_required is given, but not audit.anchor_command")]
+    NoAnchorCommand,
     /// Not an HSA-id.
     #[error("access.local_consumer: {0}")]
     LocalConsumer(NotAnHsaId),
@@ -467,6 +483,9 @@ impl Config {
         config.formats()?;
         config.tls.files()?;
         config.limits.check()?;
+        if config.audit.anchor_required && config.audit.anchor_command.is_empty() {
+            return Err(ConfigError::NoAnchorCommand);
+        }
         Ok(config)
     }
 
@@ -523,6 +542,17 @@ impl Config {
             segment_bytes: self.changes.segment_bytes,
             keep_bytes: self.changes.keep_bytes,
         }
+    }
+
+    /// What brings anchors to a second place.
+    pub fn pushing(&self) -> Pushing {
+        let command = self.audit.anchor_command.clone();
+        let push = Push {
+            command,
+            patience: limits::ANCHOR_PATIENCE,
+        };
+        let push = (!self.audit.anchor_command.is_empty()).then_some(push);
+        Pushing::new(push, self.audit.anchor_required)
     }
 
     /// The folder in which files are looked for while serving.

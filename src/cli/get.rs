@@ -66,7 +66,7 @@ impl Get {
                 disclosed.asked.push(identity);
                 match lookup(&register.state, identity, &grant, follow)? {
                     Some(view) => {
-                        disclosed.shown.push(view.identity());
+                        disclosed.show(&view);
                         json::write(&view, formats, &mut lines)?;
                     }
                     None => lines.extend_from_slice(b"null"),

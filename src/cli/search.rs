@@ -102,13 +102,8 @@ impl Search {
             .perform(&register.state, &grant, Budget::Whole)
             .map_err(|error| refused(&error.into()))?;
         if !self.soap {
-            let shown = found.hits.iter().map(View::identity).collect();
-            let asked = Vec::new();
-            let disclosed = Disclosed {
-                asked,
-                shown,
-                ..Disclosed::default()
-            };
+            let mut disclosed = Disclosed::default();
+            found.hits.iter().for_each(|view| disclosed.show(view));
             recorded(&disclosed, SHOWN)?;
         }
         if self.explain {

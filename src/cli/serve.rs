@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
 use super::{Common, Failure, inbox, logging};
+use crate::access::alarms::Alarms;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::limits;
@@ -22,6 +23,7 @@ use crate::serve::leaving::Outgoing;
 use crate::serve::listen::{Running, start};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
+use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
@@ -103,6 +105,8 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     let app = Arc::new(App {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
+        alarms: Alarms::new(config.alarms),
+        anchors: config.pushing(),
         hosts: Hosts::new(config.listen, &config.hosts),
         audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),
@@ -129,6 +133,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         live,
     });
     app.store.on_publish(move |sequence| news.tell(sequence));
+    anchors::hold(&app);
     let state = app.store.pin();
     let inbox = Inbox::open(&config.inbox(), &formats)?;
     let mut running = start(&app, &config.listening(), app.tls.as_ref())?;
@@ -206,6 +211,7 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
                 () = tokio::time::sleep(UPKEEP) => {
                     app.metrics.upkeep();
                     look_at_consumers(app);
+                    patterns::ring(app);
                 }
             }
         }

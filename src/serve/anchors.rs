@@ -1,16 +1,18 @@
 //! The ends of the audit's chains, written into the register's own log: at the start, once a minute when
-//! they have moved, and at the stop. Whoever empties the audit would have to rewrite the log too, which
+//! they have moved, and at the stop; after that, to a second place, where there is one. Whoever empties the audit would have to rewrite the log too, which
 //! snapshots, followers and backups hold copies of.
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::App;
-use crate::access::audit::known;
+use crate::access::audit::push::{Push, PushError};
 use crate::access::audit::verify::{Anchor, Finding};
+use crate::access::audit::{Audit, known};
 use crate::base::limits;
 use crate::store::commit::CommitError;
 use crate::store::entry::{Note, Origin};
@@ -22,6 +24,78 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The way these entries come, as the log tells it.
 const BY: &str = "audit";
 
+/// What brings the ends to a second place, and how that goes.
+pub struct Pushing {
+    push: Option<Push>,
+    is_required: bool,
+    /// Ends were written, or there was a start, and they are not in the second place.
+    is_owed: AtomicBool,
+    pushed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Pushing {
+    /// By a command, when there is one; nothing is disclosed while a required one fails.
+    pub fn new(push: Option<Push>, is_required: bool) -> Self {
+        Self {
+            is_owed: AtomicBool::new(push.is_some()),
+            is_required: is_required && push.is_some(),
+            push,
+            pushed: AtomicU64::default(),
+            failed: AtomicU64::default(),
+        }
+    }
+
+    /// How often it went well.
+    pub fn pushed(&self) -> u64 {
+        self.pushed.load(Ordering::Relaxed)
+    }
+
+    /// How often it did not.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// When to look again.
+    fn pause(&self) -> Duration {
+        if self.is_owed.load(Ordering::Relaxed) {
+            limits::ANCHOR_RETRY
+        } else {
+            limits::ANCHORS_EVERY
+        }
+    }
+
+    /// Pushes what is owed.
+    fn pay(&self, audit: &Audit) -> Result<(), AnchorError> {
+        let Some(push) = &self.push else {
+            return Ok(());
+        };
+        if !self.is_owed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let paid = audit.ends().map_err(AnchorError::from);
+        let paid = paid.and_then(|ends| Ok(push.push(&ends)?));
+        self.is_owed.store(paid.is_err(), Ordering::Relaxed);
+        let count = if paid.is_ok() {
+            &self.pushed
+        } else {
+            &self.failed
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if self.is_required {
+            audit.hold(paid.is_err());
+        }
+        paid
+    }
+}
+
+/// Nothing is disclosed before required anchors are where they should be for the first time.
+pub fn hold(app: &App) {
+    if let Some(audit) = app.audit.as_ref().filter(|_| app.anchors.is_required) {
+        audit.hold(true);
+    }
+}
+
 /// Why ends could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum AnchorError {
@@ -31,6 +105,9 @@ pub enum AnchorError {
     /// The register took no change.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// They are not in the second place.
+    #[error(transparent)]
+    Push(#[from] PushError),
 }
 
 /// The ends of chains that a register knows.
@@ -60,7 +137,7 @@ fn run(app: &Weak<App>) {
         let Some(app) = app.upgrade().filter(|it| !it.readiness.is_draining()) else {
             return;
         };
-        if written.elapsed() >= limits::ANCHORS_EVERY {
+        if written.elapsed() >= app.anchors.pause() {
             written = Instant::now();
             write_aloud(&app);
         }
@@ -71,6 +148,9 @@ fn run(app: &Weak<App>) {
 pub fn write_aloud(app: &App) {
     if let Err(error) = write(app) {
         tracing::error!(%error, "the ends of the audit cannot be written into the log");
+    }
+    if let Some(Err(error)) = app.audit.as_ref().map(|audit| app.anchors.pay(audit)) {
+        tracing::error!(%error, "the ends of the audit cannot be brought to their second place");
     }
 }
 
@@ -100,6 +180,7 @@ fn write(app: &App) -> Result<(), AnchorError> {
         draft.commit(origin, Vec::new(), notes)
     });
     commit?.0?;
+    app.anchors.is_owed.store(true, Ordering::Relaxed);
     Ok(())
 }
 

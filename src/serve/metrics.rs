@@ -244,6 +244,12 @@ impl Metrics {
         self.records.increment(disclosed.shown.len() as u64);
     }
 
+    /// Counts an alarm.
+    pub fn alarm(&self, consumer: &str, rule: &'static str) {
+        let labels = [("consumer", consumer.to_owned()), ("rule", rule.to_owned())];
+        self.with_labels(|| counter!("pu_alarms_total", &labels).increment(1));
+    }
+
     /// Counts a request that was refused before it was SOAP.
     pub fn http_refusal(&self) {
         self.http_refusals.increment(1);
@@ -271,12 +277,13 @@ impl Metrics {
 
     /// Looks at what keeps its own counts, before metrics are read.
     pub fn observe(&self, app: &App) {
+        super::patterns::ring(app);
         self.changes.observe(&app.live);
         self.with_labels(|| {
             access::observe_gate(&app.gate);
             access::observe_counties(&app.store.pin());
             if let Some(audit) = &app.audit {
-                access::observe_audit(audit);
+                access::observe_audit(audit, &app.anchors);
             }
             if let Some(tls) = &app.tls {
                 access::observe_tls(tls);

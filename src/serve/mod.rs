@@ -19,6 +19,7 @@ pub mod listen;
 pub mod metrics;
 pub mod news;
 pub mod page;
+pub mod patterns;
 pub mod peer;
 pub mod readiness;
 pub mod record;
@@ -30,6 +31,7 @@ pub mod wide;
 
 use std::sync::Arc;
 
+use crate::access::alarms::Alarms;
 use crate::access::audit::Audit;
 use crate::access::gate::Gate;
 use crate::register::desk::Desk;
@@ -39,6 +41,7 @@ use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
 
+use anchors::Pushing;
 use callers::Callers;
 use host::Hosts;
 use leaving::Outgoing;
@@ -66,6 +69,10 @@ pub struct App {
     pub rest: Rest,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// Where the ends of the audit's chains are brought.
+    pub anchors: Pushing,
+    /// Patterns that an operator wants to know of.
+    pub alarms: Alarms,
     /// Under which names the plain listener answers.
     pub hosts: Hosts,
     /// Where disclosures are recorded; `None` for trying out and measuring.

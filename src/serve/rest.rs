@@ -16,6 +16,7 @@ use super::entrance::{Admitted, Standing, admit, deny, room};
 use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over, problem};
+use super::patterns::hear;
 use super::peer::Peer;
 use super::record::{entry, record};
 use super::route::{hand_in, in_time};
@@ -163,6 +164,7 @@ pub async fn answer(
     };
     let performed = match &admitted {
         Some(admitted) if is_recorded => {
+            hear(app, admitted, &noted, &performed);
             let recorded = record(app, || entry(service, admitted, &noted, &performed)).await;
             recorded.and(performed)
         }

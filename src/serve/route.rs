@@ -18,6 +18,7 @@ use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, room, said};
 use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
+use super::patterns::hear;
 use super::peer::Peer;
 use super::readiness::Phase;
 use super::record::{Performed, entry, record};
@@ -249,6 +250,7 @@ async fn post(
         unrestricted: service.endpoint.unrestricted,
         ..entry(&service.name, &admitted, &noted, &performed)
     };
+    hear(app, &admitted, &noted, &performed);
     let performed = match record(app, entry).await {
         Ok(()) => performed,
         Err(not_recorded) => Err(not_recorded),

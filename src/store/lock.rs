@@ -67,7 +67,9 @@ impl DataLock {
             close(&log, &mut mended)?;
         }
         // What its holder has written in it must stand when somebody else tries.
-        let file = files::keep(&folder.join(NAME)).map_err(failed)?;
+        let path = folder.join(NAME);
+        let file = files::keep(&path).map_err(failed)?;
+        files::give_to_owner_of_folder(&file, &path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0).map_err(failed)?;

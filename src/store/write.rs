@@ -65,6 +65,7 @@ impl SnapshotWriter {
             source,
         };
         let file = files::create_new(&path).map_err(failed)?;
+        files::give_to_owner_of_folder(&file, &path).map_err(failed)?;
         let mut writer = Self {
             out: Blocks(BufWriter::with_capacity(BLOCK, file)),
             temporary: Temporary(Some(path.clone())),

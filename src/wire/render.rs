@@ -265,7 +265,7 @@ impl RecordWriter {
     /// Writes what `view` shows, without an element around it.
     #[inline]
     pub fn write(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
-        out.disclosed.shown.push(view.identity());
+        out.disclosed.show(view);
         self.write_within(&self.fields, view, out)
     }
 
@@ -310,7 +310,7 @@ impl RecordWriter {
 
     /// Writes a contact record of what `view` shows, without an element around it.
     pub fn write_contact(&self, view: &View<'_>, out: &mut Buffer) -> Result<(), Damaged> {
-        out.disclosed.shown.push(view.identity());
+        out.disclosed.show(view);
         for part in &self.contact {
             match part {
                 ContactPart::PersonId => {

@@ -159,7 +159,7 @@ impl Page {
 
     /// Writes a record: the one way for a record into an answer.
     pub(super) fn show(&mut self, view: &View<'_>, formats: &Formats) -> Result<(), Damaged> {
-        self.disclosed.shown.push(view.identity());
+        self.disclosed.show(view);
         json::write(view, formats, &mut self.bytes)
     }
 }

@@ -98,6 +98,46 @@ fn a_service_keeps_to_itself_what_it_writes() {
 }
 
 #[test]
+fn a_register_that_root_works_on_stays_its_owners() {
+    use std::os::unix::fs::MetadataExt;
+    const SERVICE: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let outer = tempfile::tempdir().unwrap();
+    let data = outer.path().join("data");
+    fs::create_dir(&data).unwrap();
+    set_mode(&data, 0o700);
+    let service = Some(nix::unistd::Uid::from_raw(SERVICE));
+    nix::unistd::chown(&data, service, None).unwrap();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/persons/all.ndjson"
+    );
+    pu(&["import", "--data", text(&data), file]).well();
+    pu(&["get", CHILD, "--data", text(&data)]).well();
+    // Opens the log to write.
+    pu(&[
+        "audit",
+        "accept",
+        "--data",
+        text(&data),
+        "--because",
+        "nothing",
+    ])
+    .well();
+    assert!(data.join("log").is_dir());
+    for path in below(&data) {
+        assert_eq!(
+            fs::metadata(&path).unwrap().uid(),
+            SERVICE,
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn root_serves_only_when_it_is_told_to() {
     let folder = register(persons());
     let config = configure(folder.path(), "");
@@ -342,4 +382,129 @@ fn a_page_from_elsewhere_cannot_ask_by_a_name_of_its_own() {
         "{told:?}"
     );
     assert!(!told.body.contains("attacker"));
+}
+
+/// Somebody protected, who lives in county 14.
+const PROTECTED: &str = "197501079292";
+
+#[test]
+fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
+    const CONSUMERS: &str = r#"
+        [[consumer]]
+        hsa_id = "TST-CURIOUS"
+        name = "Curious"
+        category = "region"
+        valid_from = 2020-01-01
+        valid_to = 2099-12-31
+        logical_addresses = ["SE165565594230-1000"]
+        rest = ["person", "search"]
+        counties = ["99"]
+    "#;
+    let folder = register(persons());
+    let file = folder.path().join("consumers.toml");
+    fs::write(&file, CONSUMERS).unwrap();
+    let service = Service::over(folder, |config| {
+        config.access.open = false;
+        config.access.consumers = Some(file);
+        config.access.local_consumer = Some("TST-CURIOUS".to_owned());
+        config.alarms.consumers_of_one = 1;
+        // No window ends within the test.
+        config.alarms.minutes = 10_000_000;
+    });
+    let ask = |path: &str, times: usize, status: u16| {
+        let mut client = service.connect();
+        for _ in 0..times {
+            assert_eq!(
+                client.request("GET", path, &[], b"").status,
+                status,
+                "{path}"
+            );
+        }
+    };
+    let rung = || {
+        let metrics = service.get("/metrics").body;
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("pu_alarms_total"));
+        let rules = lines.map(|line| {
+            assert!(
+                line.contains("consumer=\"TST-CURIOUS\"") && line.ends_with(" 1"),
+                "{line}"
+            );
+            let rule = line.split("rule=\"").nth(1).unwrap();
+            rule.split('"').next().unwrap().to_owned()
+        });
+        let mut rules: Vec<_> = rules.collect();
+        rules.sort();
+        rules
+    };
+    ask(
+        "/v1/search?q=FROM%20PersonRecord%20WHERE%20name.surname%20LIKE%20'a%25'",
+        20,
+        400,
+    );
+    assert_eq!(rung(), ["too-wide"]);
+    ask("/v1/search?text=nobody%20of%20this%20name", 30, 200);
+    assert_eq!(rung(), ["narrow-searches", "too-wide"]);
+    ask(&format!("/v1/persons/{PROTECTED}"), 5, 200);
+    assert_eq!(
+        rung(),
+        [
+            "many-for-one",
+            "narrow-searches",
+            "protected-elsewhere",
+            "too-wide"
+        ]
+    );
+    assert!(!service.get("/metrics").body.contains(PROTECTED));
+}
+
+#[test]
+fn anchors_are_brought_to_a_second_place_and_may_be_required_there() {
+    let outer = tempfile::tempdir().unwrap();
+    let (kept, barred) = (outer.path().join("kept"), outer.path().join("barred"));
+    let script = format!(
+        "test ! -e {} && cat >> {}",
+        barred.display(),
+        kept.display()
+    );
+    let service = |is_required| {
+        let command = ["sh", "-c", script.as_str()].map(str::to_owned).to_vec();
+        Service::over(register(persons()), |config| {
+            config.audit.anchor_command = command;
+            config.audit.anchor_required = is_required;
+        })
+    };
+    for is_required in [false, true] {
+        let service = service(is_required);
+        let status = || service.get(&format!("/v1/persons/{CHILD}")).status;
+        let settle = || {
+            service.app.audit.as_ref().unwrap().settle();
+            write_aloud(&service.app);
+        };
+        assert_eq!(status(), 200);
+        settle();
+        let known = known_ends(service.app.store.pin().ledger());
+        let brought = fs::read_to_string(&kept).unwrap();
+        assert!(
+            brought.ends_with(&format!("{}\n", known.last().unwrap())),
+            "{brought}"
+        );
+        // The second place cannot be reached.
+        fs::write(&barred, b"").unwrap();
+        assert_eq!(status(), 200);
+        settle();
+        assert_eq!(service.app.anchors.failed(), 1);
+        assert_eq!(status(), if is_required { 503 } else { 200 });
+        fs::remove_file(&barred).unwrap();
+        settle();
+        assert_eq!(status(), 200);
+        assert_eq!(service.app.anchors.pushed(), 3);
+        let metrics = service.get("/metrics").body;
+        assert!(metrics.contains("pu_audit_anchors_total{outcome=\"failed\"} 1"));
+    }
+    // Required from the start.
+    fs::write(&barred, b"").unwrap();
+    let service = service(true);
+    assert_eq!(service.get(&format!("/v1/persons/{CHILD}")).status, 503);
 }

@@ -21,6 +21,7 @@ mod head;
 pub mod known;
 mod medium;
 mod pen;
+pub mod push;
 pub mod read;
 mod recover;
 pub mod search;
@@ -94,6 +95,9 @@ pub enum AuditError {
         "chain {0} of the disclosure audit could not be flushed to the disk; it is tried again"
     )]
     Doubtful(u32),
+    /// Anchors are not in the second place where they must be: nothing is written until they are.
+    #[error("the anchors of the disclosure audit are not in their second place; it is tried again")]
+    Unanchored,
     /// Files were removed or replaced while the audit was written.
     #[error("files of the audit in {0} were removed or replaced while it was written")]
     Robbed(PathBuf),
@@ -252,6 +256,11 @@ impl Audit {
         self.shared.look()
     }
 
+    /// Says whether writing waits for anchors to be in a second place.
+    pub fn hold(&self, is_held: bool) {
+        self.shared.vigil.hold(is_held);
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.shared.folder
@@ -273,7 +282,8 @@ impl Audit {
     /// Whether the last write or flush of some chain failed.
     pub fn is_failing(&self) -> bool {
         let chains = self.shared.chains.lock();
-        self.shared.vigil.is_robbed() || chains.values().any(|chain| chain.is_failing())
+        let vigil = &self.shared.vigil;
+        vigil.is_robbed() || vigil.is_held() || chains.values().any(|chain| chain.is_failing())
     }
 
     /// The hashes that stand for all that is on the disk, one for each chain with entries: of those with

@@ -161,6 +161,9 @@ impl Pen {
         if self.audit.shared.vigil.is_robbed() {
             return Err(AuditError::Robbed(self.audit.shared.folder.clone()));
         }
+        if self.audit.shared.vigil.is_held() {
+            return Err(AuditError::Unanchored);
+        }
         self.mend()?;
         let mut end = self.sequel()?;
         let Some(file) = end.file.clone() else {

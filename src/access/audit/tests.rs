@@ -1175,6 +1175,26 @@ fn nothing_is_written_while_files_are_gone_or_others() {
 }
 
 #[test]
+fn what_root_writes_belongs_to_the_owner_of_the_register() {
+    use std::os::unix::fs::MetadataExt;
+    const SERVICE: u32 = 65_534;
+    let (outer, root) = root();
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let service = Some(nix::unistd::Uid::from_raw(SERVICE));
+    nix::unistd::chown(outer.path(), service, None).unwrap();
+    let audit = Audit::open_for_operator(&root, LATER).unwrap();
+    write(&mut audit.pen().unwrap(), 0..3);
+    drop(audit);
+    for entry in fs::read_dir(&root).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), SERVICE, "{entry:?}");
+    }
+    assert_eq!(fs::metadata(&root).unwrap().uid(), SERVICE);
+}
+
+#[test]
 fn what_the_operator_reads_has_a_chain_beside_those_of_a_service() {
     let (_outer, root) = root();
     // Alone, beside a service, and after it.

@@ -16,12 +16,23 @@ pub struct Vigil {
     /// The newest file of each chain.
     seen: Mutex<BTreeMap<u32, u64>>,
     robbed: AtomicBool,
+    /// Anchors must first be in a second place.
+    held: AtomicBool,
 }
 
 impl Vigil {
     /// Whether files were gone, or others, at the last look.
     pub fn is_robbed(&self) -> bool {
         self.robbed.load(Ordering::Acquire)
+    }
+
+    /// Whether writing waits for anchors to be in a second place.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hold(&self, is_held: bool) {
+        self.held.store(is_held, Ordering::Release);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+use super::super::anchors::Pushing;
 use super::super::leaving::Outgoing;
 use super::super::tls::Tls;
 use crate::access::audit::Audit;
@@ -64,12 +65,20 @@ pub(super) fn describe() {
         "pu_tls_revocation_list_expires_seconds",
         "Until the first revocation list is out of date"
     );
+    describe_counter!(
+        "pu_alarms_total",
+        "Patterns of calls that somebody should look at, by consumer and rule"
+    );
     describe_counter!("pu_audit_entries_total", "Entries of the audit");
     describe_counter!("pu_audit_writes_total", "Blocks of entries written at once");
     describe_counter!("pu_audit_bytes_total", "Bytes of the audit");
     describe_counter!(
         "pu_audit_failures_total",
         "Blocks that could not be written"
+    );
+    describe_counter!(
+        "pu_audit_anchors_total",
+        "Times that anchors were brought to a second place, by outcome"
     );
     describe_gauge!(
         "pu_audit_failing",
@@ -161,11 +170,13 @@ pub(super) fn observe_tls(tls: &Tls) {
     }
 }
 
-pub(super) fn observe_audit(audit: &Audit) {
+pub(super) fn observe_audit(audit: &Audit, anchors: &Pushing) {
     let counts = audit.counts();
     counter!("pu_audit_entries_total").absolute(counts.entries);
     counter!("pu_audit_writes_total").absolute(counts.blocks);
     counter!("pu_audit_bytes_total").absolute(counts.bytes);
     counter!("pu_audit_failures_total").absolute(counts.failures);
+    counter!("pu_audit_anchors_total", "outcome" => "pushed").absolute(anchors.pushed());
+    counter!("pu_audit_anchors_total", "outcome" => "failed").absolute(anchors.failed());
     gauge!("pu_audit_failing").set(u8::from(audit.is_failing()));
 }

@@ -67,6 +67,7 @@ impl Writable for File {
 
 fn write_zeros(path: &Path, bytes: u64) -> io::Result<()> {
     let file = files::create(path)?;
+    files::give_to_owner_of_folder(&file, path)?;
     let mut at = 0;
     while at < bytes {
         let zeros = &ZEROS[..ZEROS

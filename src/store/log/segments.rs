@@ -461,7 +461,8 @@ fn check(segments: &[Segment], after: u64) -> Result<Option<recover::End>, ReadE
 /// Removes prepared segments that were never begun, and makes the folder when it is missing.
 fn clear_unfinished(folder: &Path) -> io::Result<()> {
     if !folder.is_dir() {
-        return files::create_folder(folder);
+        files::create_folder(folder)?;
+        return files::give_to_owner_of_folder(&fs::File::open(folder)?, folder);
     }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
