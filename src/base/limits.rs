@@ -123,6 +123,9 @@ pub const WAITING_CHANGES: usize = 4_096;
 /// Bytes of entries that are committed together.
 pub const COMMIT_BYTES: usize = 4 << 20;
 
+/// How long a snapshot may list somebody who has become protected since, before a new one is made.
+pub const VEILED_FOR: Duration = Duration::from_secs(3_600);
+
 /// Changed records after which a new snapshot is made.
 pub const CHANGES_PER_SNAPSHOT: usize = 200_000;
 

@@ -14,6 +14,7 @@ use crate::access::gate::Reload;
 use crate::base::limits;
 use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
+use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::anchors;
@@ -90,6 +91,9 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         Arc::new(Moment::now),
     )?);
     live.chains.set_longest(config.limits.linked_identities);
+    if config.protection.household == HouseholdRule::Mask {
+        households::mask(&live)?;
+    }
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection;
     let metrics = Metrics::install();
@@ -144,9 +148,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
     running.companions.push(anchors::start(&app)?);
-    running
-        .companions
-        .push(households::start(&app, rule.household)?);
+    running.companions.push(households::start(&app)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
         app.readiness.verify(snapshot)?;

@@ -202,11 +202,6 @@ impl KeyClass {
         let home = record.shares_protected_home() && !record.shield().is_on();
         Self(record.shield().bits() | (home as u8) << 2)
     }
-
-    /// The class as a number below 8.
-    pub const fn number(self) -> u8 {
-        self.0
-    }
 }
 
 /// The grants whose views decide about the sets, from the strictest to that which shows all. What a

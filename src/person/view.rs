@@ -344,9 +344,9 @@ impl<'a> View<'a> {
         self.record.identity()
     }
 
-    /// Whether the person is protected, by themselves or by a linked identity.
-    pub fn is_shielded(&self) -> bool {
-        self.record.shield().is_on()
+    /// The protection of the person, their own and what linked identities lend: every view shows it.
+    pub const fn shield(&self) -> Shield {
+        self.record.shield()
     }
 
     /// Whether inherited protection has outlived the link that lent it, for views of everything: an

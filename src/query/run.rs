@@ -208,13 +208,9 @@ impl Node<'_> {
     }
 
     fn positions(&self, runs: &[search::Run<'_>], records: u64) -> Vec<u32> {
-        let mut positions = union(records, self.count, |each| {
-            for run in runs {
-                run.lists(|list| list.for_each(&mut *each));
-            }
-        });
-        self.keys.lift_out(&mut positions);
-        positions
+        union(records, self.count, |each| {
+            self.keys.each_position(runs, each)
+        })
     }
 
     fn name(&self, verb: &str) -> String {

@@ -14,7 +14,7 @@ use crate::person::value::Value;
 use super::change::Change;
 use super::codes;
 use super::merge::touch;
-use super::persons::Persons;
+use super::persons::{Persons, may_change};
 use super::refusal::{Refusal, Wrong};
 use super::settle::settled;
 use super::wish::{Actor, CONTACT_ACTOR, version_of};
@@ -85,13 +85,16 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
     at: &Moment,
 ) -> Result<Change, Refusal> {
     wish.actor.check()?;
+    // First of all: a refusal must not tell what a protected person's contact data is like.
+    may_change(
+        persons,
+        wish.identity,
+        wish.unrestricted,
+        Refusal::Protected,
+    )?;
     let mut person = persons
         .person(wish.identity)?
         .ok_or(Refusal::Unknown("personId"))?;
-    // First of all: a refusal must not tell what a protected person's contact data is like.
-    if !wish.unrestricted && person.own_shield().with(person.inherited).is_on() {
-        return Err(Refusal::Protected);
-    }
     match wish.version {
         Some(_) if wish.version != version_of(&person) => return Err(Refusal::StaleVersion),
         None if REPLACED.iter().any(|&field| tells(&person, field)) => {

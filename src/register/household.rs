@@ -3,26 +3,30 @@
 //! `protection.household` says so, the one without protection is marked, and restricted contracts show
 //! no address of theirs.
 //!
-//! A pair is a relation that either of the two records tells, and one registered home: street and
-//! postal code of the registered address, or where there is none the property.
+//! A pair is a relation that either of the two records tells, by any number of the other, and one home:
+//! the street and postal code of any address, or the property of the registration.
 
 use std::collections::{BTreeSet, HashMap};
+
+use parking_lot::Mutex;
 
 use crate::base::swedish::fold;
 use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::{Field, FieldMask};
 use crate::person::identity::Identity;
-use crate::person::record::{Damaged, RecordRef};
+use crate::person::record::{Damaged, EncodeError, RecordRef};
 use crate::person::value::{Value, ValueRef};
 use crate::person::view::{Grant, Profile, Shield, restrict};
 use crate::store::state::State;
 
 use super::merge::touch;
-use super::persons::Persons;
+use super::persons::{Changed, Persons};
 
 const RELATIVE: Field = Field::at("relationship/relationshipId/personalIdentity");
 const RELATIONSHIP: Field = Field::at("relationship");
+const LINKED: Field = Field::at("linkedIdentity");
+const LINKED_ID: Field = Field::at("linkedIdentity/referredPersonalIdentity");
 
 /// What the register's households are like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,18 +35,45 @@ pub struct Households {
     pub pairs: u64,
     /// Those whose mark is not what it should be.
     pub unlike: BTreeSet<Identity>,
+    /// Everybody with a protected relative, and that relative, whichever of the two tells it.
+    related: BTreeSet<(Identity, Identity)>,
 }
 
-/// Where somebody is registered: equal when two homes are one.
-#[derive(PartialEq, Eq)]
-enum Home {
-    Address { street: String, code: String },
-    Property { place: [String; 3] },
+/// Where somebody lives or gets their mail.
+#[derive(Default)]
+struct Home {
+    /// Street with number, and postal code.
+    addresses: BTreeSet<(String, String)>,
+    /// County, municipality and property of the registration.
+    property: Option<[String; 3]>,
 }
 
-fn home(person: &Person) -> Option<Home> {
-    const STREET: Field = Field::at("addressInformation/residentialAddress/postalAddress2");
-    const CODE: Field = Field::at("addressInformation/residentialAddress/postalCode");
+impl Home {
+    /// Whether two homes are one, as far as one address or the property tells.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let same_property = self.property.is_some() && self.property == other.property;
+        same_property || !self.addresses.is_disjoint(&other.addresses)
+    }
+}
+
+fn home(person: &Person) -> Home {
+    const ADDRESSES: [[Field; 3]; 3] = [
+        [
+            Field::at("addressInformation/residentialAddress/postalAddress1"),
+            Field::at("addressInformation/residentialAddress/postalAddress2"),
+            Field::at("addressInformation/residentialAddress/postalCode"),
+        ],
+        [
+            Field::at("addressInformation/specialPostalAddress/postalAddress1"),
+            Field::at("addressInformation/specialPostalAddress/postalAddress2"),
+            Field::at("addressInformation/specialPostalAddress/postalCode"),
+        ],
+        [
+            Field::at("addressInformation/givenAddress/postalAddress1"),
+            Field::at("addressInformation/givenAddress/postalAddress2"),
+            Field::at("addressInformation/givenAddress/postalCode"),
+        ],
+    ];
     const PROPERTY: [Field; 3] = [
         Field::at("populationRegistrationLocality/countyCode"),
         Field::at("populationRegistrationLocality/municipalityCode"),
@@ -52,17 +83,47 @@ fn home(person: &Person) -> Option<Home> {
         let text = person.text(field).map(|it| fold(it).into_owned());
         text.filter(|it| !it.is_empty())
     };
-    if let (Some(street), Some(code)) = (text(STREET), text(CODE)) {
-        return Some(Home::Address { street, code });
+    let mut home = Home::default();
+    for [first, second, code] in ADDRESSES {
+        for line in [first, second] {
+            let street = text(line).map(|line| without_apartment(&line).to_owned());
+            home.addresses.extend(street.zip(text(code)));
+        }
     }
-    let [county, municipality, property] = PROPERTY.map(text);
-    let place = [county?, municipality?, property?];
-    Some(Home::Property { place })
+    if let [Some(county), Some(municipality), Some(property)] = PROPERTY.map(text) {
+        home.property = Some([county, municipality, property]);
+    }
+    home
+}
+
+/// A folded address line without the number of an apartment, which is told by some and not by others.
+fn without_apartment(line: &str) -> &str {
+    let (street, rest) = line.split_once(" lgh ").unwrap_or((line, ""));
+    if rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        street.trim_end()
+    } else {
+        line
+    }
 }
 
 fn relatives(person: &Person) -> impl Iterator<Item = Identity> {
     let entries = person.entries(RELATIONSHIP);
     entries.filter_map(|it| it.value(RELATIVE).and_then(Value::as_identity))
+}
+
+/// The relatives by every identity of theirs: a relation may name an old number.
+fn kin<P: Persons<Error = Damaged>>(
+    persons: &P,
+    person: &Person,
+) -> Result<BTreeSet<Identity>, Damaged> {
+    let mut kin: BTreeSet<Identity> = relatives(person).collect();
+    for relative in kin.clone() {
+        if let Some(relative) = persons.person(relative)? {
+            let linked = relative.entries(LINKED);
+            kin.extend(linked.filter_map(|it| it.value(LINKED_ID).and_then(Value::as_identity)));
+        }
+    }
+    Ok(kin)
 }
 
 fn is_protected(person: &Person) -> bool {
@@ -80,9 +141,9 @@ pub fn look(state: &State) -> Result<Households, Damaged> {
     }
     let mut pairs: BTreeSet<(Identity, Identity)> = BTreeSet::new();
     for (identity, person) in &protected {
-        pairs.extend(relatives(person).map(|relative| (relative, *identity)));
+        pairs.extend(kin(state, person)?.into_iter().map(|it| (it, *identity)));
     }
-    let mut marked = BTreeSet::new();
+    let (mut marked, mut told) = (BTreeSet::new(), BTreeSet::new());
     for record in state.records() {
         let record = record?;
         if record.shares_protected_home() {
@@ -91,23 +152,32 @@ pub fn look(state: &State) -> Result<Households, Damaged> {
         if !record.shield().is_on() {
             each_relative(record, |relative| {
                 if protected.contains_key(&relative) {
-                    pairs.insert((record.identity(), relative));
+                    told.insert((record.identity(), relative));
                 }
             })?;
         }
     }
+    for (identity, relative) in told {
+        pairs.insert((identity, relative));
+        // A protected person's other numbers are protected too.
+        for entry in protected[&relative].entries(LINKED) {
+            let linked = entry.value(LINKED_ID).and_then(Value::as_identity);
+            pairs.extend(linked.map(|linked| (identity, linked)));
+        }
+    }
     let mut households = Households::default();
     let mut sharing = BTreeSet::new();
-    for (identity, relative) in pairs {
+    for &(identity, relative) in &pairs {
         let Some(person) = state.person(identity)?.filter(|it| !is_protected(it)) else {
             continue;
         };
-        let theirs = protected.get(&relative).and_then(home);
-        if theirs.is_some() && theirs == home(&person) {
+        let theirs = protected.get(&relative).map(home).unwrap_or_default();
+        if theirs.is_one_with(&home(&person)) {
             households.pairs += 1;
             sharing.insert(identity);
         }
     }
+    households.related = pairs;
     households.unlike = sharing.symmetric_difference(&marked).copied().collect();
     Ok(households)
 }
@@ -123,44 +193,111 @@ fn each_relative(record: RecordRef<'_>, mut told: impl FnMut(Identity)) -> Resul
     })
 }
 
-/// The identities whose marks may be others when a person has changed: that person and the relatives.
-pub fn concerned(state: &State, changed: Identity) -> Result<Vec<Identity>, Damaged> {
-    let person = state.person(changed)?;
-    let relatives = person.iter().flat_map(relatives);
-    Ok(relatives.chain([changed]).collect())
+/// The records of these people as they are, under a new version.
+pub fn standing(
+    state: &State,
+    people: &[Identity],
+    at: &Moment,
+) -> Result<Vec<Vec<u8>>, EncodeError> {
+    let mut records = Vec::with_capacity(people.len());
+    for &identity in people {
+        if let Some(mut person) = state.person(identity)? {
+            touch(&mut person, at);
+            records.push(person.to_record()?);
+        }
+    }
+    Ok(records)
+}
+
+/// The marks of a register at work: they change in one commit with what they follow from.
+#[derive(Default)]
+pub struct Marks {
+    /// Those who have protected relatives, by whom. More may stand here than hold: the records decide.
+    told: Mutex<HashMap<Identity, BTreeSet<Identity>>>,
+}
+
+impl Marks {
+    /// The marks of a register whose households are these.
+    pub fn of(households: &Households) -> Self {
+        let marks = Self::default();
+        marks.note(households.related.iter().copied());
+        marks
+    }
+
+    fn note(&self, related: impl IntoIterator<Item = (Identity, Identity)>) {
+        let mut told = self.told.lock();
+        for (identity, relative) in related {
+            told.entry(identity).or_default().insert(relative);
+        }
+    }
+
+    /// A change of these records with the marks that change by it: their own, and their relatives'.
+    pub fn with(
+        &self,
+        state: &State,
+        records: Vec<Vec<u8>>,
+        at: &Moment,
+    ) -> Result<Vec<Vec<u8>>, EncodeError> {
+        let read = |bytes: &Vec<u8>| Person::from_record(RecordRef::open(bytes)?);
+        let changed = records.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let mut concerned = BTreeSet::new();
+        for person in &changed {
+            if let Some(before) = state.person(person.identity())? {
+                concerned.extend(kin(state, &before)?);
+            }
+            let kin = kin(state, person)?;
+            if is_protected(person) {
+                self.note(kin.iter().map(|relative| (*relative, person.identity())));
+            }
+            concerned.extend(kin);
+            concerned.insert(person.identity());
+        }
+        let mut after = Changed::over(state, changed);
+        let moved: BTreeSet<Identity> = after.identities().into_iter().collect();
+        let mut is_other = false;
+        for identity in concerned {
+            let beside = self.told.lock().get(&identity).cloned().unwrap_or_default();
+            if let Some(mut person) = marked(&after, identity, &beside)? {
+                if !moved.contains(&identity) {
+                    touch(&mut person, at);
+                }
+                after.put(person);
+                is_other = true;
+            }
+        }
+        if !is_other {
+            return Ok(records);
+        }
+        let persons = after.into_persons();
+        persons.iter().map(Person::to_record).collect()
+    }
 }
 
 /// The person with the mark that it should have; `None` when it has it. `beside` are people whose
 /// records may tell of the relation where the person's own does not.
-pub fn marked<P: Persons<Error = Damaged>>(
+fn marked<P: Persons<Error = Damaged>>(
     persons: &P,
     identity: Identity,
-    beside: &[Identity],
-    at: &Moment,
+    beside: &BTreeSet<Identity>,
 ) -> Result<Option<Person>, Damaged> {
     let Some(mut person) = persons.person(identity)? else {
         return Ok(None);
     };
     let mut shares = false;
-    if let (Some(own), false) = (home(&person), is_protected(&person)) {
-        let told_by_them = beside.iter().copied();
-        for relative in relatives(&person)
-            .chain(told_by_them)
-            .collect::<BTreeSet<_>>()
-        {
-            let Some(other) = persons.person(relative)?.filter(is_protected) else {
+    if !is_protected(&person) {
+        let (own, kin_told) = (home(&person), kin(persons, &person)?);
+        for relative in kin_told.union(beside) {
+            let Some(other) = persons.person(*relative)?.filter(is_protected) else {
                 continue;
             };
-            let related = relatives(&person).any(|it| it == relative)
-                || relatives(&other).any(|it| it == identity);
-            shares |= related && home(&other).as_ref() == Some(&own);
+            let related = kin_told.contains(relative) || kin(persons, &other)?.contains(&identity);
+            shares |= related && home(&other).is_one_with(&own);
         }
     }
     if person.shares_protected_home == shares {
         return Ok(None);
     }
     person.shares_protected_home = shares;
-    touch(&mut person, at);
     Ok(Some(person))
 }
 
@@ -199,9 +336,8 @@ mod tests {
     }
 
     fn shares(few: &Few, value: &str, beside: &[&str]) -> bool {
-        let at = Moment::parse("2025-01-07T06:00:00").unwrap();
-        let beside: Vec<Identity> = beside.iter().map(|it| identity(it)).collect();
-        let marked = marked(few, identity(value), &beside, &at).unwrap();
+        let beside: BTreeSet<Identity> = beside.iter().map(|it| identity(it)).collect();
+        let marked = marked(few, identity(value), &beside).unwrap();
         marked.map_or(few.get(identity(value)).shares_protected_home, |it| {
             it.shares_protected_home
         })

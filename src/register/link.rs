@@ -13,7 +13,7 @@ use crate::person::view::Shield;
 use super::chain::{self, TO};
 use super::change::Change;
 use super::merge::touch;
-use super::persons::Persons;
+use super::persons::{Persons, may_change};
 use super::refusal::Refusal;
 use super::settle::{gather, settled};
 use super::wish::Actor;
@@ -59,9 +59,13 @@ pub(super) fn link<P: Persons<Error = Damaged>>(
     if let Some(refusal) = HIERARCHY[from.kind() as usize][to.kind() as usize] {
         return Err(refusal);
     }
+    may_link(
+        persons,
+        [(from, "fromIdentity"), (to, "toIdentity")],
+        unrestricted,
+    )?;
     let mut person = known(persons, from, "fromIdentity")?;
     let main = known(persons, to, "toIdentity")?;
-    may_touch([&person, &main], unrestricted)?;
     if entry_of(&person, to).is_some() {
         return Err(Refusal::AlreadyLinked);
     }
@@ -111,9 +115,10 @@ pub(super) fn unlink<P: Persons<Error = Damaged>>(
     if !from.is_reserve() && !identity.is_reserve() {
         return Err(Refusal::OnlySkatteverket);
     }
+    let both = [(from, "unlinkFromIdentity"), (identity, "unlinkIdentity")];
+    may_link(persons, both, unrestricted)?;
     let main = known(persons, from, "unlinkFromIdentity")?;
     let mut person = known(persons, identity, "unlinkIdentity")?;
-    may_touch([&person, &main], unrestricted)?;
     let partners = partners(&person, &main);
     if partners.is_empty() {
         return Err(Refusal::NotLinked);
@@ -154,11 +159,19 @@ fn partners(person: &Person, main: &Person) -> Vec<Identity> {
 }
 
 /// Identities of a protected person are linked and parted only by who may see that person whole: the
-/// link decides what everybody else is shown.
-fn may_touch(both: [&Person; 2], unrestricted: bool) -> Result<(), Refusal> {
-    let is_protected = |it: &&Person| it.own_shield().with(it.inherited).is_on();
-    if !unrestricted && both.iter().any(is_protected) {
-        return Err(Refusal::ProtectedLink);
+/// link decides what everybody else is shown. Both must be there; their elements' names are told.
+fn may_link<P: Persons<Error = Damaged>>(
+    persons: &P,
+    both: [(Identity, &'static str); 2],
+    unrestricted: bool,
+) -> Result<(), Refusal> {
+    for (identity, element) in both {
+        if !persons.has(identity)? {
+            return Err(Refusal::Unknown(element));
+        }
+    }
+    for (identity, _) in both {
+        may_change(persons, identity, unrestricted, Refusal::ProtectedLink)?;
     }
     Ok(())
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::person::edit::Person;
 use crate::person::identity::Identity;
-use crate::person::record::Damaged;
+use crate::person::record::{Damaged, RecordRef};
+use crate::person::view::Shield;
 use crate::store::state::State;
 
 use super::change::Change;
+use super::refusal::Refusal;
 
 /// A register, as rules read it.
 pub trait Persons {
@@ -23,8 +25,29 @@ pub trait Persons {
         Ok(self.person(identity)?.is_some())
     }
 
+    /// How a person is protected, by themselves and by linked identities: told without a look at
+    /// anything else, so that a refusal takes no longer the more is hidden.
+    fn shield(&self, identity: Identity) -> Result<Option<Shield>, Self::Error> {
+        let person = self.person(identity)?;
+        Ok(person.map(|person| person.own_shield().with(person.inherited)))
+    }
+
     /// Who points at an identity and has been waiting for it to come.
     fn waiting(&self, identity: Identity) -> Vec<Identity>;
+}
+
+/// Lets only those who may see protected persons whole change one. Asked before anything else is read.
+pub(super) fn may_change<P: Persons<Error = Damaged>>(
+    persons: &P,
+    identity: Identity,
+    unrestricted: bool,
+    otherwise: Refusal,
+) -> Result<(), Refusal> {
+    let shield = persons.shield(identity)?.unwrap_or_default();
+    if shield.is_on() && !unrestricted {
+        return Err(otherwise);
+    }
+    Ok(())
 }
 
 impl Persons for State {
@@ -36,6 +59,10 @@ impl Persons for State {
 
     fn has(&self, identity: Identity) -> Result<bool, Damaged> {
         Ok(self.record(identity)?.is_some())
+    }
+
+    fn shield(&self, identity: Identity) -> Result<Option<Shield>, Damaged> {
+        Ok(self.record(identity)?.map(RecordRef::shield))
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
@@ -97,6 +124,13 @@ impl<P: Persons> Persons for Changed<'_, P> {
 
     fn has(&self, identity: Identity) -> Result<bool, P::Error> {
         Ok(self.persons.contains_key(&identity) || self.below.has(identity)?)
+    }
+
+    fn shield(&self, identity: Identity) -> Result<Option<Shield>, P::Error> {
+        match self.persons.get(&identity) {
+            Some(person) => Ok(Some(person.own_shield().with(person.inherited))),
+            None => self.below.shield(identity),
+        }
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {

@@ -14,7 +14,7 @@ use super::change::Change;
 use super::codes;
 use super::merge::touch;
 use super::nrid::{Issuer, Series};
-use super::persons::Persons;
+use super::persons::{Persons, may_change};
 use super::refusal::Refusal;
 use super::settle::settled;
 use super::wish::{Actor, PERSON_ACTOR, version_of};
@@ -41,6 +41,7 @@ pub(super) struct Update<'w> {
     pub(super) identity: Option<Identity>,
     pub(super) version: Option<Timestamp>,
     pub(super) form: Group,
+    pub(super) unrestricted: bool,
 }
 
 pub(super) fn update<P: Persons<Error = Damaged>>(
@@ -51,6 +52,10 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
     at: &Moment,
 ) -> Result<Change, Refusal> {
     wish.actor.check_with_organization()?;
+    if let Some(identity) = wish.identity.filter(|it| it.is_reserve()) {
+        // First of all: a refusal must not tell what stands in a protected person's record.
+        may_change(persons, identity, wish.unrestricted, Refusal::Protected)?;
+    }
     let current = match wish.identity {
         Some(identity) => current(identity, wish.version, persons, formats)?,
         None if wish.version.is_some() => return Err(Refusal::VersionOfNobody),
@@ -144,6 +149,7 @@ mod tests {
             form: Form,
         ) -> Result<Identity, Refusal> {
             let wish = Wish::UpdatePerson {
+                unrestricted: true,
                 actor: actor(),
                 identity: value.map(identity),
                 version,
@@ -311,6 +317,7 @@ mod tests {
     fn somebody_answers_for_every_change() {
         let wish_of = |actor: Actor| {
             let wish = Wish::UpdatePerson {
+                unrestricted: true,
                 actor,
                 identity: None,
                 version: None,

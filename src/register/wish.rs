@@ -30,6 +30,8 @@ pub enum Wish {
         version: Option<Timestamp>,
         /// The person as they shall be.
         form: Form,
+        /// Whether a protected person's reserve identity may be changed too.
+        unrestricted: bool,
     },
     /// UpdatePersonContactInformation.
     UpdateContact {
@@ -88,11 +90,14 @@ impl Wish {
         one.into_iter().chain(other)
     }
 
-    /// The same wish of somebody who may see protected persons whole, or may not. Links have no
-    /// contract of their own for those who may.
+    /// The same wish of somebody who may see protected persons whole, or may not. Reserve identities and
+    /// links have no contract of their own for those who may.
     #[must_use]
     pub fn of_who_sees_protected(mut self, may: bool) -> Self {
-        if let Self::Link { unrestricted, .. } | Self::Unlink { unrestricted, .. } = &mut self {
+        if let Self::UpdatePerson { unrestricted, .. }
+        | Self::Link { unrestricted, .. }
+        | Self::Unlink { unrestricted, .. } = &mut self
+        {
             *unrestricted = may;
         }
         self
@@ -242,8 +247,10 @@ pub fn perform<P: Persons<Error = Damaged>>(
             identity,
             version,
             form,
+            unrestricted,
         } => {
             let update = reserve::Update {
+                unrestricted: *unrestricted,
                 actor,
                 identity: *identity,
                 version: *version,

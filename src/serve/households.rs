@@ -1,7 +1,6 @@
-//! Households with a protected member, watched while serving: how many there are is told the operator,
-//! and where `protection.household` masks them, the marks follow the changes of the register.
+//! Households with a protected member, while serving: how many there are is told the operator, and where
+//! `protection.household` masks them, the marks change in one commit with what they follow from.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,14 +9,13 @@ use std::time::Duration;
 
 use super::App;
 use crate::person::identity::Identity;
-use crate::person::record::{Damaged, RecordRef};
-use crate::person::view::HouseholdRule;
-use crate::register::household::{concerned, look, marked};
-use crate::store::commit::{CommitError, Draft};
-use crate::store::entry::{Entry, Origin};
-use crate::store::log::ReadError;
+use crate::person::record::Damaged;
+use crate::register::household::{Marks, look, standing};
+use crate::store::commit::CommitError;
+use crate::store::entry::Origin;
+use crate::store::live::Live;
 
-/// How often it is looked for changes, and for the end of the service.
+/// How soon a new snapshot, and the end of the service, is seen.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// People whose marks are set in one commit.
@@ -33,116 +31,58 @@ pub struct Known {
     pub pairs: AtomicU64,
 }
 
-/// Why marks could not be set.
-#[derive(Debug, thiserror::Error)]
-enum HouseholdError {
-    #[error(transparent)]
-    Damaged(#[from] Damaged),
-    #[error(transparent)]
-    Log(#[from] ReadError),
-    #[error(transparent)]
-    Commit(#[from] CommitError),
+/// Marks everybody who shares a protected relative's home, and from now on with each change. To be done
+/// before anybody is answered. Reads the register twice.
+pub fn mask(live: &Live) -> Result<(), CommitError> {
+    let households = look(&live.store.keep())?;
+    let marks = Marks::of(&households);
+    live.store.accompany(Box::new(move |state, records, at| {
+        marks
+            .with(state, records, at)
+            .map_err(|_| CommitError::Damaged)
+    }));
+    let unlike: Vec<Identity> = households.unlike.into_iter().collect();
+    for some in unlike.chunks(TOGETHER) {
+        let some = some.to_vec();
+        let commit = live.committer.wait(move |draft| {
+            // As they are: what is committed is given its marks.
+            let records = standing(draft.state(), &some, draft.at()).map_err(|_| Damaged)?;
+            let origin = Origin {
+                by: BY.to_owned(),
+                ..Origin::default()
+            };
+            draft.commit(origin, records, Vec::new())
+        });
+        commit?.0?;
+    }
+    Ok(())
 }
 
-/// Starts to watch, until the service ends.
-pub fn start(app: &Arc<App>, rule: HouseholdRule) -> io::Result<JoinHandle<()>> {
+/// Starts to count, until the service ends: at the start, and after each new snapshot.
+pub fn start(app: &Arc<App>) -> io::Result<JoinHandle<()>> {
     let app = Arc::downgrade(app);
     std::thread::Builder::new()
         .name("pu-households".to_owned())
-        .spawn(move || run(&app, rule))
+        .spawn(move || run(&app))
 }
 
-fn run(app: &Weak<App>, rule: HouseholdRule) {
-    let mut watched = Watched::default();
+fn run(app: &Weak<App>) {
+    let mut counted = None;
     while let Some(app) = app.upgrade().filter(|it| !it.readiness.is_draining()) {
-        if let Err(error) = watched.step(&app, rule) {
-            tracing::error!(%error, "households with a protected member cannot be looked at");
+        let snapshot = Some(app.store.pin().snapshot().sequence());
+        if counted != snapshot {
+            counted = snapshot;
+            if let Err(error) = count(&app) {
+                tracing::error!(%error, "households with a protected member cannot be counted");
+            }
         }
         drop(app);
         std::thread::sleep(PAUSE);
     }
 }
 
-/// How far the register has been watched.
-#[derive(Default)]
-struct Watched {
-    /// The snapshot after which everybody was looked at.
-    snapshot: Option<u64>,
-    /// The last entry of the log that was looked at.
-    sequence: u64,
-}
-
-impl Watched {
-    /// Looks at everybody at the start and after each new snapshot, else at those who changed.
-    fn step(&mut self, app: &App, rule: HouseholdRule) -> Result<(), HouseholdError> {
-        let state = app.store.keep();
-        let snapshot = Some(state.snapshot().sequence());
-        let sequence = state.sequence();
-        let changed = if self.snapshot == snapshot {
-            if rule == HouseholdRule::Show || self.sequence == sequence {
-                return Ok(());
-            }
-            self.changed(app, sequence)
-        } else {
-            // Noted first: what cannot be read now is tried again after the next snapshot.
-            self.snapshot = snapshot;
-            let households = look(&state)?;
-            app.households
-                .pairs
-                .store(households.pairs, Ordering::Relaxed);
-            Ok(households.unlike.into_iter().collect())
-        };
-        drop(state);
-        self.sequence = sequence;
-        let changed = changed?;
-        if rule == HouseholdRule::Mask {
-            for some in changed.chunks(TOGETHER) {
-                let some = some.to_vec();
-                let (made, _) = app.live.committer.wait(move |draft| mark(draft, &some))?;
-                made?;
-            }
-        }
-        Ok(())
-    }
-
-    fn changed(&self, app: &App, until: u64) -> Result<Vec<Identity>, HouseholdError> {
-        let mut changed = Vec::new();
-        for entry in app.live.committer.log().read_from(self.sequence + 1)? {
-            let entry: Entry = entry?;
-            if entry.sequence > until {
-                break;
-            }
-            // The marks themselves change no home.
-            if entry.origin.by != BY {
-                for change in &entry.changes {
-                    changed.push(RecordRef::open(&change.record)?.identity());
-                }
-            }
-        }
-        Ok(changed)
-    }
-}
-
-/// Sets the marks of some people and of those in their households.
-fn mark(draft: &mut Draft, changed: &[Identity]) -> Result<(), CommitError> {
-    let mut beside: BTreeMap<Identity, Vec<Identity>> = BTreeMap::new();
-    for &identity in changed {
-        for concerned in concerned(draft.state(), identity)? {
-            beside.entry(concerned).or_default().push(identity);
-        }
-    }
-    let mut records = Vec::new();
-    for (identity, beside) in beside {
-        if let Some(person) = marked(draft.state(), identity, &beside, draft.at())? {
-            records.push(person.to_record().map_err(|_| Damaged)?);
-        }
-    }
-    if !records.is_empty() {
-        let origin = Origin {
-            by: BY.to_owned(),
-            ..Origin::default()
-        };
-        draft.commit(origin, records, Vec::new())?;
-    }
+fn count(app: &App) -> Result<(), Damaged> {
+    let pairs = look(&app.store.keep())?.pairs;
+    app.households.pairs.store(pairs, Ordering::Relaxed);
     Ok(())
 }

@@ -6,8 +6,8 @@
 //! share a flush.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use super::entry::{Changed, Entry, Left, NotAnEntry, Note, Origin};
 use super::log::{AppendError, Log};
 use super::overlay::run::Gathered;
 use super::snapshot::Snapshot;
-use super::state::{State, Store};
+use super::state::{Company, State, Store};
 use crate::base::limits;
 use crate::base::time::Moment;
 use crate::person::keys::county;
@@ -68,6 +68,7 @@ pub struct Draft {
     entries: Vec<Vec<u8>>,
     bytes: usize,
     moved: bool,
+    company: Arc<OnceLock<Company>>,
 }
 
 type Reply = Box<dyn FnOnce(Result<Arc<State>, CommitError>) + Send>;
@@ -98,8 +99,9 @@ pub struct Pulse {
 }
 
 impl Draft {
-    fn new(state: State, at: Moment) -> Self {
+    fn new(state: State, at: Moment, company: Arc<OnceLock<Company>>) -> Self {
         Self {
+            company,
             state,
             at,
             gathered: Gathered::default(),
@@ -119,14 +121,18 @@ impl Draft {
         &self.at
     }
 
-    /// Commits a change: these records take the place of those with the same identities. Gives the
-    /// entry's number. It is made when the whole draft is.
+    /// Commits a change: these records take the place of those with the same identities, with what
+    /// changes together with them ([`Store::accompany`]). Gives the entry's number. It is made when the whole draft is.
     pub fn commit(
         &mut self,
         origin: Origin,
         records: Vec<Vec<u8>>,
         notes: Vec<Note>,
     ) -> Result<u64, CommitError> {
+        let records = match self.company.get() {
+            Some(company) if !records.is_empty() => company(&self.state, records, &self.at)?,
+            _ => records,
+        };
         let mut changes = Vec::with_capacity(records.len());
         for record in records {
             let left = self.left(RecordRef::open(&record)?)?;
@@ -179,7 +185,7 @@ impl Draft {
             return Err(CommitError::Failed);
         }
         self.entries.truncate(entries);
-        let mut draft = Self::new(published.clone(), self.at);
+        let mut draft = Self::new(published.clone(), self.at, self.company);
         for bytes in self.entries {
             let entry = Entry::from_bytes(&bytes)?;
             draft.state.apply(&entry, &mut draft.gathered)?;
@@ -290,7 +296,7 @@ fn run(store: &Store, log: &dyn Log, clock: &Clock, works: &Receiver<Work>, puls
     while let Ok(first) = works.recv() {
         let mut replies = Vec::new();
         let works = std::iter::once(first).chain(works.try_iter());
-        let committed = draft(&published, clock(), works, &mut replies)
+        let committed = draft(&published, store.company(), clock(), works, &mut replies)
             .and_then(|draft| commit(store, log, draft, &published, pulse));
         if let Ok(state) = &committed {
             published = Arc::clone(state);
@@ -304,11 +310,12 @@ fn run(store: &Store, log: &dyn Log, clock: &Clock, works: &Receiver<Work>, puls
 /// Lets works make their entries on one draft, as many as are committed together.
 fn draft(
     published: &State,
+    company: Arc<OnceLock<Company>>,
     at: Moment,
     works: impl Iterator<Item = Work>,
     replies: &mut Vec<Reply>,
 ) -> Result<Draft, CommitError> {
-    let mut draft = Draft::new(published.clone(), at);
+    let mut draft = Draft::new(published.clone(), at, company);
     for work in works {
         let before = draft.entries.len();
         match catch_unwind(AssertUnwindSafe(|| work(&mut draft))) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use self::filter::Filter;
-use self::run::{Gathered, Listed, Run, Runs};
+use self::run::{Gathered, Listed, Run, Runs, each_key};
 use super::index::words::text_of;
 use crate::person::keys::{INDEXES, Index, KeyClass, Shape};
 use crate::person::record::{Damaged, RecordRef};
@@ -23,8 +23,16 @@ use crate::person::view::KeySets;
 pub struct Overlay {
     fresh: Layer,
     frozen: Layer,
-    /// The classes of the newer records that are not [`KeyClass::OPEN`].
-    classes: OrdMap<u64, KeyClass>,
+    /// Of the newer records those that are not [`Standing::default`].
+    standings: OrdMap<u64, Standing>,
+}
+
+/// How a newer record stands: what it was listed under in an earlier epoch does not count any more.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Standing {
+    class: KeyClass,
+    /// How often the class has changed, modulo 256.
+    epoch: u8,
 }
 
 #[derive(Clone, Default)]
@@ -35,9 +43,9 @@ struct Layer {
     /// None while the layer is empty.
     filter: Option<Arc<Filter>>,
     /// A record of the layer is listed under every key that it has, and under those that it lost
-    /// since: whoever reads a list looks at the record anyway. What it was listed under in another
-    /// class does not count any more: somebody who is protected now is not found, nor counted, by
-    /// what was shown before.
+    /// since: whoever reads a list looks at the record anyway. What it was listed under before its
+    /// class changed does not count any more: somebody who is protected now is not found, nor
+    /// counted, by what was shown before.
     runs: Runs,
 }
 
@@ -47,24 +55,40 @@ impl Overlay {
         let mut overlay = Self::default();
         let mut gathered = Gathered::default();
         for bytes in records {
-            gathered.add(None, RecordRef::open(&bytes)?)?;
-            overlay.put(Arc::from(bytes))?;
+            overlay.add(Arc::from(bytes), &mut gathered)?;
         }
         overlay.list(&gathered);
         Ok(overlay)
     }
 
-    /// Puts a record in place of the one with the same identity. Its search keys are told apart,
-    /// by [`Overlay::list`].
-    pub(super) fn put(&mut self, record: Arc<[u8]>) -> Result<(), Damaged> {
+    /// Puts a record in place of the one with the same identity. Its search keys are gathered, to be
+    /// listed by [`Overlay::list`].
+    pub(super) fn add(
+        &mut self,
+        record: Arc<[u8]>,
+        gathered: &mut Gathered,
+    ) -> Result<(), Damaged> {
         let opened = RecordRef::open(&record)?;
-        let (key, class) = (opened.identity().key(), KeyClass::of(opened));
-        if class == KeyClass::OPEN {
-            if !self.classes.is_empty() {
-                self.classes.remove(&key);
+        let key = opened.identity().key();
+        let mut standing = Standing {
+            class: KeyClass::of(opened),
+            epoch: 0,
+        };
+        let mut before = None;
+        if self.get(key).is_some() {
+            let then = self.standings.get(&key).copied().unwrap_or_default();
+            standing.epoch = then.epoch;
+            if then.class == standing.class {
+                before = self.fresh.get(key).map(|bytes| RecordRef::open(bytes));
+            } else {
+                standing.epoch = then.epoch.wrapping_add(1);
             }
-        } else {
-            self.classes.insert(key, class);
+        }
+        gathered.add(before.transpose()?, opened, standing.epoch)?;
+        if standing != Standing::default() {
+            self.standings.insert(key, standing);
+        } else if !self.standings.is_empty() {
+            self.standings.remove(&key);
         }
         let layer = &mut self.fresh;
         layer
@@ -96,16 +120,16 @@ impl Overlay {
     pub(super) fn drop_frozen(&mut self) {
         self.frozen = Layer::default();
         let fresh = &self.fresh.records;
-        let newer = self
-            .classes
-            .iter()
-            .filter(|(key, _)| fresh.contains_key(*key));
-        self.classes = newer.map(|(&key, &class)| (key, class)).collect();
+        let standings = self.standings.iter();
+        let newer = standings.filter(|(key, _)| fresh.contains_key(*key));
+        self.standings = newer.map(|(&key, &standing)| (key, standing)).collect();
     }
 
     /// The keys of the newer records that are not [`KeyClass::OPEN`].
     pub(super) fn classed(&self) -> impl Iterator<Item = u64> + '_ {
-        self.classes.keys().copied()
+        let standings = self.standings.iter();
+        let classed = standings.filter(|(_, standing)| standing.class != KeyClass::OPEN);
+        classed.map(|(&key, _)| key)
     }
 
     /// The frozen records by key, ascending.
@@ -131,11 +155,6 @@ impl Overlay {
     #[inline]
     fn newer(&self, key: u64) -> Option<&Arc<[u8]>> {
         self.fresh.get(key).or_else(|| self.frozen.get(key))
-    }
-
-    /// The newer record under `key`, if it is in the layer that changes go to.
-    pub(super) fn get_fresh(&self, key: u64) -> Option<&[u8]> {
-        self.fresh.get(key).map(|record| &**record)
     }
 
     /// How many records are newer, those that changed again after freezing counted twice.
@@ -181,16 +200,28 @@ impl Overlay {
         })
     }
 
-    /// The first key of one index in some sets that is not before `from`.
+    /// The first key of one index in some sets that is not before `from` and counts.
     pub(super) fn first(&self, sets: KeySets, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        self.runs(sets)
-            .filter_map(|run| run.first(index, from))
-            .min()
-            .map(<[u8]>::to_vec)
+        let mut from = from.to_vec();
+        loop {
+            let firsts = self.runs(sets).filter_map(|run| run.first(index, &from));
+            let key = firsts.min()?.to_vec();
+            let mut after = key.clone();
+            after.push(0);
+            let counts = self
+                .listed(sets, index, &key, Some(&after))
+                .next()
+                .is_some();
+            if counts {
+                return Some(key);
+            }
+            from = after;
+        }
     }
 
     /// The records that have a name, city or street in some sets which `fits`, ascending.
     pub(super) fn listed_by_word(&self, sets: KeySets, fits: impl Fn(&str) -> bool) -> Vec<u64> {
+        let runs: Vec<&Run> = self.runs(sets).collect();
         let mut out = Vec::new();
         for row in INDEXES {
             let has_words =
@@ -198,13 +229,14 @@ impl Overlay {
             if !has_words {
                 continue;
             }
-            for run in self.runs(sets) {
-                run.each_key(row.index, |key, listed| {
-                    if text_of(row.index, key).is_some_and(&fits) {
-                        out.extend(listed.filter_map(|it| self.current(it)));
-                    }
-                });
-            }
+            each_key(&runs, row.index, |key, listed| {
+                // Not even looked at is what nobody has any more, as far as may be known.
+                let current = listed.iter().filter_map(|&it| self.current(it));
+                let mut listed = current.peekable();
+                if listed.peek().is_some() && text_of(row.index, key).is_some_and(&fits) {
+                    out.extend(listed);
+                }
+            });
         }
         out.sort_unstable();
         out.dedup();
@@ -225,10 +257,10 @@ impl Overlay {
             .filter_map(|listed| self.current(listed))
     }
 
-    /// The record of an entry that was made in the class that the record has now.
-    fn current(&self, (key, class): Listed) -> Option<u64> {
-        let now = self.classes.get(&key).copied().unwrap_or(KeyClass::OPEN);
-        (now.number() == class).then_some(key)
+    /// The record of an entry that was made in the epoch that the record is in now.
+    fn current(&self, (key, epoch): Listed) -> Option<u64> {
+        let now = self.standings.get(&key).copied().unwrap_or_default();
+        (now.epoch == epoch).then_some(key)
     }
 
     fn runs(&self, sets: KeySets) -> impl Iterator<Item = &Run> {

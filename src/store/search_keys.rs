@@ -50,17 +50,33 @@ impl<'s> SearchKeys<'s> {
         found
     }
 
-    /// The first key of one index in the snapshot that is not before `from`.
+    /// The first key of one index in the snapshot that is not before `from` and counts.
     pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        let first = |part: SearchIndex<'s>| part.first(index, from);
-        let parts = self.snapshot.search(self.sets);
-        parts.filter_map(|(_, part)| first(part)).min()
+        let mut from = from.to_vec();
+        loop {
+            let first = |part: SearchIndex<'s>| part.first(index, &from);
+            let parts = self.snapshot.search(self.sets);
+            let key = parts.filter_map(|(_, part)| first(part)).min()?;
+            let mut after = key.clone();
+            after.push(0);
+            if self.veil.is_empty() || self.range(index, &key, Some(&after)).count > 0 {
+                return Some(key);
+            }
+            from = after;
+        }
     }
 
-    /// Takes out of ascending positions those that are found by newer keys only.
-    pub fn lift_out(&self, positions: &mut Vec<u32>) {
-        if !self.veil.is_empty() {
-            self.veil.lift_out(positions);
+    /// Tells the positions of runs that count, in the order of the runs.
+    pub fn each_position(&self, runs: &[Run<'_>], each: &mut dyn FnMut(u32)) {
+        let (veil, is_bare) = (self.veil, self.veil.is_empty());
+        for run in runs {
+            run.lists(|list| {
+                list.for_each(|at| {
+                    if is_bare || !veil.has(at) {
+                        each(at);
+                    }
+                });
+            });
         }
     }
 

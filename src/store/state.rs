@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::commit::CommitError;
 use super::entry::Entry;
 use super::error::OpenError;
 use super::folder;
@@ -17,7 +18,7 @@ use super::overlay::run::Gathered;
 use super::search_keys::SearchKeys;
 use super::snapshot::Snapshot;
 use super::veil::Veil;
-use crate::base::time::DateTime;
+use crate::base::time::{DateTime, Moment};
 use crate::person::field::schema_hash;
 use crate::person::format::FormatRow;
 use crate::person::identity::{Formats, Identity};
@@ -130,6 +131,11 @@ impl State {
         &self.ledger
     }
 
+    /// Whether the snapshot lists somebody who is shown less now than in it.
+    pub fn is_veiled(&self) -> bool {
+        !self.veil.is_empty()
+    }
+
     /// The point in time of the snapshot being made.
     pub const fn frozen(&self) -> Option<&Frozen> {
         self.frozen.as_ref()
@@ -143,11 +149,8 @@ impl State {
             let restated = RecordRef::open(&changed.record)?.restated();
             let restated = restated.map_err(|_| Damaged)?;
             let record = restated.as_deref().unwrap_or(&changed.record);
-            let now = RecordRef::open(record)?;
-            let before = self.overlay.get_fresh(now.identity().key());
-            gathered.add(before.map(RecordRef::open).transpose()?, now)?;
-            self.veil_older(now)?;
-            self.overlay.put(Arc::from(record))?;
+            self.veil_older(RecordRef::open(record)?)?;
+            self.overlay.add(Arc::from(record), gathered)?;
         }
         if !entry.notes.is_empty() {
             let at = entry.at().map_or([b'0'; 29], DateTime::written);
@@ -317,7 +320,13 @@ impl State {
 pub struct Store {
     state: ArcSwap<State>,
     heard: OnceLock<Hear>,
+    company: Arc<OnceLock<Company>>,
 }
+
+/// Says what a change of these records, on top of a state, is as a whole: the records that change, those
+/// it was asked with among them.
+pub type Company =
+    Box<dyn Fn(&State, Vec<Vec<u8>>, &Moment) -> Result<Vec<Vec<u8>>, CommitError> + Send + Sync>;
 
 /// Hears the number of the last change in each state that is published.
 type Hear = Box<dyn Fn(u64) + Send + Sync>;
@@ -328,6 +337,7 @@ impl Store {
         Self {
             state: ArcSwap::from_pointee(state),
             heard: OnceLock::new(),
+            company: Arc::default(),
         }
     }
 
@@ -349,6 +359,18 @@ impl Store {
         if let Some(heard) = self.heard.get() {
             heard(sequence);
         }
+    }
+
+    /// From now on, `company` says of every change what changes with it, on the committer's thread.
+    /// Only the first who asks is heard.
+    pub fn accompany(&self, company: Company) {
+        // A second one is refused, as promised.
+        let _ = self.company.set(company);
+    }
+
+    /// What says what changes with a change, when there is such.
+    pub(super) fn company(&self) -> Arc<OnceLock<Company>> {
+        Arc::clone(&self.company)
     }
 
     /// From now on, `hear` is told of every state that is published, on the committer's thread: it
@@ -475,7 +497,7 @@ mod tests {
     }
 
     fn state(folder: &Path) -> State {
-        let at = crate::base::time::Moment::parse("2025-01-07T06:00:00").unwrap();
+        let at = Moment::parse("2025-01-07T06:00:00").unwrap();
         let about = About {
             schema_hash: schema_hash(),
             sequence: 1,
@@ -535,7 +557,7 @@ mod tests {
             gender: None,
         };
         let own = Formats::with(&[row]).unwrap();
-        let at = crate::base::time::Moment::parse("2025-01-07T06:00:00").unwrap();
+        let at = Moment::parse("2025-01-07T06:00:00").unwrap();
         let about = About {
             schema_hash: schema_hash(),
             sequence: 1,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use imbl::{OrdMap, OrdSet};
 
 use super::index::words::{self, text_of};
@@ -13,12 +15,24 @@ use crate::person::keys::{Index, keys};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::view::KeySet;
 
+/// Words of the filter: four kibibytes, which stay in a core's cache.
+const WORDS: usize = 512;
+
+/// Fibonacci hashing: neighbours go apart.
+#[inline]
+const fn place(position: u32) -> (usize, u64) {
+    let hash = position.wrapping_mul(0x9e37_79b9) >> (32 - 15);
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
+
 /// Keys of a snapshot that do not count any more. A copy shares everything with the original.
 #[derive(Clone, Default)]
 pub struct Veil {
     /// By position in the snapshot.
     runs: Runs,
     positions: OrdSet<u32>,
+    /// Bits for the positions, to pass over the others quickly.
+    filter: Option<Arc<[u64; WORDS]>>,
     /// How many veiled entries a text has, by set, index and text.
     texts: OrdMap<(KeySet, Index, String), u64>,
 }
@@ -30,8 +44,11 @@ impl Veil {
     }
 
     /// Whether the record at a position is veiled.
+    #[inline]
     pub fn has(&self, position: u32) -> bool {
-        self.positions.contains(&position)
+        let (word, bit) = place(position);
+        let filter = self.filter.as_ref();
+        filter.is_some_and(|filter| filter[word] & bit != 0) && self.positions.contains(&position)
     }
 
     /// Veils the keys of the record at a position of the snapshot.
@@ -51,6 +68,9 @@ impl Veil {
         }
         self.runs.add(&gathered);
         self.positions.insert(position);
+        let filter = self.filter.get_or_insert_with(|| Arc::new([0; WORDS]));
+        let (word, bit) = place(position);
+        Arc::make_mut(filter)[word] |= bit;
         Ok(())
     }
 
@@ -59,18 +79,6 @@ impl Veil {
         let runs = self.runs.of_set(set);
         runs.map(|run| run.count_within(index, from, to) as u64)
             .sum()
-    }
-
-    /// Takes veiled records out of ascending positions.
-    pub fn lift_out(&self, positions: &mut Vec<u32>) {
-        let (Some(&first), Some(&last)) = (positions.first(), positions.last()) else {
-            return;
-        };
-        let mut veiled = self.positions.range(first..=last).peekable();
-        positions.retain(|at| {
-            while veiled.next_if(|veiled| *veiled < at).is_some() {}
-            veiled.peek() != Some(&at)
-        });
     }
 
     /// Takes the texts out that only veiled records have.

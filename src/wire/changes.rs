@@ -156,12 +156,13 @@ impl Rest {
     ) -> Result<Option<Reason>, Damaged> {
         let counties = following.counties;
         let view = self.newest(sources, following, identity, Reason::Followed)?;
-        let is_open = !view.is_shielded();
         let shows_all = self.rules.population_record == PopulationRecordRule::Profile1;
+        let shows_county = shows_all || !view.shield().has_population_record();
+        // What was shown then counts as far as as much is shown now: where a protected person lived
+        // before is hidden too.
         let has_left = |left: &Left| match *left {
-            // Where a protected person lived in the open is not told any more.
-            Left::Open(county) => is_open && counties.has(county),
-            Left::Shielded(county) => counties.has(county),
+            Left::Open(county) => !view.shield().is_on() && counties.has(county),
+            Left::Shielded(county) => shows_county && counties.has(county),
             Left::PopulationRecord(county) => shows_all && counties.has(county),
             Left::IntoProtection => false,
         };
@@ -282,6 +283,10 @@ impl Gathered {
         told.sequence = entry.sequence;
         told.at = entry.at();
         told.by.clone_from(&entry.origin.by);
+        if change.left() == Some(Left::IntoProtection) {
+            // Everybody hears of this; what was left before it has nothing to say any more.
+            told.left.clear();
+        }
         told.left.extend(change.left());
         &told.left
     }

@@ -21,7 +21,7 @@ impl Disclosed {
     #[inline]
     pub fn show(&mut self, view: &View<'_>) {
         self.shown.push(view.identity());
-        if view.is_shielded() {
+        if view.shield().is_on() {
             self.protected.push(view.identity());
         }
     }

@@ -55,7 +55,7 @@ pub fn text(refusal: Refusal) -> String {
             );
         }
         Refusal::Protected => {
-            "Personen har skyddade personuppgifter. Kontaktuppgifterna kan inte ändras."
+            "Personen har skyddade personuppgifter. Bara den som får se dem kan ändra dem."
         }
         Refusal::ProtectedLink => {
             "En av identiteterna hör till en person med skyddade personuppgifter. Bara den som får se \

@@ -201,6 +201,7 @@ impl<'p> Reading<'_, 'p> {
                 identity: first,
                 version,
                 form,
+                unrestricted: endpoint.unrestricted,
             }),
             (Operation::UpdateContactInformation, _) => {
                 named(first, "personId").map(|identity| Wish::UpdateContact {

@@ -136,6 +136,7 @@ impl Simple {
                     form.close();
                 }
                 Wish::UpdatePerson {
+                    unrestricted: true,
                     actor,
                     identity: None,
                     version: None,
@@ -146,6 +147,7 @@ impl Simple {
                 let identity = self.somebody(at);
                 let version = self.version(identity, stale);
                 Wish::UpdatePerson {
+                    unrestricted: true,
                     actor,
                     identity: Some(identity),
                     version,

@@ -6,6 +6,7 @@
 //! Short unless told: `PU_TEST_NONINTERFERENCE_SECONDS` says for how long worlds are made, each of its
 //! own seed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -142,6 +143,9 @@ fn unprotect(person: &mut Person) {
 struct World {
     rules: ProtectionRules,
     pairs: Vec<Pair>,
+    /// Places of those who lived in the open elsewhere in each: they stay protected, for what was open
+    /// before is no secret of somebody who is open again.
+    apart: BTreeSet<usize>,
     services: [Service; 2],
     clients: [Client; 2],
     random: Random,
@@ -213,6 +217,7 @@ impl World {
         let mut world = Self {
             rules,
             pairs,
+            apart: BTreeSet::new(),
             services,
             clients,
             random,
@@ -230,13 +235,28 @@ impl World {
             if !open || one == other {
                 continue;
             }
-            let mut kinds = Random(self.random.next());
-            for side in 0..2 {
-                let mut same = Random(kinds.0);
-                protect(&mut self.pairs[at].0[side], &mut same);
+            self.apart.insert(at);
+            if self.rules.population_record == PopulationRecordRule::Profile1 {
+                let kinds = self.random.next();
+                for side in 0..2 {
+                    protect(&mut self.pairs[at].0[side], &mut Random(kinds));
+                }
+                self.commit(&[at]);
+                continue;
             }
-            let _ = kinds.next();
-            self.commit(&[at]);
+            // Moves in the open, under sekretess and at last hidden whole, through counties that are
+            // others in each.
+            for (person, population) in [(false, false), (true, false), (true, false), (true, true)]
+            {
+                for side in 0..2 {
+                    let one = &mut self.pairs[at].0[side];
+                    let donor = self.random.of(&PEOPLE.0);
+                    one.copy_from(donor, Field::at("populationRegistrationLocality"));
+                    one.set(PROTECTED_PERSON, Value::Boolean(person));
+                    one.set(PROTECTED_POPULATION_RECORD, Value::Boolean(population));
+                }
+                self.commit(&[at]);
+            }
         }
     }
 
@@ -292,7 +312,7 @@ impl World {
                 }
                 self.commit(&[at]);
             }
-            2 if shield.is_on() && !inherited.is_on() => {
+            2 if shield.is_on() && !inherited.is_on() && !self.apart.contains(&at) => {
                 // What was hidden is hidden no more, so it must be the same from now on.
                 let _ = writeln!(self.told, "unprotect {at}");
                 let mut person = self.pairs[at].0[0].clone();

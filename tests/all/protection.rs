@@ -123,14 +123,9 @@ fn a_household_is_masked_where_the_configuration_says_so_and_as_long_as_it_is_on
             .find(|it| it["personalIdentity"]["extension"] == extension);
         found.unwrap().clone()
     };
-    let (mut child, mut parent) = (of(CHILD), of(SECRECY));
+    let (mut child, parent) = (of(CHILD), of(SECRECY));
     child["addressInformation"] = parent["addressInformation"].clone();
-    child["addressInformation"]["residentialAddress"]["postalCode"] =
-        parent["addressInformation"]["residentialAddress"]["postalCode"].clone();
-    child["relationship"] = json!([{
-        "relationshipId": {"personalIdentity": {"root": PNR, "extension": SECRECY}},
-        "relationshipType": "FA"
-    }]);
+    let home = parent["addressInformation"].clone();
     let record = |person: &Value| {
         let read = person_json::read(person.to_string().as_bytes(), &Formats::standard());
         read.unwrap().to_record().unwrap()
@@ -161,23 +156,35 @@ fn a_household_is_masked_where_the_configuration_says_so_and_as_long_as_it_is_on
             .iter()
             .any(|hit| hit.identity() == Formats::standard().guess(CHILD).unwrap())
     };
-    let until = |said: &str, holds: &dyn Fn() -> bool| {
-        let began = std::time::Instant::now();
-        while !holds() {
-            assert!(began.elapsed().as_secs() < 20, "{said}");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+    let related = |to: &str, kind: &str| {
+        json!([{
+            "relationshipId": {"personalIdentity": {"root": PNR, "extension": to}},
+            "relationshipType": kind
+        }])
     };
-    for household in [HouseholdRule::Show, HouseholdRule::Mask] {
+    for (household, told_by_child) in [
+        (HouseholdRule::Show, true),
+        (HouseholdRule::Mask, true),
+        (HouseholdRule::Mask, false),
+    ] {
         let rules = ProtectionRules {
             household,
             ..ProtectionRules::STANDARD
         };
         let service = Service::over(register(persons()), |config| config.protection = rules);
-        let masks = household == HouseholdRule::Mask;
-        let shows = |service: &Service| (sees(service), finds(service, rules));
+        let shown = household == HouseholdRule::Show;
+        let shows = || (sees(&service), finds(&service, rules));
+        let (mut child, mut parent) = (child.clone(), parent.clone());
+        child["relationship"] = json!([]);
+        if told_by_child {
+            child["relationship"] = related(SECRECY, "FA");
+        } else {
+            parent["relationship"] = related(CHILD, "B");
+        }
+        commit(&service, &parent);
         commit(&service, &child);
-        until("the mask", &|| shows(&service) == (!masks, !masks));
+        // In the same moment: the child's change is not there without the mask.
+        assert_eq!(shows(), (shown, shown), "{rules:?} {told_by_child}");
         assert!(
             ask.clone()
                 .unrestricted()
@@ -185,17 +192,28 @@ fn a_household_is_masked_where_the_configuration_says_so_and_as_long_as_it_is_on
                 .body
                 .contains(city)
         );
-        // The same out of the next snapshot, which everybody is looked at after.
+        // Whatever else changes about the child.
+        child["contactInformation"] = json!([{"contactType": "email", "value": "a@example.org"}]);
+        commit(&service, &child);
+        assert_eq!(shows(), (shown, shown), "{rules:?} {told_by_child}");
         service.app.live.compact().unwrap();
+        assert_eq!(shows(), (shown, shown), "out of the next snapshot");
         let pairs = &service.app.households.pairs;
-        until("the count", &|| pairs.load(Ordering::Relaxed) == 1);
-        assert_eq!(shows(&service), (!masks, !masks));
+        let began = std::time::Instant::now();
+        while pairs.load(Ordering::Relaxed) != 1 {
+            assert!(began.elapsed().as_secs() < 20, "the pair is counted");
+            std::thread::yield_now();
+        }
         // The parent moves; the child is shown as anybody.
-        parent["addressInformation"]["residentialAddress"]["postalAddress2"] =
-            json!("ANNANSTANS 1");
+        parent["addressInformation"] = json!({"residentialAddress": {
+            "postalAddress2": "ANNANSTANS 1", "postalCode": 98765, "city": "KIRUNA"
+        }});
         commit(&service, &parent);
-        until("the mask gone", &|| shows(&service) == (true, true));
-        parent = of(SECRECY);
+        assert_eq!(shows(), (true, true));
+        // And back, with the child where it was.
+        parent["addressInformation"] = home.clone();
+        commit(&service, &parent);
+        assert_eq!(shows(), (shown, shown));
     }
 }
 

@@ -327,6 +327,8 @@ pub struct Care {
     pub issuer: Issuer,
     pub at: Moment,
     pub state: State,
+    /// Whether those who change it may see protected persons whole.
+    pub sees_protected: bool,
     soap: Soap,
     records: BTreeMap<Identity, Box<[u8]>>,
     _folder: TempDir,
@@ -341,6 +343,7 @@ impl Care {
         let rule = ProtectionRules::STANDARD;
         Self {
             issuer: Issuer::default(),
+            sees_protected: false,
             at: Moment::parse("2025-02-03T04:05:06").unwrap(),
             state: State::of_snapshot(Arc::new(snapshot)).unwrap(),
             soap: Soap::compile(&formats, &[LOGICAL_ADDRESS_NATIONAL.to_owned()], rule),
@@ -388,7 +391,10 @@ impl Care {
             .soap
             .read(self.soap.find(&path).unwrap(), call, &mut scratch)?;
         let outcome = match &task {
-            Task::Change(wish) => Some(self.perform(wish).map(|change| change.subject)),
+            Task::Change(wish) => {
+                let wish = Wish::clone(wish).of_who_sees_protected(self.sees_protected);
+                Some(self.perform(&wish).map(|change| change.subject))
+            }
             _ => None,
         };
         let (soap, state) = (&self.soap, &self.state);

@@ -501,6 +501,12 @@ fn a_protected_persons_contact_data_is_neither_shown_nor_changed() {
 fn the_answer_to_an_update_shows_no_more_than_a_read() {
     let mut care = Care::start();
     let told = "<r:givenAddress><p:city>HEMLIGA ORTEN</p:city></r:givenAddress>";
+    // Right or wrong: who may not see it learns nothing of what stands there.
+    for told in [told, "<r:gender>7</r:gender>"] {
+        let refused = update_person(&mut care, Some(SHIELDED), told);
+        assert_refused(&refused, Refusal::Protected);
+    }
+    care.sees_protected = true;
     let made = update_person(&mut care, Some(SHIELDED), told);
     assert!(is_ok(&made) && !made.contains("HEMLIGA"), "{made}");
     let free = update_person(&mut care, Some(ANONYMOUS), told);

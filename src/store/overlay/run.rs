@@ -5,11 +5,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::person::keys::{Index, KeyClass, keys};
+use crate::person::keys::{Index, keys};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::view::{KeySet, KeySets};
 
-/// Bytes of the record's number and class at the end of each entry.
+/// Bytes of the record's number and epoch at the end of each entry.
 const TAIL: usize = 9;
 
 /// Runs are merged until each is so many times larger than the next.
@@ -27,7 +27,7 @@ pub struct Run {
     ends: Vec<u32>,
 }
 
-/// A record as an entry has it: its number, and its class when the entry was made.
+/// A record as an entry has it: its number, and the epoch in which the entry was made.
 pub type Listed = (u64, u8);
 
 /// Entries on their way to runs.
@@ -44,18 +44,18 @@ impl Gathered {
         self.sets.iter().map(Run::count).sum()
     }
 
-    /// Adds the keys that a record has now. Under those that it had before in the same class, when it
-    /// was in the layer already, it is listed there.
+    /// Adds the keys that a record has now, in an epoch of its own. Under those that it had `before`, in
+    /// the same epoch and layer, it is listed already.
     pub fn add(
         &mut self,
         before: Option<RecordRef<'_>>,
         now: RecordRef<'_>,
+        epoch: u8,
     ) -> Result<(), Damaged> {
         let Self { sets, before: had } = self;
-        let class = KeyClass::of(now);
         had.bytes.clear();
         had.ends.clear();
-        if let Some(before) = before.filter(|&before| KeyClass::of(before) == class) {
+        if let Some(before) = before {
             keys(before, |set, index, key| {
                 had.push(&[&[set as u8, index as u8], key]);
             })?;
@@ -71,7 +71,7 @@ impl Gathered {
             let order = (next..had.count()).chain(0..next);
             match order.into_iter().find(|&at| is_it(at)) {
                 Some(at) => next = at + 1,
-                None => sets[set as usize].push_entry(index, key, (person, class.number())),
+                None => sets[set as usize].push_entry(index, key, (person, epoch)),
             }
         })
     }
@@ -112,6 +112,31 @@ impl Runs {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.0.iter().flatten().map(|run| run.bytes()).sum()
+    }
+}
+
+/// Tells each key of one index once, in order, with the records listed under it in any of some runs: how
+/// entries are spread over runs is nobody's business.
+pub fn each_key(runs: &[&Run], index: Index, mut tell: impl FnMut(&[u8], &[Listed])) {
+    fn head<'r>(run: &'r Run, rest: &Range<usize>) -> Option<&'r [u8]> {
+        (!rest.is_empty()).then(|| run.key(rest.start).1)
+    }
+    let all = runs.iter().map(|run| run.range(index, &[], None));
+    let mut rest: Vec<Range<usize>> = all.collect();
+    let mut listed = Vec::new();
+    loop {
+        let heads = runs.iter().zip(&rest);
+        let Some(key) = heads.filter_map(|(run, rest)| head(run, rest)).min() else {
+            return;
+        };
+        listed.clear();
+        for (run, rest) in runs.iter().zip(&mut rest) {
+            while head(run, rest) == Some(key) {
+                listed.push(run.listed_at(rest.start));
+                rest.start += 1;
+            }
+        }
+        tell(key, &listed);
     }
 }
 
@@ -183,23 +208,6 @@ impl Run {
     /// How many entries one index has from `from` up to and without `to`.
     pub fn count_within(&self, index: Index, from: &[u8], to: Option<&[u8]>) -> usize {
         self.range(index, from, to).len()
-    }
-
-    /// Tells each key of one index once, with the records listed under it.
-    pub fn each_key(
-        &self,
-        index: Index,
-        mut tell: impl FnMut(&[u8], &mut dyn Iterator<Item = Listed>),
-    ) {
-        let mut rest = self.range(index, &[], None);
-        while let Some(at) = rest.next() {
-            let (_, key) = self.key(at);
-            let same = (at + 1..rest.end)
-                .take_while(|&next| self.key(next).1 == key)
-                .count();
-            rest.start += same;
-            tell(key, &mut (at..=at + same).map(|at| self.listed_at(at)));
-        }
     }
 
     fn range(&self, index: Index, from: &[u8], to: Option<&[u8]>) -> Range<usize> {
