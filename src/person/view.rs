@@ -356,9 +356,19 @@ impl<'a> View<'a> {
         self.mask.has(REGISTERS_OWN) && self.record.keeps_protection()
     }
 
-    /// Bytes of the fields that are walked: at least what is shown, and the same whatever is hidden.
-    pub const fn size(&self) -> usize {
-        self.fields.len()
+    /// Bytes of what is shown, as the record keeps it.
+    pub fn size(&self) -> Result<usize, Damaged> {
+        let (mut size, mut bytes) = (0, self.fields);
+        loop {
+            let before = bytes.len();
+            let Some(field) = next_field(&mut bytes)? else {
+                return Ok(size);
+            };
+            skip_value(field, &mut bytes)?;
+            if self.mask.has(field) {
+                size += before - bytes.len();
+            }
+        }
     }
 
     /// The fields this view can show.

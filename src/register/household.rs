@@ -4,7 +4,7 @@
 //! no address of theirs.
 //!
 //! A pair is a relation that either of the two records tells, by any number of the other, and one home:
-//! the street and postal code of any address, or the property of the registration.
+//! the street and postal code of an address of Skatteverket's, or the property of the registration.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -57,7 +57,7 @@ impl Home {
 }
 
 fn home(person: &Person) -> Home {
-    const ADDRESSES: [[Field; 3]; 3] = [
+    const ADDRESSES: [[Field; 3]; 2] = [
         [
             Field::at("addressInformation/residentialAddress/postalAddress1"),
             Field::at("addressInformation/residentialAddress/postalAddress2"),
@@ -67,11 +67,6 @@ fn home(person: &Person) -> Home {
             Field::at("addressInformation/specialPostalAddress/postalAddress1"),
             Field::at("addressInformation/specialPostalAddress/postalAddress2"),
             Field::at("addressInformation/specialPostalAddress/postalCode"),
-        ],
-        [
-            Field::at("addressInformation/givenAddress/postalAddress1"),
-            Field::at("addressInformation/givenAddress/postalAddress2"),
-            Field::at("addressInformation/givenAddress/postalCode"),
         ],
     ];
     const PROPERTY: [Field; 3] = [
@@ -106,8 +101,11 @@ fn without_apartment(line: &str) -> &str {
     }
 }
 
+/// Those whom Skatteverket names. What care writes of a reserve identity makes no household: whoever
+/// writes there could try addresses out, and see which one is masked.
 fn relatives(person: &Person) -> impl Iterator<Item = Identity> {
-    let entries = person.entries(RELATIONSHIP);
+    let told = !person.identity().is_reserve();
+    let entries = person.entries(RELATIONSHIP).filter(move |_| told);
     entries.filter_map(|it| it.value(RELATIVE).and_then(Value::as_identity))
 }
 
@@ -149,7 +147,7 @@ pub fn look(state: &State) -> Result<Households, Damaged> {
         if record.shares_protected_home() {
             marked.insert(record.identity());
         }
-        if !record.shield().is_on() {
+        if !record.shield().is_on() && !record.identity().is_reserve() {
             each_relative(record, |relative| {
                 if protected.contains_key(&relative) {
                     told.insert((record.identity(), relative));
@@ -168,7 +166,8 @@ pub fn look(state: &State) -> Result<Households, Damaged> {
     let mut households = Households::default();
     let mut sharing = BTreeSet::new();
     for &(identity, relative) in &pairs {
-        let Some(person) = state.person(identity)?.filter(|it| !is_protected(it)) else {
+        let is_open = |it: &Person| !is_protected(it) && !identity.is_reserve();
+        let Some(person) = state.person(identity)?.filter(is_open) else {
             continue;
         };
         let theirs = protected.get(&relative).map(home).unwrap_or_default();
@@ -284,7 +283,7 @@ fn marked<P: Persons<Error = Damaged>>(
         return Ok(None);
     };
     let mut shares = false;
-    if !is_protected(&person) {
+    if !is_protected(&person) && !identity.is_reserve() {
         let (own, kin_told) = (home(&person), kin(persons, &person)?);
         for relative in kin_told.union(beside) {
             let Some(other) = persons.person(*relative)?.filter(is_protected) else {
@@ -366,5 +365,61 @@ mod tests {
         open.set(Field::at("protectedPersonIndicator"), Value::Boolean(false));
         let few = Few::of([open, child]);
         assert!(!shares(&few, CHILD, &[]), "nobody is protected");
+    }
+
+    #[test]
+    fn homes_are_one_by_an_address_or_by_the_property_and_by_every_number() {
+        const OLD: &str = "198402192382";
+        let formats = Formats::standard();
+        let mut parent = living(PARENT, "STORGATAN 1 LGH 1101");
+        parent.set(Field::at("protectedPersonIndicator"), Value::Boolean(true));
+        let mut old = Person::new(identity(OLD), &formats);
+        old.inherited = Shield::PERSON;
+        for (person, other) in [(&mut parent, OLD), (&mut old, PARENT)] {
+            let mut entry = Group::new(LINKED);
+            entry.set(LINKED_ID, Value::Identity(identity(other)));
+            entry.set(
+                Field::at("linkedIdentity/assuranceLevel"),
+                Value::from("level4"),
+            );
+            person.push(entry);
+        }
+        let mut child = living(CHILD, "STORGATAN 1");
+        relate(&mut child, OLD);
+        let few = Few::of([parent.clone(), old.clone(), child]);
+        assert!(
+            shares(&few, CHILD, &[]),
+            "by the old number, without the apartment"
+        );
+        let property = |person: &mut Person| {
+            for (field, value) in [
+                ("countyCode", "14"),
+                ("municipalityCode", "80"),
+                ("propertyDesignation", "HASSELN 1:1"),
+            ] {
+                let path = format!("populationRegistrationLocality/{field}");
+                let field = Field::all().find(|it| it.path() == path).unwrap();
+                person.set(field, Value::from(value));
+            }
+        };
+        let mut child = living(CHILD, "BAKGATAN 2");
+        relate(&mut child, PARENT);
+        property(&mut child);
+        property(&mut parent);
+        let few = Few::of([parent, old, child]);
+        assert!(shares(&few, CHILD, &[]), "by the property");
+    }
+
+    /// Whoever may write a reserve identity writes a relation and a guess, and looks whether it is masked.
+    #[test]
+    fn what_care_writes_makes_no_household() {
+        const RESERVE: &str = "22790814AA01";
+        let mut parent = living(PARENT, "STORGATAN 1");
+        parent.set(Field::at("protectedPersonIndicator"), Value::Boolean(true));
+        let mut guess = living(RESERVE, "STORGATAN 1");
+        relate(&mut guess, PARENT);
+        relate(&mut parent, RESERVE);
+        let few = Few::of([parent, guess]);
+        assert!(!shares(&few, RESERVE, &[PARENT]));
     }
 }

@@ -229,7 +229,7 @@ impl Rest {
                 let left = gathered.add(&entry, change, identity);
                 if let Some(reason) = self.reason(sources, following, identity, left)? {
                     let view = self.newest(sources, following, identity, reason)?;
-                    gathered.want(identity, reason, view.size());
+                    gathered.want(identity, reason, view.size()?);
                 }
             }
             gathered.reached = entry.sequence;

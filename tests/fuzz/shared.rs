@@ -1,19 +1,21 @@
 //! What the fuzz targets share: the fixture's persons as a register, and checks on what comes out.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use pu::base::time::Moment;
 use pu::feed::read::{Navet, Read, Reader};
 use pu::person::edit::Person;
-use pu::person::field::schema_hash;
+use pu::person::field::{Field, schema_hash};
 use pu::person::identity::{Formats, Identity};
 use pu::person::json;
 use pu::person::record::RecordRef;
+use pu::person::schema::Level;
 use pu::register::import::Import;
 use pu::register::merge::{Outcome, apply};
 use pu::store::folder;
 use pu::store::snapshot::Snapshot;
+use pu::store::state::State;
 use quick_xml::events::Event;
 
 /// The identity formats in use.
@@ -43,17 +45,48 @@ pub static IDENTITIES: LazyLock<Vec<Identity>> = LazyLock::new(|| {
 });
 
 /// A snapshot file with them.
-pub static SNAPSHOT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub static SNAPSHOT: LazyLock<Vec<u8>> = LazyLock::new(|| file_of(PERSONS.iter().cloned()));
+
+/// Two registers of them, which differ in what is hidden of the protected: the one knows it, the other
+/// does not.
+pub static TWINS: LazyLock<[State; 2]> = LazyLock::new(|| {
+    let bare = PERSONS.iter().cloned().map(|mut person| {
+        let shield = person.own_shield();
+        let level = match shield.has_population_record() {
+            true => Level::Always,
+            false => Level::P1,
+        };
+        // What decides the main identity is shown of everybody.
+        const CHAIN: [Field; 3] = [
+            Field::at("referredPersonalIdentities"),
+            Field::at("personalIdentityStatus"),
+            Field::at("deregistration"),
+        ];
+        for field in Field::RECORD.children().filter(|it| !CHAIN.contains(it)) {
+            if shield.is_on() && field.info().level > level {
+                person.clear(field);
+            }
+        }
+        person
+    });
+    let state = |file| {
+        let snapshot = Snapshot::from_bytes(file, schema_hash()).unwrap();
+        State::of_snapshot(Arc::new(snapshot)).unwrap()
+    };
+    [state(SNAPSHOT.clone()), state(file_of(bare))]
+});
+
+fn file_of(people: impl Iterator<Item = Person>) -> Vec<u8> {
     let data = tempfile::tempdir().unwrap();
     let mut import = Import::new(data.path(), None, &FORMATS, *AT, |_| true).unwrap();
-    for person in PERSONS.iter().cloned() {
+    for person in people {
         import.exchanged(person).unwrap();
     }
     import.finish(|_| {}).unwrap().unwrap();
     let file = folder::newest(data.path()).unwrap().unwrap();
     let path: &Path = file.path.as_ref();
     std::fs::read(path).unwrap()
-});
+}
 
 /// The register, opened.
 pub fn snapshot() -> Snapshot {

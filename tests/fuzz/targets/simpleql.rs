@@ -1,5 +1,6 @@
 //! A text as a search query: it is refused at a place within it, or becomes a query that every
-//! person, protected or not, can be held against.
+//! person, protected or not, can be held against, and that is answered alike, in the same steps and at
+//! the same cost, whatever is hidden.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,9 +8,11 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use pu::person::record::RecordRef;
 use pu::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
+use pu::query::search::{Question, search};
 use pu::query::simple::Query;
 use pu::query::simple::matches::Matcher;
-use shared::{FORMATS, PERSONS};
+use pu::store::state::State;
+use shared::{FORMATS, PERSONS, TWINS};
 
 static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     PERSONS
@@ -43,4 +46,23 @@ fuzz_target!(|text: &str| {
                 .unwrap();
         }
     }
+    for profile in [Profile::P1, Profile::P5] {
+        let grant = Grant::restricted(profile, ProtectionRules::STANDARD);
+        let [one, other] = TWINS.each_ref().map(|state| asked(state, text, &grant));
+        assert_eq!(one, other, "what is hidden tells");
+    }
 });
+
+/// All that can be told of a search but the time it took.
+fn asked(state: &State, text: &str, grant: &Grant) -> String {
+    let question = Question::parse("SimpleQL", text, &FORMATS).unwrap();
+    let wide = question.is_wide(state, grant);
+    match search(state, &question, grant, 500) {
+        Ok(mut found) => {
+            found.explanation.microseconds = 0;
+            let hits: Vec<u64> = found.hits.iter().map(|it| it.identity().key()).collect();
+            format!("{wide} {hits:?} {:?}", found.explanation)
+        }
+        Err(error) => format!("{wide} {error:?}"),
+    }
+}
