@@ -209,7 +209,7 @@ impl Node<'_> {
 
     fn positions(&self, runs: &[search::Run<'_>], records: u64) -> Vec<u32> {
         union(records, self.count, |each| {
-            self.keys.each_position(runs, each)
+            self.keys.each_position(runs, each);
         })
     }
 

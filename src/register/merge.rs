@@ -122,14 +122,12 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
 /// Whether a post is older than what a record stands on: by its number where both have one, else by
 /// the day. A file that was left lying must not take protection away.
 fn is_older(post: &Post, current: &Person) -> bool {
-    match (post.post_id.as_deref(), current.text(RECORD_ID)) {
-        (Some(new), Some(applied)) => new <= applied,
-        _ => {
-            let stands_on = current.value(NOTIFIED).and_then(Value::as_date);
-            let day = post.day().zip(stands_on);
-            day.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
-        }
+    if let Some((new, applied)) = post.post_id.as_deref().zip(current.text(RECORD_ID)) {
+        return new <= applied;
     }
+    let stands_on = current.value(NOTIFIED).and_then(Value::as_date);
+    let days = post.day().zip(stands_on);
+    days.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
 }
 
 /// Gives the record a new version: the moment of the change, and always later than the last one.

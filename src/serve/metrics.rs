@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{
 };
 
 use super::App;
+use super::households::Known;
 use crate::store::live::Live;
 use crate::store::state::State;
 use crate::wire::contract::ENDPOINTS;
@@ -289,8 +290,7 @@ impl Metrics {
                 access::observe_tls(tls);
             }
             access::observe_outgoing(&app.outgoing);
-            let pairs = app.households.pairs.load(Ordering::Relaxed);
-            gauge!("pu_protected_household_pairs").set(pairs as f64);
+            observe_households(&app.households);
             counter!("pu_connections_refused_total").absolute(app.callers.refused());
         });
     }
@@ -410,6 +410,15 @@ static COUNTERS: [Row<Count>; 6] = [
         |live| live.chains.long(),
     ),
 ];
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "Prometheus knows no other numbers"
+)]
+fn observe_households(households: &Known) {
+    let pairs = households.pairs.load(Ordering::Relaxed);
+    gauge!("pu_protected_household_pairs").set(pairs as f64);
+}
 
 impl Changes {
     fn describe() {

@@ -15,7 +15,7 @@ use pu::base::time::Moment;
 use pu::feed::generate::synthetic_population;
 use pu::person::edit::Person;
 use pu::person::field::Field;
-use pu::person::identity::{Formats, Identity};
+use pu::person::identity::Formats;
 use pu::person::json;
 use pu::person::record::RecordRef;
 use pu::person::schema::{Kind, Level};
@@ -286,8 +286,8 @@ impl World {
     fn read_back(&mut self, at: usize) {
         let identity = self.pairs[at].0[0].identity();
         let states = self.states();
-        for side in 0..2 {
-            let record = states[side].record(identity).unwrap().unwrap();
+        for (side, state) in states.iter().enumerate() {
+            let record = state.record(identity).unwrap().unwrap();
             self.pairs[at].0[side] = Person::from_record(record).unwrap();
         }
     }
@@ -335,7 +335,7 @@ impl World {
         if self.random.one_in(2) {
             for service in &self.services {
                 let live = &service.app.live;
-                live.committer.wait(Draft::freeze).unwrap().0;
+                live.committer.wait(Draft::freeze).unwrap();
             }
             self.ask();
         }
@@ -463,7 +463,7 @@ impl World {
         let grant = Grant::restricted(profile, rules);
         let most = *self.random.of(&[1, 5, 500]);
         let states = self.states();
-        let [one, other] = [0, 1].map(|side| trace(&states[side], &question, &grant, most));
+        let [one, other] = [0, 1].map(|side| trace(&states[side], &question, grant, most));
         self.assert_same(&timeless(&one), &timeless(&other));
     }
 
@@ -567,11 +567,11 @@ impl World {
         self.post(contract, major, &inside);
     }
 
-    fn identity(&mut self) -> (&'static str, String) {
+    fn identity(&mut self) -> (String, String) {
         let at = self.somebody();
         let identity = self.pairs[at].0[0].identity();
         (
-            root(identity),
+            FORMATS.root(identity).unwrap().to_owned(),
             FORMATS.text(identity).unwrap().as_str().to_owned(),
         )
     }
@@ -618,20 +618,10 @@ const ACTOR: &str = "<r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root>\
     <p:professional><p:organizationId><p:root>1.2.752.29.6.10.1</p:root>\
     <p:extension>SE165565594230-1000</p:extension></p:organizationId></p:professional></r:actor>";
 
-fn named(element: &str, (root, extension): &(&str, String)) -> String {
+fn named(element: &str, (root, extension): &(String, String)) -> String {
     format!(
         "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
     )
-}
-
-fn root(identity: Identity) -> &'static str {
-    static ROOTS: LazyLock<Vec<(u8, &'static str)>> = LazyLock::new(|| {
-        let rows = FORMATS.rows();
-        rows.map(|row| (row.number, &*row.root.to_string().leak()))
-            .collect()
-    });
-    let row = ROOTS.iter().find(|row| row.0 == identity.format_number());
-    row.unwrap().1
 }
 
 /// Gives each of two alike what is hidden of somebody else, or of nobody.
@@ -662,7 +652,8 @@ fn move_apart(pair: &mut Pair, random: &mut Random) {
 }
 
 /// How a search went, all that can be told of it but the time.
-fn trace(state: &State, question: &Question, grant: &Grant, most: usize) -> String {
+fn trace(state: &State, question: &Question, grant: Grant, most: usize) -> String {
+    let grant = &grant;
     let mut out = format!("wide: {}\n", question.is_wide(state, grant));
     match search(state, question, grant, most) {
         Ok(mut found) => {
