@@ -12,6 +12,7 @@
 )]
 
 mod operation;
+mod twins;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,7 +21,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Parser, Subcommand};
 
-use operation::{OPERATIONS, Operation, Prepared, prepare};
+use operation::{ALIKE, OPERATIONS, Operation, Prepared, prepare};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -117,7 +118,8 @@ fn check(recorded: &Path, margin: u64) -> Result<bool, Failure> {
         "instructions", "recorded", "now", ""
     );
     let mut good = true;
-    for (name, count) in count_all()? {
+    let counts = count_all()?;
+    for &(name, count) in &counts {
         let before = known.iter().find(|(known, _)| *known == name);
         let verdict = verdict(before.map(|(_, count)| *count), count, margin);
         println!(
@@ -128,10 +130,28 @@ fn check(recorded: &Path, margin: u64) -> Result<bool, Failure> {
         );
         good &= verdict.is_good();
     }
+    for pair in ALIKE {
+        let [one, other] = pair.map(|name| {
+            let found = counts.iter().find(|(counted, _)| *counted == name);
+            found.map_or(0, |(_, count)| *count)
+        });
+        if !is_alike(one, other) {
+            println!(
+                "{} costs {one}, {} {other}: it tells what is hidden",
+                pair[0], pair[1]
+            );
+            good = false;
+        }
+    }
     if !good {
         println!("\nIf it is meant: pu-counted record, and say in the README why.");
     }
     Ok(good)
+}
+
+/// Whether two counts are one within three in a thousand.
+fn is_alike(one: u64, other: u64) -> bool {
+    one > 0 && one.abs_diff(other) * 1_000 <= one * 3
 }
 
 /// What a count says.
@@ -229,6 +249,15 @@ mod tests {
             !Verdict::New.is_good(),
             "what is not recorded guards nothing"
         );
+    }
+
+    #[test]
+    fn what_must_cost_the_same_is_counted_and_held() {
+        for name in ALIKE.iter().flatten() {
+            assert!(OPERATIONS.iter().any(|it| it.name == *name), "{name}");
+        }
+        assert!(is_alike(1_000, 1_003) && is_alike(1_000, 997));
+        assert!(!is_alike(1_000, 1_004) && !is_alike(0, 0), "not counted");
     }
 
     #[test]
