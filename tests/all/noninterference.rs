@@ -6,12 +6,14 @@
 //! Short unless told: `PU_TEST_NONINTERFERENCE_SECONDS` says for how long worlds are made, each of its
 //! own seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use pu::base::lasting::Lasting;
 use pu::base::time::Moment;
+use pu::cli::config::Access;
 use pu::feed::generate::synthetic_population;
 use pu::person::edit::Person;
 use pu::person::field::Field;
@@ -28,7 +30,7 @@ use pu::register::import::Import;
 use pu::store::commit::Draft;
 use pu::store::entry::Origin;
 use pu::store::state::{State, open_newest};
-use pu::wire::contract::{Operation, core_namespace, find};
+use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL, Operation, core_namespace, find};
 use tempfile::TempDir;
 
 use crate::support::{Answer, Client, Service, WRITTEN, envelope, path, persons};
@@ -36,10 +38,11 @@ use crate::support::{Answer, Client, Service, WRITTEN, envelope, path, persons};
 /// Persons of one world, beside those that use every field.
 const PERSONS: usize = 90;
 /// Worlds when no time is told.
-const WORLDS: u64 = 8;
+const WORLDS: u64 = 3;
 /// What happens and is asked in one world.
 const STEPS: usize = 150;
 
+const ATTACKER: &str = "SE5560000001-PRIV";
 const PROTECTED_PERSON: Field = Field::at("protectedPersonIndicator");
 const PROTECTED_POPULATION_RECORD: Field = Field::at("protectedPopulationRecord");
 const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
@@ -149,6 +152,8 @@ struct World {
     services: [Service; 2],
     clients: [Client; 2],
     random: Random,
+    /// Answers, and those among them that are no refusal.
+    answers: [usize; 2],
     /// What happened and was asked, for who reads a failure.
     told: String,
 }
@@ -166,8 +171,44 @@ fn rules(random: &mut Random) -> ProtectionRules {
     }
 }
 
-fn serve(folder: TempDir, rules: ProtectionRules) -> Service {
+/// Somebody with every right that a private care provider can have, and none to protected persons.
+fn consumers() -> String {
+    let mut contracts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    for endpoint in ENDPOINTS.iter().filter(|it| !it.unrestricted) {
+        let majors = contracts.entry(endpoint.contract).or_default();
+        majors.push(endpoint.major);
+    }
+    let contracts: String = contracts
+        .iter()
+        .map(|(name, majors)| format!("{name} = {majors:?}\n"))
+        .collect();
+    format!(
+        "[[consumer]]\nhsa_id = \"{ATTACKER}\"\nname = \"a provider\"\n\
+         category = \"private-care-provider\"\nvalid_from = 2020-01-01\nvalid_to = 2099-12-31\n\
+         logical_addresses = [\"{LOGICAL_ADDRESS_NATIONAL}\"]\n\
+         rest = [\"person\", \"persons\", \"search\", \"history\", \"changes\"]\n\
+         counties = [\"all\"]\n[consumer.contracts]\n{contracts}"
+    )
+}
+
+/// Serves a register to somebody who may see protected persons whole, if only by other contracts, or
+/// to somebody who may not.
+fn serve(folder: TempDir, rules: ProtectionRules, sees_protected: bool) -> Service {
+    let file = folder.path().join("consumers.toml");
+    let audit = folder.path().join("audit");
+    std::fs::write(&file, consumers()).unwrap();
     Service::over(folder, |config| {
+        if !sees_protected {
+            config.access = Access {
+                consumers: Some(file),
+                local_consumer: Some(ATTACKER.to_owned()),
+                open: false,
+            };
+            config.audit.folder = Some(audit);
+            config.limits.consumer_requests_per_second = 1_000_000;
+            config.limits.consumer_burst = 1_000_000;
+            config.limits.consumer_cpu = Lasting::try_from("60s".to_owned()).unwrap();
+        }
         config.protection = rules;
         config.rest.history = true;
         config.search.explain = true;
@@ -212,7 +253,8 @@ impl World {
             pairs.push(pair);
         }
         let folders = [0, 1].map(|side| register(pairs.iter().map(|pair| pair.0[side].clone())));
-        let services = folders.map(|folder| serve(folder, rules));
+        let sees_protected = random.one_in(3);
+        let services = folders.map(|folder| serve(folder, rules, sees_protected));
         let clients = [0, 1].map(|side| services[side].connect());
         let mut world = Self {
             rules,
@@ -221,7 +263,8 @@ impl World {
             services,
             clients,
             random,
-            told: format!("seed {seed}, {rules:?}\n"),
+            answers: [0; 2],
+            told: format!("seed {seed}, {rules:?}, sees protected: {sees_protected}\n"),
         };
         world.hide_those_apart();
         world
@@ -485,10 +528,17 @@ impl World {
 
     fn search_outside(&mut self) {
         let profile = self.random.of(&Profile::ALL).name();
-        if self.random.one_in(2) {
-            let query = self.query();
-            let form = format!("q={}&profile={profile}&explain=true", encoded(&query));
-            self.get(&format!("/v1/search?{form}"));
+        let door = self.random.below(6);
+        if door == 0 {
+            let text = encoded(&self.text());
+            self.get(&format!(
+                "/v1/search?text={text}&profile={profile}&explain=true"
+            ));
+        } else if door < 3 {
+            let query = encoded(&self.query());
+            self.get(&format!(
+                "/v1/search?q={query}&profile={profile}&explain=true"
+            ));
         } else {
             let major = *self.random.of(&[3, 4, 5]);
             let query = self.query().replace('<', "&lt;").replace('>', "&gt;");
@@ -496,16 +546,28 @@ impl World {
                 "<r:query>{query}</r:query><r:queryLanguage>SimpleQL</r:queryLanguage>\
                  <r:profile>{profile}</r:profile>"
             );
-            self.post("SearchPersonsForProfile", major, &inside);
+            let contract = match door {
+                3 => "SearchPersonsForProfileByOrder",
+                _ => "SearchPersonsForProfile",
+            };
+            self.post(contract, major, &inside);
         }
     }
 
     fn read(&mut self) {
         let identity = self.identity();
         let profile = self.random.of(&Profile::ALL).name();
-        match self.random.below(4) {
+        match self.random.below(5) {
             0 => self.get(&format!("/v1/persons/{}?profile={profile}", identity.1)),
             1 => self.get(&format!("/v1/persons/{}/history", identity.1)),
+            2 => {
+                let other = self.identity();
+                let asked = serde_json::json!({
+                    "identities": [identity.1, other.1, identity.1],
+                    "profile": profile
+                });
+                self.send("/v1/persons", "application/json", &asked.to_string());
+            }
             _ => {
                 let major = *self.random.of(&[3, 4, 5]);
                 let other = self.identity();
@@ -548,6 +610,16 @@ impl World {
              <p:value>a@example.org</p:value></r:contactInformation>"
         );
         self.post("UpdatePersonContactInformation", major, &inside);
+        if self.random.one_in(3) {
+            let major = *self.random.of(&[3, 4, 5]);
+            let inside = format!(
+                "{ACTOR}{}<r:gender>2</r:gender>\
+                 <r:administrativeInformation><p:categoryOfPerson>04</p:categoryOfPerson>\
+                 </r:administrativeInformation>",
+                named("personId", &identity)
+            );
+            self.post("UpdatePerson", major, &inside);
+        }
     }
 
     fn link(&mut self) {
@@ -593,16 +665,21 @@ impl World {
              {inside}</r:{contract}>"
         ));
         let _ = writeln!(self.told, "{contract}/{major} {inside}");
-        let target = path(contract, major);
-        let headers = [("Content-Type", "text/xml; charset=UTF-8")];
+        self.send(&path(contract, major), "text/xml; charset=UTF-8", &message);
+    }
+
+    fn send(&mut self, target: &str, content: &str, body: &str) {
+        let headers = [("Content-Type", content)];
         let [one, other] = &mut self.clients;
         let [one, other] =
-            [one, other].map(|client| client.post(&target, &headers, message.as_bytes()));
+            [one, other].map(|client| client.post(target, &headers, body.as_bytes()));
         self.compare(&one, &other);
     }
 
     #[track_caller]
-    fn compare(&self, one: &Answer, other: &Answer) {
+    fn compare(&mut self, one: &Answer, other: &Answer) {
+        self.answers[0] += 1;
+        self.answers[1] += usize::from(one.status == 200);
         let told = |answer: &Answer| {
             let headers = answer.headers.iter();
             let headers = headers.filter(|(name, _)| name != "date" && name != "content-length");
@@ -759,5 +836,7 @@ fn what_is_hidden_changes_no_answer_and_no_way_to_it() {
                 world.ask();
             }
         }
+        let [all, good] = world.answers;
+        assert!(good * 2 > all, "{good} of {all} answers: nothing was asked");
     }
 }
