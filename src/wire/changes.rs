@@ -184,6 +184,10 @@ impl Rest {
         out.push(head.to_string().trim_end_matches('}'));
         out.push(",\"personRecord\":");
         out.show(view, &self.formats)?;
+        if changed.reason == Some(Reason::Protected) {
+            // Told unasked, to everybody: it says nothing of what the caller is after.
+            out.disclosed.protected.pop();
+        }
         out.push("}\n");
         Ok(())
     }

@@ -4,7 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use pu::person::field::Field;
+use pu::person::identity::Formats;
+use pu::person::json;
+use pu::person::value::Value;
 use pu::serve::anchors::{known_ends, write_aloud};
+use pu::store::commit::Draft;
+use pu::store::entry::Origin;
 
 use crate::program::{Serving, configure, pu, pu_with_open_umask};
 use crate::support::{Client, Service, persons, register};
@@ -397,7 +403,7 @@ fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
         valid_from = 2020-01-01
         valid_to = 2099-12-31
         logical_addresses = ["SE165565594230-1000"]
-        rest = ["person", "search"]
+        rest = ["person", "search", "changes"]
         counties = ["99"]
     "#;
     let folder = register(persons());
@@ -445,6 +451,24 @@ fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
     );
     assert_eq!(rung(), ["too-wide"]);
     ask("/v1/search?text=nobody%20of%20this%20name", 30, 200);
+    assert_eq!(rung(), ["narrow-searches", "too-wide"]);
+    // That somebody has become protected is told to every follower: nobody asked for it.
+    let before = service.app.store.pin().sequence();
+    let mut hidden = 0;
+    for line in persons().lines().filter(|line| !line.trim().is_empty()) {
+        let mut person = json::read(line.as_bytes(), &Formats::standard()).unwrap();
+        if person.own_shield().with(person.inherited).is_on() {
+            continue;
+        }
+        person.set(Field::at("protectedPersonIndicator"), Value::Boolean(true));
+        let record = person.to_record().unwrap();
+        let work =
+            move |draft: &mut Draft| draft.commit(Origin::default(), vec![record], Vec::new());
+        service.app.live.committer.wait(work).unwrap().0.unwrap();
+        hidden += 1;
+    }
+    assert!(hidden >= 5);
+    ask(&format!("/v1/changes?since={before}&county=99"), 1, 200);
     assert_eq!(rung(), ["narrow-searches", "too-wide"]);
     ask(&format!("/v1/persons/{PROTECTED}"), 5, 200);
     assert_eq!(
