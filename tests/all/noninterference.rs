@@ -55,6 +55,11 @@ const CHAIN: [Field; 4] = [
     Field::at("deregistration"),
 ];
 
+static THIS_YEAR: LazyLock<String> = LazyLock::new(|| {
+    let now = Moment::now().timestamp.written();
+    String::from_utf8(now[..4].to_vec()).unwrap()
+});
+
 static FORMATS: LazyLock<Formats> = LazyLock::new(Formats::standard);
 
 /// Invented persons, and those that use every field.
@@ -397,8 +402,14 @@ impl World {
                     found.push(value.clone());
                 }
             });
+            // The two registers' clocks may be a second apart.
+            let found = found
+                .iter()
+                .map(literal)
+                .filter(|it| !it.starts_with(&*THIS_YEAR));
+            let found: Vec<String> = found.collect();
             if !found.is_empty() {
-                return Some(literal(self.random.of(&found)));
+                return Some(self.random.of(&found).clone());
             }
         }
         None
@@ -780,10 +791,6 @@ fn timeless(text: &str) -> String {
 
 /// Takes out runs of so many characters, digits and those of a shape, that begin with this year.
 fn without_moments(text: &str, least: usize, shape: &str) -> String {
-    let year = {
-        let now = Moment::now().timestamp.written();
-        String::from_utf8(now[..4].to_vec()).unwrap()
-    };
     let is_part = |c: char| c.is_ascii_digit() || shape.contains(c);
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
@@ -792,7 +799,7 @@ fn without_moments(text: &str, least: usize, shape: &str) -> String {
             run.push(c);
             continue;
         }
-        if run.len() >= least && run.starts_with(&year) {
+        if run.len() >= least && run.starts_with(&*THIS_YEAR) {
             run.clear();
         }
         out.push_str(&run);
