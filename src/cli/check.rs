@@ -9,7 +9,7 @@ use crate::person::view::HouseholdRule;
 use crate::register::household::look;
 use crate::store::state::State;
 
-/// Count what deserves a look: protected persons, households that lead to them, long chains
+/// Count what deserves a look: protected persons, and households that lead to them
 #[derive(Args)]
 pub struct Check {
     #[command(flatten)]

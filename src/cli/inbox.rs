@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::feed::apply::{Batch, Target};
 use crate::feed::generate::is_official;
@@ -30,7 +30,7 @@ pub fn start(app: &Arc<App>, inbox: Inbox, formats: &Formats) -> io::Result<Join
 
 fn run(app: &Weak<App>, mut inbox: Inbox, formats: &Formats) {
     let mut pause = Duration::ZERO;
-    while rest(app, pause) {
+    while App::rest(app, pause) {
         let Some(app) = app.upgrade() else { return };
         if app.readiness.phase() != Phase::Ready {
             pause = PAUSE;
@@ -47,21 +47,6 @@ fn run(app: &Weak<App>, mut inbox: Inbox, formats: &Formats) {
                 AFTER_TROUBLE
             }
         };
-    }
-}
-
-/// Rests, but not beyond the end of the service: whether it goes on.
-fn rest(app: &Weak<App>, pause: Duration) -> bool {
-    let until = Instant::now() + pause;
-    loop {
-        if app.upgrade().is_none_or(|app| app.readiness.is_draining()) {
-            return false;
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return true;
-        }
-        std::thread::sleep(left.min(PAUSE));
     }
 }
 
@@ -82,20 +67,13 @@ impl Target for Served<'_> {
     }
 
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, CommitError> {
-        let origin = origin(batch.by);
+        let origin = Origin::by(batch.by);
         self.0
             .apply(batch.entries, origin, batch.content, batch.done)
     }
 
     fn note_file(&mut self, content: &str, by: &str, entries: u64) -> Result<(), CommitError> {
-        self.0.note_file(content, entries, origin(by))
-    }
-}
-
-fn origin(by: &str) -> Origin {
-    Origin {
-        by: by.to_owned(),
-        ..Origin::default()
+        self.0.note_file(content, entries, Origin::by(by))
     }
 }
 

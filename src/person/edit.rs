@@ -120,6 +120,11 @@ impl Person {
         shield
     }
 
+    /// The protection that counts: the person's own and that of linked identities.
+    pub fn shield(&self) -> Shield {
+        self.own_shield().with(self.inherited)
+    }
+
     /// The record's bytes.
     pub fn to_record(&self) -> Result<Vec<u8>, EncodeError> {
         let mut fields = Vec::with_capacity(512);

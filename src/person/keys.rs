@@ -185,6 +185,13 @@ pub fn county(record: RecordRef<'_>) -> Result<Option<[u8; COUNTY]>, Damaged> {
     Ok(county.filter(|county| *county != [0; COUNTY]))
 }
 
+/// An earlier locality, and its county.
+const HISTORY: Field =
+    Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
+const HISTORY_COUNTY: Field = Field::at(
+    "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
+);
+
 /// What a listed flag's key is.
 pub const FLAG: &[u8] = b"1";
 
@@ -255,11 +262,6 @@ pub fn keys(
 
 /// Tells the keys of what a view shows.
 fn keys_of(view: &View<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result<(), Damaged> {
-    const HISTORY: Field =
-        Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
-    const HISTORY_COUNTY: Field = Field::at(
-        "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/countyCode",
-    );
     let locality = locality(view)?;
     if locality != [0; 2 * COUNTY] {
         emit(Index::Locality, &locality);
@@ -325,13 +327,7 @@ fn keys_of(view: &View<'_>, mut emit: impl FnMut(Index, &[u8])) -> Result<(), Da
 /// The fields that keys are made of, and the entries of earlier localities, which part their
 /// counties.
 static LISTED: LazyLock<FieldMask> = LazyLock::new(|| {
-    const HISTORY: Field =
-        Field::at("populationRegistrationRecord/historicalRecords/populationRegistrationLocality");
-    FieldMask::of(|field| {
-        HISTORY.contains(field) && field.parent() == HISTORY
-            || field == HISTORY
-            || Index::of(field).is_some()
-    })
+    FieldMask::of(|field| [HISTORY, HISTORY_COUNTY].contains(&field) || Index::of(field).is_some())
 });
 
 /// A code as the fixed part of a key.

@@ -193,15 +193,23 @@ fn freed<P: Persons<Error = Damaged>>(
 /// The change in which nobody has lost the protection that the link lent: what was hidden of an
 /// identity stays hidden when it stands alone.
 fn kept<P: Persons<Error = Damaged>>(mut change: Change, persons: &P) -> Result<Change, Refusal> {
+    let mut is_kept = false;
     for person in &mut change.persons {
         let before = persons.person(person.identity())?;
         let was_lent = before.is_some_and(|before| before.inherited.is_on());
         if was_lent && !person.inherited.is_on() {
             person.keeps_protection = true;
             person.inherited = Shield::PERSON;
+            is_kept = true;
         }
     }
-    Change::of(change.persons, change.waits, change.subject)
+    if !is_kept {
+        return Ok(change);
+    }
+    Ok(Change {
+        longest_chain: change.longest_chain,
+        ..Change::of(change.persons, change.waits, change.subject)?
+    })
 }
 
 fn known<P: Persons<Error = Damaged>>(

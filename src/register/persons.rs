@@ -29,7 +29,7 @@ pub trait Persons {
     /// anything else, so that a refusal takes no longer the more is hidden.
     fn shield(&self, identity: Identity) -> Result<Option<Shield>, Self::Error> {
         let person = self.person(identity)?;
-        Ok(person.map(|person| person.own_shield().with(person.inherited)))
+        Ok(person.map(|person| person.shield()))
     }
 
     /// Who points at an identity and has been waiting for it to come.
@@ -128,7 +128,7 @@ impl<P: Persons> Persons for Changed<'_, P> {
 
     fn shield(&self, identity: Identity) -> Result<Option<Shield>, P::Error> {
         match self.persons.get(&identity) {
-            Some(person) => Ok(Some(person.own_shield().with(person.inherited))),
+            Some(person) => Ok(Some(person.shield())),
             None => self.below.shield(identity),
         }
     }

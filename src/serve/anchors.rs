@@ -1,13 +1,13 @@
 //! The ends of the audit's chains, written into the register's own log: at the start, once a minute when
-//! they have moved, and at the stop; after that, to a second place, where there is one. Whoever empties the audit would have to rewrite the log too, which
-//! snapshots, followers and backups hold copies of.
+//! they have moved, and at the stop; after that, to a second place, where there is one. Whoever empties
+//! the audit would have to rewrite the log too, which snapshots, followers and backups hold copies of.
 
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::App;
 use crate::access::audit::push::{Push, PushError};
@@ -17,9 +17,6 @@ use crate::base::limits;
 use crate::store::commit::CommitError;
 use crate::store::entry::{Note, Origin};
 use crate::store::ledger::Ledger;
-
-/// How soon the end of the service is seen.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The way these entries come, as the log tells it.
 const BY: &str = "audit";
@@ -131,14 +128,10 @@ pub fn start(app: &Arc<App>) -> io::Result<JoinHandle<()>> {
 }
 
 fn run(app: &Weak<App>) {
-    let mut written = Instant::now();
-    loop {
-        std::thread::sleep(PAUSE);
-        let Some(app) = app.upgrade().filter(|it| !it.readiness.is_draining()) else {
-            return;
-        };
-        if written.elapsed() >= app.anchors.pause() {
-            written = Instant::now();
+    while let Some(pause) = app.upgrade().map(|app| app.anchors.pause())
+        && App::rest(app, pause)
+    {
+        if let Some(app) = app.upgrade() {
             write_aloud(&app);
         }
     }
@@ -170,14 +163,10 @@ fn write(app: &App) -> Result<(), AnchorError> {
     if ends.is_empty() {
         return Ok(());
     }
-    let origin = Origin {
-        by: BY.to_owned(),
-        ..Origin::default()
-    };
     let notes = ends.into_iter().map(note).collect();
     let commit = app.live.committer.wait(move |draft| {
         // A draft tells what it could not do when it is made.
-        draft.commit(origin, Vec::new(), notes)
+        draft.commit(Origin::by(BY), Vec::new(), notes)
     });
     commit?.0?;
     app.anchors.is_owed.store(true, Ordering::Relaxed);

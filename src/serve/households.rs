@@ -15,8 +15,8 @@ use crate::store::commit::CommitError;
 use crate::store::entry::Origin;
 use crate::store::live::Live;
 
-/// How soon a new snapshot, and the end of the service, is seen.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How soon a new snapshot is seen.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// People whose marks are set in one commit.
 const TOGETHER: usize = 500;
@@ -47,11 +47,7 @@ pub fn mask(live: &Live) -> Result<(), CommitError> {
         let commit = live.committer.wait(move |draft| {
             // As they are: what is committed is given its marks.
             let records = standing(draft.state(), &some, draft.at()).map_err(|_| Damaged)?;
-            let origin = Origin {
-                by: BY.to_owned(),
-                ..Origin::default()
-            };
-            draft.commit(origin, records, Vec::new())
+            draft.commit(Origin::by(BY), records, Vec::new())
         });
         commit?.0?;
     }
@@ -68,7 +64,15 @@ pub fn start(app: &Arc<App>) -> io::Result<JoinHandle<()>> {
 
 fn run(app: &Weak<App>) {
     let mut counted = None;
-    while let Some(app) = app.upgrade().filter(|it| !it.readiness.is_draining()) {
+    while App::rest(
+        app,
+        if counted.is_none() {
+            Duration::ZERO
+        } else {
+            LOOK
+        },
+    ) {
+        let Some(app) = app.upgrade() else { return };
         let snapshot = Some(app.store.pin().snapshot().sequence());
         if counted != snapshot {
             counted = snapshot;
@@ -76,8 +80,6 @@ fn run(app: &Weak<App>) {
                 tracing::error!(%error, "households with a protected member cannot be counted");
             }
         }
-        drop(app);
-        std::thread::sleep(PAUSE);
     }
 }
 

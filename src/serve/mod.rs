@@ -29,7 +29,8 @@ pub mod tls;
 pub mod used;
 pub mod wide;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use crate::access::alarms::Alarms;
 use crate::access::audit::Audit;
@@ -50,6 +51,9 @@ use news::News;
 use readiness::Readiness;
 use tls::Tls;
 use wide::Wide;
+
+/// How soon a thread beside the serving ones sees the end of the service.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What every request needs.
 pub struct App {
@@ -99,4 +103,22 @@ pub struct App {
     pub answer_seconds: u64,
     /// Contract descriptions that were asked for.
     pub descriptions: route::Descriptions,
+}
+
+impl App {
+    /// Lets a thread beside the serving ones rest, but not beyond the end of the service: whether it
+    /// goes on.
+    pub fn rest(app: &Weak<Self>, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            if app.upgrade().is_none_or(|app| app.readiness.is_draining()) {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(PAUSE));
+        }
+    }
 }

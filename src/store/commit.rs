@@ -122,7 +122,8 @@ impl Draft {
     }
 
     /// Commits a change: these records take the place of those with the same identities, with what
-    /// changes together with them ([`Store::accompany`]). Gives the entry's number. It is made when the whole draft is.
+    /// changes together with them ([`Store::accompany`]). Gives the entry's number. It is made when the
+    /// whole draft is.
     pub fn commit(
         &mut self,
         origin: Origin,

@@ -103,6 +103,16 @@ pub struct Origin {
     pub correlation: Option<String>,
 }
 
+impl Origin {
+    /// A change that came by this way, of nobody in particular.
+    pub fn by(way: &str) -> Self {
+        Self {
+            by: way.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// What the register remembers beside its records.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq)]
 pub enum Note {

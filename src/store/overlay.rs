@@ -13,8 +13,8 @@ use imbl::OrdMap;
 
 use self::filter::Filter;
 use self::run::{Gathered, Listed, Run, Runs, each_key};
-use super::index::words::text_of;
-use crate::person::keys::{INDEXES, Index, KeyClass, Shape};
+use super::index::words::{text_from, text_of};
+use crate::person::keys::{INDEXES, Index, KeyClass};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::view::KeySets;
 
@@ -200,35 +200,19 @@ impl Overlay {
         })
     }
 
-    /// The first key of one index in some sets that is not before `from` and counts.
+    /// The first key of one index in some sets that is not before `from`, whether it counts or not.
     pub(super) fn first(&self, sets: KeySets, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        let mut from = from.to_vec();
-        loop {
-            let firsts = self.runs(sets).filter_map(|run| run.first(index, &from));
-            let key = firsts.min()?.to_vec();
-            let mut after = key.clone();
-            after.push(0);
-            let counts = self
-                .listed(sets, index, &key, Some(&after))
-                .next()
-                .is_some();
-            if counts {
-                return Some(key);
-            }
-            from = after;
-        }
+        self.runs(sets)
+            .filter_map(|run| run.first(index, from))
+            .min()
+            .map(<[u8]>::to_vec)
     }
 
     /// The records that have a name, city or street in some sets which `fits`, ascending.
     pub(super) fn listed_by_word(&self, sets: KeySets, fits: impl Fn(&str) -> bool) -> Vec<u64> {
         let runs: Vec<&Run> = self.runs(sets).collect();
         let mut out = Vec::new();
-        for row in INDEXES {
-            let has_words =
-                row.shape == Shape::Words || matches!(row.index, Index::City | Index::Street);
-            if !has_words {
-                continue;
-            }
+        for row in INDEXES.iter().filter(|row| text_from(row.index).is_some()) {
             each_key(&runs, row.index, |key, listed| {
                 // Not even looked at is what nobody has any more, as far as may be known.
                 let current = listed.iter().filter_map(|&it| self.current(it));

@@ -2,7 +2,7 @@
 //! gives, in the snapshot and in what is newer. There is no other way to search keys, and no sets but
 //! a grant's: what a caller may not see is neither read, nor counted, nor planned with.
 
-use super::index::search::{Run, SearchIndex};
+use super::index::search::Run;
 use super::index::words::Listed;
 use super::overlay::Overlay;
 use super::snapshot::Snapshot;
@@ -52,18 +52,14 @@ impl<'s> SearchKeys<'s> {
 
     /// The first key of one index in the snapshot that is not before `from` and counts.
     pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        let mut from = from.to_vec();
-        loop {
-            let first = |part: SearchIndex<'s>| part.first(index, &from);
+        let first = |from: &[u8]| {
             let parts = self.snapshot.search(self.sets);
-            let key = parts.filter_map(|(_, part)| first(part)).min()?;
-            let mut after = key.clone();
-            after.push(0);
-            if self.veil.is_empty() || self.range(index, &key, Some(&after)).count > 0 {
-                return Some(key);
-            }
-            from = after;
-        }
+            parts.filter_map(|(_, part)| part.first(index, from)).min()
+        };
+        let counts = |key: &[u8], after: &[u8]| {
+            self.veil.is_empty() || self.range(index, key, Some(after)).count > 0
+        };
+        first_that_counts(from, first, counts)
     }
 
     /// Tells the positions of runs that count, in the order of the runs.
@@ -89,9 +85,12 @@ impl<'s> SearchKeys<'s> {
         Some(listed)
     }
 
-    /// The first key of one index in what is newer that is not before `from`.
+    /// The first key of one index in what is newer that is not before `from` and counts.
     pub fn first_newer(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
-        self.overlay.first(self.sets, index, from)
+        let first = |from: &[u8]| self.overlay.first(self.sets, index, from);
+        let counts =
+            |key: &[u8], after: &[u8]| self.newer(index, key, Some(after)).next().is_some();
+        first_that_counts(from, first, counts)
     }
 
     /// The newer records listed in one index from `from` up to and without `to`, in no order, a record
@@ -108,5 +107,23 @@ impl<'s> SearchKeys<'s> {
     /// The newer records that have a name, city or street which `fits`, ascending.
     pub fn newer_by_word(&self, fits: impl Fn(&str) -> bool) -> Vec<u64> {
         self.overlay.listed_by_word(self.sets, fits)
+    }
+}
+
+/// The first key from `from` on that counts: `first` gives the next one there is, `counts` tells of a key
+/// and the one behind it.
+fn first_that_counts(
+    from: &[u8],
+    first: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    counts: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<Vec<u8>> {
+    let mut from = from.to_vec();
+    loop {
+        let key = first(&from)?;
+        let after = [&key[..], &[0]].concat();
+        if counts(&key, &after) {
+            return Some(key);
+        }
+        from = after;
     }
 }

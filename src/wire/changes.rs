@@ -119,7 +119,8 @@ impl Rest {
                 let Some(reason) = changed.reason else {
                     continue;
                 };
-                let view = self.newest(sources, following, changed.identity, reason)?;
+                let record = sources.state.record(changed.identity)?.ok_or(Damaged)?;
+                let view = self.shown(record, following, reason);
                 self.write_change(&view, &changed, out)?;
             }
         }
@@ -128,34 +129,25 @@ impl Rest {
         Ok(())
     }
 
-    /// A person as the caller is shown them, now.
-    fn newest<'s>(
-        &self,
-        sources: &Sources<'s>,
-        following: &Following,
-        identity: Identity,
-        reason: Reason,
-    ) -> Result<View<'s>, Damaged> {
+    /// A person as the caller is shown them.
+    fn shown<'s>(&self, record: RecordRef<'s>, following: &Following, reason: Reason) -> View<'s> {
         let (rules, also) = match reason {
             Reason::Followed => (self.rules, Shield::NONE),
             Reason::Protected => (ProtectionRules::STANDARD, Shield::POPULATION_RECORD),
         };
-        let record = sources.state.record(identity)?.ok_or(Damaged)?;
-        let grant = Grant::restricted(following.profile, rules);
-        Ok(restrict(record, &grant, also))
+        restrict(record, &Grant::restricted(following.profile, rules), also)
     }
 
     /// Why somebody who follows some counties is told of a person who left these; `None` when they
     /// are not.
     fn reason(
         &self,
-        sources: &Sources<'_>,
+        record: RecordRef<'_>,
         following: &Following,
-        identity: Identity,
         left: &[Left],
     ) -> Result<Option<Reason>, Damaged> {
         let counties = following.counties;
-        let view = self.newest(sources, following, identity, Reason::Followed)?;
+        let view = self.shown(record, following, Reason::Followed);
         let shows_all = self.rules.population_record == PopulationRecordRule::Profile1;
         let shows_county = shows_all || !view.shield().has_population_record();
         // What was shown then counts as far as as much is shown now: where a protected person lived
@@ -231,8 +223,9 @@ impl Rest {
                     continue;
                 }
                 let left = gathered.add(&entry, change, identity);
-                if let Some(reason) = self.reason(sources, following, identity, left)? {
-                    let view = self.newest(sources, following, identity, reason)?;
+                let record = sources.state.record(identity)?.ok_or(Damaged)?;
+                if let Some(reason) = self.reason(record, following, left)? {
+                    let view = self.shown(record, following, reason);
                     gathered.want(identity, reason, view.size()?);
                 }
             }

@@ -247,7 +247,7 @@ impl World {
             }
             person.shares_protected_home = random.one_in(8);
             let mut pair = Pair([person.clone(), person]);
-            let shield = pair.0[0].own_shield().with(pair.0[0].inherited);
+            let shield = pair.0[0].shield();
             if shield.is_on() {
                 hide(&mut pair, ceiling(shield, rules), &mut random);
             } else if random.one_in(6) {
@@ -279,7 +279,7 @@ impl World {
     fn hide_those_apart(&mut self) {
         for at in 0..self.pairs.len() {
             let [one, other] = &self.pairs[at].0;
-            let open = !one.own_shield().with(one.inherited).is_on();
+            let open = !one.shield().is_on();
             if !open || one == other {
                 continue;
             }

@@ -457,7 +457,7 @@ fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
     let mut hidden = 0;
     for line in persons().lines().filter(|line| !line.trim().is_empty()) {
         let mut person = json::read(line.as_bytes(), &Formats::standard()).unwrap();
-        if person.own_shield().with(person.inherited).is_on() {
+        if person.shield().is_on() {
             continue;
         }
         person.set(Field::at("protectedPersonIndicator"), Value::Boolean(true));

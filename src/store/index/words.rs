@@ -49,14 +49,19 @@ impl WordsBuilder {
     }
 }
 
+/// Where the text with words begins in the keys of an index: behind the county, or at once; `None` when
+/// there is none.
+pub fn text_from(index: Index) -> Option<usize> {
+    match (index.row().shape, index) {
+        (Shape::Words, _) => Some(COUNTY),
+        (_, Index::City | Index::Street) => Some(0),
+        _ => None,
+    }
+}
+
 /// The text in a key that has words, without the county before it.
 pub fn text_of(index: Index, key: &[u8]) -> Option<&str> {
-    let text = match (index.row().shape, index) {
-        (Shape::Words, _) => key.get(COUNTY..)?,
-        (_, Index::City | Index::Street) => key,
-        _ => return None,
-    };
-    std::str::from_utf8(text).ok()
+    std::str::from_utf8(key.get(text_from(index)?..)?).ok()
 }
 
 /// A word that fits: the set of keys, the index, the text it is listed under, and how often.

@@ -19,7 +19,7 @@ const STEEPNESS: usize = 4;
 #[derive(Clone, Default)]
 pub struct Runs([Vec<Arc<Run>>; KeySet::ALL.len()]);
 
-/// Sorted entries: index, search key, record number, class of the record. Numbers are keys of
+/// Sorted entries: index, search key, record number, epoch. Numbers are keys of
 /// identities, or positions in a snapshot.
 #[derive(Default)]
 pub struct Run {
