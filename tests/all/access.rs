@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::protection::secrets_in;
 use crate::support::{Answer, Ask, PNR, Service, envelope, path, persons, register};
+use crate::updates::{actor, id, message};
 
 const PLATFORM: &str = "SE5565594230-NTJP";
 const REGION: &str = "SE2321000016-REGI";
@@ -38,7 +39,7 @@ const CATEGORIES: [(&str, &str); 5] = [
 ];
 
 /// One consumer of the file.
-fn row(hsa_id: &str, category: &str, rest: &str) -> String {
+pub fn row(hsa_id: &str, category: &str, rest: &str) -> String {
     format!(
         "[[consumer]]\nhsa_id = \"{hsa_id}\"\nname = \"{category} {hsa_id}\"\ncategory = \"{category}\"\n\
          valid_from = 2020-01-01\nvalid_to = 2099-12-31\n{rest}\n"
@@ -46,7 +47,7 @@ fn row(hsa_id: &str, category: &str, rest: &str) -> String {
 }
 
 /// Every contract that a category can have, in every version.
-fn everything(category: &str) -> String {
+pub fn everything(category: &str) -> String {
     let mut contracts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     let private = category == "private-care-provider";
     for endpoint in ENDPOINTS.iter().filter(|it| !(private && it.unrestricted)) {
@@ -484,28 +485,16 @@ fn a_protected_identity_is_parted_by_who_may_see_it_and_stays_hidden() {
     const LOCAL: (&str, &str) = ("1.2.752.113.11.0.2.1.1.1", "19810829M071");
     let guarded = Guarded::start(&file(), |_| {});
     let [.., private, _, _] = CATEGORIES.map(|(_, hsa_id)| hsa_id);
-    let id = |element: &str, (root, extension): (&str, &str)| {
-        format!(
-            "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
-        )
-    };
     let unlink = |consumer: &str| {
-        let (contract, domain) = (
-            "UnlinkPersonIdentity",
-            "urn:riv:strategicresourcemanagement:persons:person",
-        );
-        let message = format!(
-            "<r:{contract} xmlns:r=\"{domain}:{contract}Responder:4\" xmlns:p=\"{domain}:5\">\
-             <r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root><p:extension>SE1-1</p:extension></p:id>\
-             </r:actor>{}{}</r:{contract}>",
+        let contract = "UnlinkPersonIdentity";
+        let inside = format!(
+            "{}{}{}",
+            actor(),
             id("unlinkFromIdentity", (PNR, PERSON)),
-            id("unlinkIdentity", LOCAL),
+            id("unlinkIdentity", LOCAL)
         );
-        guarded.post(
-            &[(ORIGINAL, consumer)],
-            &path(contract, 4),
-            &envelope(&message),
-        )
+        let message = message(contract, 4, &inside);
+        guarded.post(&[(ORIGINAL, consumer)], &path(contract, 4), &message)
     };
     let read = || {
         let ask = Ask::new(5, "P5", &[LOCAL]).ignoring();

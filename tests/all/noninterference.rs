@@ -6,7 +6,7 @@
 //! Short unless told: `PU_TEST_NONINTERFERENCE_SECONDS` says for how long worlds are made, each of its
 //! own seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -30,10 +30,12 @@ use pu::register::import::Import;
 use pu::store::commit::Draft;
 use pu::store::entry::Origin;
 use pu::store::state::{State, open_newest};
-use pu::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL, Operation, core_namespace, find};
+use pu::wire::contract::{Operation, find};
 use tempfile::TempDir;
 
-use crate::support::{Answer, Client, Service, WRITTEN, envelope, path, persons};
+use crate::access::{everything, row};
+use crate::support::{Answer, Client, Service, WRITTEN, path, persons};
+use crate::updates::{actor, id, message};
 
 /// Persons of one world, beside those that use every field.
 const PERSONS: usize = 90;
@@ -176,32 +178,14 @@ fn rules(random: &mut Random) -> ProtectionRules {
     }
 }
 
-/// Somebody with every right that a private care provider can have, and none to protected persons.
-fn consumers() -> String {
-    let mut contracts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-    for endpoint in ENDPOINTS.iter().filter(|it| !it.unrestricted) {
-        let majors = contracts.entry(endpoint.contract).or_default();
-        majors.push(endpoint.major);
-    }
-    let contracts: String = contracts
-        .iter()
-        .map(|(name, majors)| format!("{name} = {majors:?}\n"))
-        .collect();
-    format!(
-        "[[consumer]]\nhsa_id = \"{ATTACKER}\"\nname = \"a provider\"\n\
-         category = \"private-care-provider\"\nvalid_from = 2020-01-01\nvalid_to = 2099-12-31\n\
-         logical_addresses = [\"{LOGICAL_ADDRESS_NATIONAL}\"]\n\
-         rest = [\"person\", \"persons\", \"search\", \"history\", \"changes\"]\n\
-         counties = [\"all\"]\n[consumer.contracts]\n{contracts}"
-    )
-}
-
 /// Serves a register to somebody who may see protected persons whole, if only by other contracts, or
 /// to somebody who may not.
 fn serve(folder: TempDir, rules: ProtectionRules, sees_protected: bool) -> Service {
     let file = folder.path().join("consumers.toml");
     let audit = folder.path().join("audit");
-    std::fs::write(&file, consumers()).unwrap();
+    // Every right that a private care provider can have, and none to protected persons.
+    let category = "private-care-provider";
+    std::fs::write(&file, row(ATTACKER, category, &everything(category))).unwrap();
     Service::over(folder, |config| {
         if !sees_protected {
             config.access = Access {
@@ -316,11 +300,9 @@ impl World {
                 .map(|&at| self.pairs[at].0[side].to_record().unwrap())
                 .collect();
             let work = move |draft: &mut Draft| {
-                let origin = Origin {
-                    by: "test".to_owned(),
-                    ..Origin::default()
-                };
-                draft.commit(origin, records, Vec::new()).unwrap()
+                draft
+                    .commit(Origin::by("test"), records, Vec::new())
+                    .unwrap()
             };
             self.services[side].app.live.committer.wait(work).unwrap();
         }
@@ -610,13 +592,14 @@ impl World {
 
     /// Contact data, read and updated.
     fn care(&mut self) {
+        let actor = actor();
         let identity = self.identity();
         let major = *self.random.of(&[3, 4]);
         let inside = named("personId", &identity);
         self.post("GetPersonContactInformation", major, &inside);
         let version = *self.random.of(&["20250107060000", "20200101000000"]);
         let inside = format!(
-            "{ACTOR}{inside}<r:versionToUpdate>{version}</r:versionToUpdate>\
+            "{actor}{inside}<r:versionToUpdate>{version}</r:versionToUpdate>\
              <r:contactInformation><p:contactType>email</p:contactType>\
              <p:value>a@example.org</p:value></r:contactInformation>"
         );
@@ -624,7 +607,7 @@ impl World {
         if self.random.one_in(3) {
             let major = *self.random.of(&[3, 4, 5]);
             let inside = format!(
-                "{ACTOR}{}<r:gender>2</r:gender>\
+                "{actor}{}<r:gender>2</r:gender>\
                  <r:administrativeInformation><p:categoryOfPerson>04</p:categoryOfPerson>\
                  </r:administrativeInformation>",
                 named("personId", &identity)
@@ -634,6 +617,7 @@ impl World {
     }
 
     fn link(&mut self) {
+        let actor = actor();
         let (one, other) = (self.identity(), self.identity());
         let contract = *self
             .random
@@ -646,7 +630,7 @@ impl World {
             "LinkPersonIdentity" => ("fromIdentity", "toIdentity"),
             _ => ("unlinkFromIdentity", "unlinkIdentity"),
         };
-        let inside = format!("{ACTOR}{}{}", named(from, &one), named(to, &other));
+        let inside = format!("{actor}{}{}", named(from, &one), named(to, &other));
         self.post(contract, major, &inside);
     }
 
@@ -669,12 +653,7 @@ impl World {
     fn post(&mut self, contract: &str, major: u8, inside: &str) {
         let endpoint = find(contract, major).unwrap();
         assert!(!endpoint.unrestricted && endpoint.operation != Operation::GetFiles);
-        let core = core_namespace(endpoint.core.unwrap());
-        let domain = "urn:riv:strategicresourcemanagement:persons:person";
-        let message = envelope(&format!(
-            "<r:{contract} xmlns:r=\"{domain}:{contract}Responder:{major}\" xmlns:p=\"{core}\">\
-             {inside}</r:{contract}>"
-        ));
+        let message = message(contract, major, inside);
         let _ = writeln!(self.told, "{contract}/{major} {inside}");
         self.send(&path(contract, major), "text/xml; charset=UTF-8", &message);
     }
@@ -701,15 +680,8 @@ impl World {
     }
 }
 
-const ACTOR: &str = "<r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root>\
-    <p:extension>SE165565594230-1003</p:extension></p:id>\
-    <p:professional><p:organizationId><p:root>1.2.752.29.6.10.1</p:root>\
-    <p:extension>SE165565594230-1000</p:extension></p:organizationId></p:professional></r:actor>";
-
 fn named(element: &str, (root, extension): &(String, String)) -> String {
-    format!(
-        "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
-    )
+    id(element, (root, extension))
 }
 
 /// Gives each of two alike what is hidden of somebody else, or of nobody.
@@ -810,16 +782,7 @@ fn without_moments(text: &str, least: usize, shape: &str) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[test]

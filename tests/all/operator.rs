@@ -12,6 +12,7 @@ use pu::serve::anchors::{known_ends, write_aloud};
 use pu::store::commit::Draft;
 use pu::store::entry::Origin;
 
+use crate::access::row;
 use crate::program::{Serving, configure, pu, pu_with_open_umask};
 use crate::support::{Client, Service, persons, register};
 
@@ -395,20 +396,11 @@ const PROTECTED: &str = "197501079292";
 
 #[test]
 fn patterns_of_calls_ring_by_consumer_and_rule_and_name_nobody() {
-    const CONSUMERS: &str = r#"
-        [[consumer]]
-        hsa_id = "TST-CURIOUS"
-        name = "Curious"
-        category = "region"
-        valid_from = 2020-01-01
-        valid_to = 2099-12-31
-        logical_addresses = ["SE165565594230-1000"]
-        rest = ["person", "search", "changes"]
-        counties = ["99"]
-    "#;
+    const RIGHTS: &str = "logical_addresses = [\"SE165565594230-1000\"]\n\
+                          rest = [\"person\", \"search\", \"changes\"]\ncounties = [\"99\"]";
     let folder = register(persons());
     let file = folder.path().join("consumers.toml");
-    fs::write(&file, CONSUMERS).unwrap();
+    fs::write(&file, row("TST-CURIOUS", "region", RIGHTS)).unwrap();
     let service = Service::over(folder, |config| {
         config.access.open = false;
         config.access.consumers = Some(file);

@@ -49,7 +49,7 @@ fn core(contract: &str, major: u8) -> Core {
 }
 
 /// A message of a contract around `inside`.
-fn message(contract: &str, major: u8, inside: &str) -> String {
+pub fn message(contract: &str, major: u8, inside: &str) -> String {
     let core = core_namespace(core(contract, major));
     let domain = "urn:riv:strategicresourcemanagement:persons:person";
     envelope(&format!(
@@ -85,13 +85,15 @@ fn assert_refused(answer: &str, refusal: Refusal) {
     assert!(!answer.contains("Record>"), "{answer}");
 }
 
-fn id(element: &str, (root, extension): Id<'_>) -> String {
+/// An identity in an element of a message.
+pub fn id(element: &str, (root, extension): Id<'_>) -> String {
     format!(
         "<r:{element}><p:root>{root}</p:root><p:extension>{extension}</p:extension></r:{element}>"
     )
 }
 
-fn actor() -> String {
+/// Somebody at work for a care provider, in a message.
+pub fn actor() -> String {
     "<r:actor><p:id><p:root>1.2.752.29.6.2.1</p:root>\
      <p:extension>SE165565594230-1003</p:extension></p:id>\
      <p:professional><p:organizationId><p:root>1.2.752.29.6.10.1</p:root>\
