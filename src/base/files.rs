@@ -76,6 +76,20 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(bytes.as_ref())
 }
 
+/// Copies a finished file under another name: whole or not at all, and it will be there after a crash.
+pub fn copy_finished(from: &Path, to: &Path) -> io::Result<()> {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let made = to.with_file_name(format!(".{name}.tmp"));
+    let mut file = create(&made)?;
+    io::copy(&mut File::open(from)?, &mut file)?;
+    give_to_owner_of_folder(&file, &made)?;
+    finish(&file)?;
+    file.sync_all()?;
+    fs::rename(&made, to)?;
+    to.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
 /// Gives a file or a folder that root makes to the owner of the folder it is in, who must go on with it.
 pub fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else {

@@ -114,6 +114,13 @@ pub const QUERY_LIST: usize = 1_000;
 /// Bytes of one file of the log.
 pub const SEGMENT_BYTES: u64 = 32 << 20;
 
+/// Bytes of the smallest file of the log, made where there is no room for a large one.
+pub const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// Bytes of a disk that the log leaves free, so that disclosures can still be recorded: without that
+/// nobody is answered.
+pub const DISK_RESERVE_BYTES: u64 = 8 << 20;
+
 /// Bytes of the log that are kept when snapshots hold its changes: the change trail.
 pub const LOG_KEPT_BYTES: u64 = 4 << 30;
 
@@ -122,6 +129,27 @@ pub const WAITING_CHANGES: usize = 4_096;
 
 /// Bytes of entries that are committed together.
 pub const COMMIT_BYTES: usize = 4 << 20;
+
+/// Hours that the clock may be ahead of the time that has passed since the last change, before changes
+/// are refused until an operator agrees.
+pub const MOST_JUMP_HOURS: u32 = 24;
+
+/// How long a register may have been out of use, on a machine that has been started anew since, before
+/// the clock is doubted.
+pub const MOST_PAUSE: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// How far behind the last change the clock may be before that is told.
+pub const CLOCK_BEHIND: Duration = Duration::from_secs(60);
+
+/// How often a register at work notes what time it is.
+pub const TIME_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// Numbers of the anonymous series that are passed over after a loss or a restore: more than can have
+/// been issued since any backup. There are some 1,480 million.
+pub const ANONYMOUS_JUMP: u64 = 1_000_000;
+
+/// The same of the series of one date of birth and gender, which has at least 57,330 numbers.
+pub const DATED_JUMP: u64 = 500;
 
 /// How long a snapshot may list somebody who has become protected since, before a new one is made.
 pub const VEILED_FOR: Duration = Duration::from_secs(3_600);

@@ -6,12 +6,13 @@
 //! time zone. The calendar and the zone are jiff's.
 
 use std::fmt;
-
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use jiff::Zoned;
 use jiff::civil;
 use jiff::tz::TimeZone;
+use rustix::time::{ClockId, clock_gettime};
 
 /// A date whose day, or day and month, may be unknown: `YYYYMMDD` as a number, zeros for what is
 /// not known (Navet's form).
@@ -314,9 +315,48 @@ impl Moment {
 
     /// From an `xs:dateTime`.
     pub fn parse(text: &str) -> Option<Self> {
-        let written = DateTime::parse(text)?.written();
-        let at: jiff::Timestamp = std::str::from_utf8(&written).ok()?.parse().ok()?;
-        Some(Self::from_zoned(&at.to_zoned(sweden())))
+        DateTime::parse(text).map(Self::of)
+    }
+
+    /// The moment of a synchronisation or registration time.
+    pub fn of(at: DateTime) -> Self {
+        let at = jiff::Timestamp::from_millisecond(at.instant()).unwrap_or_default();
+        Self::from_zoned(&at.to_zoned(sweden()))
+    }
+}
+
+/// A time that nobody can set: how long the machine has been on, and since which start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uptime {
+    /// Milliseconds since the machine started, asleep or not.
+    pub millis: u64,
+    /// What tells one start from another; zeros where the system does not say.
+    pub boot: [u8; 16],
+}
+
+impl Uptime {
+    /// Now.
+    pub fn now() -> Self {
+        static BOOT: OnceLock<[u8; 16]> = OnceLock::new();
+        let boot = || {
+            let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+            text.map_or([0; 16], |text| {
+                uuid::Uuid::parse_str(text.trim()).map_or([0; 16], uuid::Uuid::into_bytes)
+            })
+        };
+        let since = clock_gettime(ClockId::Boottime);
+        let millis = since.tv_sec * 1_000 + since.tv_nsec / 1_000_000;
+        Self {
+            millis: u64::try_from(millis).unwrap_or(0),
+            boot: *BOOT.get_or_init(boot),
+        }
+    }
+
+    /// How many milliseconds have passed since an earlier time; `None` when the machine has been
+    /// started anew.
+    pub fn since(self, earlier: Self) -> Option<u64> {
+        let is_same = self.boot == earlier.boot && self.boot != [0; 16];
+        is_same.then(|| self.millis.saturating_sub(earlier.millis))
     }
 }
 

@@ -375,6 +375,7 @@ impl Line<'_> {
             ("asked", Some(ids(&entry.asked).into())),
             ("shown", Some(ids(&entry.shown).into())),
             ("query", text(&entry.query)),
+            ("sequence", entry.sequence.map(Value::from)),
             ("correlation", text(&entry.correlation)),
         ];
         let told = told.into_iter();

@@ -161,6 +161,9 @@ pub struct Changes {
     pub segment_bytes: u64,
     /// Bytes of the log that are kept when snapshots hold its changes: the change trail.
     pub keep_bytes: u64,
+    /// Hours that the clock may be ahead of the time that has passed since the last change, before
+    /// changes are refused until an operator agrees; 0: any.
+    pub most_jump_hours: u32,
 }
 
 /// `[snapshots]`
@@ -343,6 +346,7 @@ impl Default for Changes {
         Self {
             segment_bytes: limits::SEGMENT_BYTES,
             keep_bytes: limits::LOG_KEPT_BYTES,
+            most_jump_hours: limits::MOST_JUMP_HOURS,
         }
     }
 }

@@ -72,8 +72,14 @@ impl Target for Served<'_> {
             .apply(batch.entries, origin, batch.content, batch.done)
     }
 
-    fn note_file(&mut self, content: &str, by: &str, entries: u64) -> Result<(), CommitError> {
-        self.0.note_file(content, entries, Origin::by(by))
+    fn note_file(
+        &mut self,
+        content: &str,
+        by: &str,
+        entries: u64,
+    ) -> Result<Option<u64>, CommitError> {
+        let noted = self.0.note_file(content, entries, Origin::by(by));
+        noted.map(Some)
     }
 }
 

@@ -19,11 +19,13 @@ mod log;
 mod logging;
 mod progress;
 mod record;
+mod recover;
 mod register;
 mod search;
 pub mod serve;
 mod snapshot;
 mod user;
+mod witnesses;
 mod wsdl;
 
 use std::error::Error;
@@ -56,6 +58,7 @@ Examples:
   pu search --text 'anna lund' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu check --data D                          protected persons, and households that lead to them
+  pu recover --data D                        what is left of a register that has lost something
   pu log follow --data D                     changes as they come, without personal values
   pu audit search --person 191212121212      who has seen this person
   pu wsdl --out contracts                    the contract packages
@@ -79,6 +82,8 @@ enum Command {
     Search(search::Search),
     /// Count what deserves a look: protected persons, and households that lead to them
     Check(check::Check),
+    /// Look what is left of a register that has lost something, and go on with it
+    Recover(recover::Recover),
     /// Look at snapshot files, and write them again
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -139,6 +144,7 @@ impl Arguments {
             Command::Get(get) => get.run(),
             Command::Search(search) => search.run(),
             Command::Check(check) => check.run(),
+            Command::Recover(recover) => recover.run(),
             Command::Snapshot(snapshot) => snapshot.run(),
             Command::Log(log) => log.run(),
             Command::Audit(audit) => audit.run(),

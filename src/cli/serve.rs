@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Common, Failure, inbox, logging};
+use super::{Common, Failure, inbox, logging, witnesses};
 use crate::access::alarms::Alarms;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
@@ -16,6 +16,7 @@ use crate::base::time::Moment;
 use crate::feed::inbox::Inbox;
 use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
+use crate::register::nrid::{self, WentOn};
 use crate::serve::App;
 use crate::serve::anchors;
 use crate::serve::host::Hosts;
@@ -31,6 +32,7 @@ use crate::serve::wide::Wide;
 use crate::store::ledger::Ledger;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
+use crate::store::loss;
 use crate::store::trail::Trail;
 use crate::wire::rest::Rest;
 use crate::wire::soap::Soap;
@@ -90,6 +92,20 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         config.snapshots.keep,
         Arc::new(Moment::now),
     )?);
+    loss::check(&config.data, &live.store.pin(), witnesses::of(config)?)?;
+    let most_jump = u64::from(config.changes.most_jump_hours) * 3_600;
+    live.committer
+        .time()
+        .hold_to(Duration::from_secs(most_jump));
+    match nrid::go_on(&live, &formats)? {
+        Some(WentOn::Copied) => tracing::warn!(
+            "the data folder was put back, or moved: reserve identities go on far beyond those that it knows"
+        ),
+        Some(WentOn::New) => tracing::info!(
+            "the register is new here: reserve identities go on far beyond those that it holds"
+        ),
+        None => {}
+    }
     live.chains.set_longest(config.limits.linked_identities);
     if config.protection.household == HouseholdRule::Mask {
         households::mask(&live)?;

@@ -33,8 +33,14 @@ pub trait Target {
     /// Applies entries of a file, in their order.
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, Self::Error>;
 
-    /// Notes that a file was applied to its end.
-    fn note_file(&mut self, content: &str, by: &str, entries: u64) -> Result<(), Self::Error>;
+    /// Notes that a file was applied to its end. Gives the number of the change that says so, when it
+    /// is one.
+    fn note_file(
+        &mut self,
+        content: &str,
+        by: &str,
+        entries: u64,
+    ) -> Result<Option<u64>, Self::Error>;
 }
 
 /// Entries of a file that are applied together.
@@ -200,9 +206,9 @@ impl Work<'_> {
             }
             Ok(())
         })?;
-        target
-            .note_file(&content, by, report.read)
-            .map_err(ApplyError::Register)
+        let noted = target.note_file(&content, by, report.read);
+        report.sequence = noted.map_err(ApplyError::Register)?;
+        Ok(())
     }
 
     /// Reads the file to its end, or until nobody wants more of it. Answers the terms it does not
@@ -348,9 +354,14 @@ impl Target for Import<'_> {
         batch.entries.into_iter().map(one).collect()
     }
 
-    fn note_file(&mut self, content: &str, _: &str, entries: u64) -> Result<(), ImportError> {
+    fn note_file(
+        &mut self,
+        content: &str,
+        _: &str,
+        entries: u64,
+    ) -> Result<Option<u64>, ImportError> {
         Self::note_file(self, content.to_owned(), entries);
-        Ok(())
+        Ok(None)
     }
 }
 

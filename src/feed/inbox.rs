@@ -99,10 +99,34 @@ fn path_of_progress(inbox: &Path, name: &str) -> PathBuf {
     inbox.join(WORK).join(format!("{name}.json"))
 }
 
+/// The newest change of the register that a report in `done/` tells of. Reports that cannot be read tell
+/// nothing.
+pub fn newest_change(inbox: &Path) -> io::Result<Option<u64>> {
+    let entries = match fs::read_dir(inbox.join(DONE)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut newest = None;
+    for entry in entries {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(REPORT) {
+            let report = fs::read(&path).ok();
+            let report: Option<FileReport> =
+                report.and_then(|text| serde_json::from_slice(&text).ok());
+            newest = newest.max(report.and_then(|report| report.sequence));
+        }
+    }
+    Ok(newest)
+}
+
 /// The path of a file's report in `done/` or `failed/`.
 pub fn path_of_report(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.report.json"))
+    folder.join(format!("{name}{REPORT}"))
 }
+
+/// How the names of reports end.
+const REPORT: &str = ".report.json";
 
 /// Why the inbox does not go on.
 #[derive(Debug, thiserror::Error)]

@@ -36,6 +36,10 @@ pub struct FileReport {
     pub rejects: Option<PathBuf>,
     /// Why the file was refused as a whole.
     pub failed: Option<Failed>,
+    /// The number of the register's change that says that the file was applied, when a served
+    /// register applied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
 }
 
 /// Why a file was refused.

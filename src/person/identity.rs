@@ -66,11 +66,14 @@ pub enum IdentityType {
 }
 
 impl IdentityType {
+    /// The number of the format of national reserve identities.
+    pub const NRID_FORMAT: u8 = 3;
+
     pub(super) const fn of_number(number: u8) -> Self {
         match number {
             1 => Self::Pnr,
             2 => Self::Snr,
-            3 => Self::Nrid,
+            Self::NRID_FORMAT => Self::Nrid,
             _ => Self::Lrid,
         }
     }

@@ -19,6 +19,9 @@ pub struct Change {
     pub subject: Identity,
     /// The identities that this change issues, in their order.
     pub issued: Vec<Identity>,
+    /// How far the series of numbers come that these are of: the series, and the place of the first
+    /// number that was never issued.
+    pub series: Vec<(u64, u64)>,
     /// How many identities the longest chain has that is another one from now on; 0 when none is.
     pub longest_chain: usize,
 }
@@ -37,6 +40,7 @@ impl Change {
             waits,
             subject,
             issued: Vec::new(),
+            series: Vec::new(),
             longest_chain: 0,
         })
     }

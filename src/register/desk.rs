@@ -118,6 +118,8 @@ pub(super) fn commit(draft: &mut Draft, change: Change, origin: Origin) -> Resul
             notes.push(Note::Waits { missing, waits });
         }
     }
+    let issued = change.series.into_iter();
+    notes.extend(issued.map(|(series, next)| Note::Issued { series, next }));
     draft.commit(origin, change.records, notes)?;
     Ok(())
 }

@@ -14,8 +14,9 @@ use crate::person::identity::{Formats, Identity};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
 use crate::store::build::{BuildError, Builder, Loose, Records};
-use crate::store::ledger::{AppliedFile, Ledger};
+use crate::store::ledger::{AppliedFile, Latest, Ledger};
 use crate::store::state::{State, formats_to_bytes};
+use crate::store::witness::{self, WitnessError};
 use crate::store::write::About;
 
 use super::merge::{self, Outcome};
@@ -40,6 +41,9 @@ pub enum ImportError {
     /// More identities in one chain than can be one person's.
     #[error("a chain of more than {MOST_MEMBERS} linked identities")]
     EndlessChain,
+    /// The register's witness cannot be told how far it has come.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
 }
 
 /// What became of one entry of a file.
@@ -87,7 +91,8 @@ pub struct Settled {
 
 impl<'f> Import<'f> {
     /// Begins a run on top of the state `base`, or of nothing, in the data folder `folder`. Everything
-    /// it writes carries the moment `at`; `is_test` tells test identities.
+    /// it writes carries the moment `at`, or that of the last change when that is later; `is_test` tells
+    /// test identities.
     pub fn new(
         folder: &Path,
         base: Option<&State>,
@@ -104,12 +109,14 @@ impl<'f> Import<'f> {
         for &(missing, waits) in &ledger.waiting {
             waiting.entry(missing).or_default().insert(waits);
         }
-        Ok(Self {
+        let mut run = Self {
             before: base.map_or(0, State::sequence),
             ledger,
             waiting,
             ..Self::on(builder, formats, at, is_test)
-        })
+        };
+        run.set_moment(at);
+        Ok(run)
     }
 
     /// Takes in persons who were settled elsewhere. Nobody else in the run may have to do with them.
@@ -157,11 +164,13 @@ impl<'f> Import<'f> {
             sequence: self.before + self.applied.max(1),
             created: self.at.date_time,
         };
+        self.ledger.latest = Some(Latest::with(self.ledger.latest, &self.at));
         let ledger = self.ledger.to_bytes().map_err(ImportError::Ledger)?;
         let formats = formats_to_bytes(self.formats);
-        Ok(Some(
-            self.records.finish(about, &formats, &ledger, progress)?,
-        ))
+        let folder = self.records.folder().to_path_buf();
+        let path = self.records.finish(about, &formats, &ledger, progress)?;
+        witness::note(&folder, about.sequence, &self.at)?;
+        Ok(Some(path))
     }
 }
 
@@ -208,9 +217,10 @@ impl<'f, R: Records> Import<'f, R> {
         }
     }
 
-    /// What is applied from here on carries the moment `at`.
-    pub const fn set_moment(&mut self, at: Moment) {
-        self.at = at;
+    /// What is applied from here on carries the moment `at`, or that of the last change when that is
+    /// later.
+    pub fn set_moment(&mut self, at: Moment) {
+        self.at = self.ledger.latest.map_or(at, |latest| latest.hold(&at));
     }
 
     /// Applies a post from Skatteverket.
@@ -227,6 +237,8 @@ impl<'f, R: Records> Import<'f, R> {
     pub fn exchanged(&mut self, person: Person) -> Result<Applied, ImportError> {
         let key = person.identity().key();
         let told = person.value(VERSION).cloned();
+        // Lines that tell their versions come out of another register.
+        self.ledger.is_restored |= told.is_some() && self.before == 0;
         let current = self.person(person.identity())?;
         match supplement::apply(person, current.as_ref(), &self.at) {
             Some(person) => {

@@ -4,13 +4,17 @@
 //!
 //! Source: Inera's page "Nationellt Reservidformat".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::base::limits;
 use crate::base::time::{Moment, PartialDate};
 use crate::person::edit::Person;
-use crate::person::identity::{Formats, Identity};
+use crate::person::identity::{Formats, Identity, IdentityType};
 use crate::person::record::Damaged;
+use crate::store::commit::{CommitError, Draft};
+use crate::store::entry::{Note, OTHER_SERIES, Origin};
+use crate::store::live::Live;
+use crate::store::state::State;
 
 use super::change::Change;
 use super::merge::touch;
@@ -71,6 +75,79 @@ impl Series {
         }
     }
 
+    /// The series of which nothing but perhaps the gender is known.
+    pub const ALL_ANONYMOUS: [Self; 3] = [
+        Self::ANONYMOUS,
+        Self {
+            birth: None,
+            gender: Gender::Man,
+        },
+        Self {
+            birth: None,
+            gender: Gender::Woman,
+        },
+    ];
+
+    /// The series as one number: the date of birth, or 0, and one digit for the gender. Registers
+    /// remember by it how far a series has come.
+    pub fn number(self) -> u64 {
+        let birth = self.birth.map_or(0, PartialDate::number);
+        let gender = match self.gender {
+            Gender::Unknown => 0,
+            Gender::Man => 1,
+            Gender::Woman => 2,
+        };
+        u64::from(birth) * 10 + gender
+    }
+
+    /// How many numbers a series passes over when something may have been lost.
+    const fn jump_of(number: u64) -> u64 {
+        if number < 10 {
+            limits::ANONYMOUS_JUMP
+        } else {
+            limits::DATED_JUMP
+        }
+    }
+
+    /// The series that a number is of, and its place there; `None` when it is of none, as those are
+    /// that were issued elsewhere.
+    fn of_number(identity: Identity, formats: &Formats) -> Option<(Self, u64)> {
+        let text = formats.text(identity)?;
+        let text: &[u8; 12] = text.as_str().as_bytes().first_chunk()?;
+        let pair = |at: usize| {
+            let [tens, ones] = [text[at], text[at + 1]].map(|it| u64::from(it.wrapping_sub(b'0')));
+            (tens < 10 && ones < 10).then(|| tens * 10 + ones)
+        };
+        let [century, year, month, day] = [pair(0)?, pair(2)?, pair(4)?, pair(6)?];
+        let sign = text[10];
+        let series = Self {
+            birth: formats.birth_date(identity),
+            gender: match sign {
+                b'0'..=b'9' if sign % 2 == 1 => Gender::Man,
+                b'0'..=b'9' => Gender::Woman,
+                _ => Gender::Unknown,
+            },
+        };
+        let date = if let Some(birth) = series.birth {
+            century.checked_sub(3 + u64::from(birth.year() / 100))? / 3
+        } else {
+            let [first, second, third] = FIRST_PAIRS;
+            let first = year.checked_sub(first)?;
+            let second = month.checked_sub(second)?;
+            (first * PAIRS[1] + second) * PAIRS[2] + day.checked_sub(third)?
+        };
+        let among = |signs: &[u8], sign: u8| {
+            let place = signs.iter().position(|&it| it == sign)?;
+            u64::try_from(place).ok()
+        };
+        let letters = LETTERS.len() as u64;
+        let place = date * letters + among(LETTERS, text[8])?;
+        let place = place * letters + among(LETTERS, text[9])?;
+        let signs = series.signs();
+        let place = place * signs.len() as u64 + among(signs, sign)?;
+        (series.at(place, formats) == Some(identity)).then_some((series, place))
+    }
+
     /// The characters that may stand for the gender.
     const fn signs(self) -> &'static [u8] {
         match self.gender {
@@ -124,31 +201,120 @@ fn anonymous(series: u64) -> Option<String> {
 }
 
 /// Where each series is to be gone on with. Only a hint, which may be thrown away: what is free is
-/// what the register does not have. A place is never passed by a number that was not issued in the
-/// end, because the place kept is that of the last number, which is looked at again.
+/// what the register does not have, and has never issued as far as it remembers. A place is never
+/// passed by a number that was not issued in the end, because the place kept is that of the last
+/// number, which is looked at again.
 #[derive(Default)]
 pub struct Issuer {
     places: HashMap<Series, u64>,
 }
 
+/// A number that is issued.
+pub struct Next {
+    /// The number.
+    pub identity: Identity,
+    /// How far its series comes: the series, and the place of the first number after it.
+    pub mark: (u64, u64),
+}
+
 impl Issuer {
-    /// The first free number of a series, where `is_taken` tells which are not free; `None` when
-    /// all are used.
-    pub fn issue<E>(
+    /// The first free number of a series.
+    pub fn issue<P: Persons<Error = Damaged>>(
         &mut self,
         series: Series,
+        persons: &P,
         formats: &Formats,
-        is_taken: impl Fn(Identity) -> Result<bool, E>,
-    ) -> Result<Option<Identity>, E> {
+    ) -> Result<Next, Refusal> {
         let place = self.places.entry(series).or_default();
+        *place = persons.next_of(series.number()).max(*place);
         while let Some(identity) = series.at(*place, formats) {
-            if !is_taken(identity)? {
-                return Ok(Some(identity));
+            if !persons.has(identity)? {
+                let mark = (series.number(), *place + 1);
+                return Ok(Next { identity, mark });
             }
             *place += 1;
         }
-        Ok(None)
+        Err(Refusal::SeriesUsedUp)
     }
+}
+
+/// How each series goes on after something may have been lost: beyond every number that the register
+/// has or remembers, and those that a witness saw, by more than can have been issued since.
+pub fn beyond(
+    state: &State,
+    witnessed: &[(u64, u64)],
+    formats: &Formats,
+) -> Result<Vec<Note>, Damaged> {
+    let mut reached: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut reach = |series: u64, next: u64| {
+        let known = reached.entry(series).or_default();
+        *known = next.max(*known);
+    };
+    let remembered = state.ledger().series.iter().map(|(&it, &next)| (it, next));
+    for (series, next) in remembered.chain(witnessed.iter().copied()) {
+        reach(series, next);
+    }
+    let (first, last) = Identity::span_of_format(IdentityType::NRID_FORMAT);
+    for record in state.records_between(first, last) {
+        if let Some((series, place)) = Series::of_number(record?.identity(), formats) {
+            reach(series.number(), place + 1);
+        }
+    }
+    for series in Series::ALL_ANONYMOUS {
+        reach(series.number(), 0);
+    }
+    reach(OTHER_SERIES, 0);
+    let jumped = reached.into_iter().map(|(series, next)| Note::Issued {
+        series,
+        next: next.saturating_add(Series::jump_of(series)),
+    });
+    Ok(jumped.collect())
+}
+
+/// Why series of numbers went on beyond what may have been issued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WentOn {
+    /// The register is new here, and holds numbers or persons of another, or of an older day.
+    New,
+    /// The data folder was put back, or moved to another file system.
+    Copied,
+}
+
+/// Lets series of numbers go on beyond what may have been issued elsewhere, or later than what is here:
+/// by an entry of the log, when the register is opened for the first time where it lies. Tells why.
+pub fn go_on(live: &Live, formats: &Formats) -> Result<Option<WentOn>, CommitError> {
+    let testimony = live.testimony.as_ref();
+    let goes_on = testimony.is_some_and(|it| it.seen.goes_on && !it.is_copy);
+    if goes_on {
+        return Ok(None);
+    }
+    let state = live.store.keep();
+    let was_elsewhere = testimony.is_some_and(|it| it.is_copy);
+    let may_have_issued = state.ledger().is_restored || has_issued(&state)?;
+    let why = if was_elsewhere {
+        Some(WentOn::Copied)
+    } else {
+        may_have_issued.then_some(WentOn::New)
+    };
+    if why.is_some() {
+        let witnessed = testimony.map_or(&[][..], |it| &it.series);
+        let notes = beyond(&state, witnessed, formats)?;
+        let origin = Origin::by(GONE_ON);
+        let commit = move |draft: &mut Draft| draft.commit(origin, Vec::new(), notes);
+        live.committer.wait(commit)?.0?;
+    }
+    live.committer.tell_goes_on()?;
+    Ok(why)
+}
+
+/// How the log tells that series went on.
+const GONE_ON: &str = "series";
+
+/// Whether a register has numbers that were issued, or remembers some.
+pub fn has_issued(state: &State) -> Result<bool, Damaged> {
+    let (first, last) = Identity::span_of_format(IdentityType::NRID_FORMAT);
+    let any = state.records_between(first, last).next().transpose()?;
+    Ok(any.is_some() || !state.ledger().series.is_empty())
 }
 
 /// Issues anonymous identities in bulk: whoever takes one fills in its data later.
@@ -166,24 +332,28 @@ pub(super) fn issue_many<P: Persons<Error = Damaged>>(
     }
     let mut issued = Vec::with_capacity(count);
     let mut after = Changed::over(persons, []);
+    let mut mark = None;
     for _ in 0..count {
-        let identity = issuer
-            .issue(Series::ANONYMOUS, formats, |it| after.has(it))?
-            .ok_or(Refusal::SeriesUsedUp)?;
-        let mut person = Person::new(identity, formats);
+        let next = issuer.issue(Series::ANONYMOUS, &after, formats)?;
+        let mut person = Person::new(next.identity, formats);
         touch(&mut person, at);
         actor.sign(&mut person, PERSON_ACTOR);
         after.put(person);
-        issued.push(identity);
+        issued.push(next.identity);
+        mark = Some(next.mark);
     }
     let subject = issued[0];
     let change = settled(persons, after.into_persons(), subject, at)?;
-    Ok(Change { issued, ..change })
+    Ok(Change {
+        issued,
+        series: mark.into_iter().collect(),
+        ..change
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::Cell;
     use std::collections::HashSet;
 
     use proptest::prelude::*;
@@ -202,15 +372,53 @@ mod tests {
         PartialDate::parse(text)
     }
 
+    /// A register of which only the numbers are known.
+    #[derive(Default)]
+    struct Taken {
+        numbers: HashSet<Identity>,
+        all: bool,
+        next: u64,
+        looked: Cell<usize>,
+    }
+
+    impl Persons for Taken {
+        type Error = Damaged;
+
+        fn person(&self, _: Identity) -> Result<Option<Person>, Damaged> {
+            Ok(None)
+        }
+
+        fn has(&self, identity: Identity) -> Result<bool, Damaged> {
+            self.looked.set(self.looked.get() + 1);
+            Ok(self.all || self.numbers.contains(&identity))
+        }
+
+        fn waiting(&self, _: Identity) -> Vec<Identity> {
+            Vec::new()
+        }
+
+        fn next_of(&self, _: u64) -> u64 {
+            self.next
+        }
+    }
+
+    fn issued(
+        issuer: &mut Issuer,
+        series: Series,
+        taken: &Taken,
+        formats: &Formats,
+    ) -> Result<Identity, Refusal> {
+        Ok(issuer.issue(series, taken, formats)?.identity)
+    }
+
     /// The first numbers of a series.
     fn first(series: Series, count: usize) -> Vec<Identity> {
         let (formats, mut issuer) = (Formats::standard(), Issuer::default());
-        let taken = RefCell::new(HashSet::new());
+        let mut taken = Taken::default();
         (0..count)
             .map(|_| {
-                let is_taken = |it| Ok::<_, ()>(taken.borrow().contains(&it));
-                let identity = issuer.issue(series, &formats, is_taken).unwrap().unwrap();
-                taken.borrow_mut().insert(identity);
+                let identity = issued(&mut issuer, series, &taken, &formats).unwrap();
+                taken.numbers.insert(identity);
                 identity
             })
             .collect()
@@ -243,8 +451,12 @@ mod tests {
         let last = at(of_one * SERIES_OF_DATE - 1).unwrap();
         assert!(last.starts_with("97790814ZZ9"), "{last}");
         assert_eq!(at(of_one * SERIES_OF_DATE), None);
-        let used_up = Issuer::default().issue(series, &formats, |_| Ok::<_, ()>(true));
-        assert_eq!(used_up, Ok(None));
+        let all = Taken {
+            all: true,
+            ..Taken::default()
+        };
+        let used_up = issued(&mut Issuer::default(), series, &all, &formats);
+        assert_eq!(used_up, Err(Refusal::SeriesUsedUp));
     }
 
     #[test]
@@ -275,17 +487,21 @@ mod tests {
     #[test]
     fn the_issuer_looks_at_few_numbers_and_skips_none_that_was_not_issued() {
         let (formats, mut issuer) = (Formats::standard(), Issuer::default());
-        let looked = std::cell::Cell::new(0);
-        let taken: HashSet<Identity> = first(Series::ANONYMOUS, 1_000).into_iter().collect();
-        let is_taken = |it: Identity| {
-            looked.set(looked.get() + 1);
-            Ok::<_, ()>(taken.contains(&it))
+        let mut taken = Taken {
+            numbers: first(Series::ANONYMOUS, 1_000).into_iter().collect(),
+            ..Taken::default()
         };
-        let one = issuer.issue(Series::ANONYMOUS, &formats, is_taken);
-        assert_eq!(looked.replace(0), 1_001);
+        let mut next =
+            |taken: &Taken| issued(&mut issuer, Series::ANONYMOUS, taken, &formats).unwrap();
+        let one = next(&taken);
+        assert_eq!(taken.looked.replace(0), 1_001);
         // It was refused by the log, say, and is wished for again.
-        let again = issuer.issue(Series::ANONYMOUS, &formats, is_taken);
-        assert_eq!((again, looked.get()), (one, 1));
+        assert_eq!((next(&taken), taken.looked.replace(0)), (one, 1));
+        // What is remembered is passed over, though the register does not have it.
+        taken.next = 5_000;
+        let beyond = next(&taken);
+        let place = Series::of_number(beyond, &formats);
+        assert_eq!(place, Some((Series::ANONYMOUS, 5_000)));
     }
 
     #[test]
@@ -324,6 +540,12 @@ mod tests {
                 prop_assert_eq!(formats.gender(identity), code);
                 prop_assert!(formats.check_is_right(identity));
             }
+            if let Some(identity) = series.at(place, &formats) {
+                prop_assert_eq!(Series::of_number(identity, &formats), Some((series, place)));
+            }
+            let nameless = Series::of(None, code);
+            let found = Series::of_number(nameless.at(place, &formats).unwrap(), &formats);
+            prop_assert_eq!(found, Some((nameless, place)));
             let anonymous = Series::of(None, code).at(place, &formats).unwrap();
             prop_assert_eq!(formats.birth_date(anonymous), None);
             prop_assert_eq!(formats.gender(anonymous), code);

@@ -112,20 +112,19 @@ impl<'l> Online<'l> {
         applied.map(|(applied, ..)| applied)
     }
 
-    /// Notes that a file was applied to its end.
+    /// Notes that a file was applied to its end. Gives the number of the entry that says so.
     pub fn note_file(
         &self,
         content: &str,
         entries: u64,
         origin: Origin,
-    ) -> Result<(), CommitError> {
+    ) -> Result<u64, CommitError> {
         let note = Note::File {
             content: content.to_owned(),
             entries,
         };
         let work = move |draft: &mut Draft| draft.commit(origin, Vec::new(), vec![note]);
-        let (noted, _) = self.live.committer.wait(work)?;
-        noted.map(|_| ())
+        self.live.committer.wait(work)?.0
     }
 }
 

@@ -34,6 +34,11 @@ pub trait Persons {
 
     /// Who points at an identity and has been waiting for it to come.
     fn waiting(&self, identity: Identity) -> Vec<Identity>;
+
+    /// The place of the first number of a series that was never issued, as far as is remembered.
+    fn next_of(&self, _series: u64) -> u64 {
+        0
+    }
 }
 
 /// Lets only those who may see protected persons whole change one. Asked before anything else is read.
@@ -68,6 +73,10 @@ impl Persons for State {
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
         let waiting = self.ledger().waiting_for(identity.key());
         waiting.map(Identity::from_key).collect()
+    }
+
+    fn next_of(&self, series: u64) -> u64 {
+        self.ledger().next_of(series)
     }
 }
 
@@ -141,6 +150,10 @@ impl<P: Persons> Persons for Changed<'_, P> {
             .filter(|(missing, _)| *missing == identity);
         waiting.extend(here.map(|(_, waits)| *waits));
         waiting
+    }
+
+    fn next_of(&self, series: u64) -> u64 {
+        self.below.next_of(series)
     }
 }
 

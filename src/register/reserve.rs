@@ -63,17 +63,17 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
     };
     codes::check(&codes::news(&wish.form, current.as_deref())?, at)?;
     let mut issued = Vec::new();
+    let mut marks = Vec::new();
     let mut person = match (current, wish.identity) {
         (Some(current), _) => current,
         (None, Some(identity)) => Person::new(identity, formats),
         (None, None) => {
             let born = wish.form.value(DATE_OF_BIRTH).and_then(Value::as_date);
             let series = Series::of(born, wish.form.text(GENDER));
-            let identity = issuer
-                .issue(series, formats, |it| persons.has(it))?
-                .ok_or(Refusal::SeriesUsedUp)?;
-            issued.push(identity);
-            Person::new(identity, formats)
+            let next = issuer.issue(series, persons, formats)?;
+            issued.push(next.identity);
+            marks.push(next.mark);
+            Person::new(next.identity, formats)
         }
     };
     for field in REPLACED {
@@ -85,7 +85,11 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
     wish.actor.sign(&mut person, PERSON_ACTOR);
     let identity = person.identity();
     let change = settled(persons, [person], identity, at)?;
-    Ok(Change { issued, ..change })
+    Ok(Change {
+        issued,
+        series: marks,
+        ..change
+    })
 }
 
 /// The person named, as they are; `None` when the identity is to be registered.

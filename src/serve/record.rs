@@ -59,7 +59,11 @@ pub async fn record<'e>(app: &App, entry: impl FnOnce() -> Entry<'e>) -> Result<
     let Some(audit) = &app.audit else {
         return Ok(());
     };
-    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &entry()))?;
+    let entry = Entry {
+        sequence: Some(app.store.pin().sequence()),
+        ..entry()
+    };
+    let ticket = PEN.with_borrow_mut(|pen| note(audit, pen, &entry))?;
     // Whoever else is ready now comes first; the one who returns first writes for all of them.
     stand_back().await;
     if ticket.fate() == Fate::Pending {

@@ -110,6 +110,11 @@ impl Builder {
         self.base.as_ref()
     }
 
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// How many records are new or changed.
     pub fn changed(&self) -> usize {
         self.changed.len()

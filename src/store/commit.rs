@@ -9,23 +9,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
+use super::clock::{ClockAhead, Timekeeper};
 use super::entry::{Changed, Entry, Left, NotAnEntry, Note, Origin};
 use super::log::{AppendError, Log};
 use super::overlay::run::Gathered;
 use super::snapshot::Snapshot;
 use super::state::{Company, State, Store};
+use super::witness::Witness;
 use crate::base::limits;
-use crate::base::time::Moment;
+use crate::base::time::{Moment, Uptime};
 use crate::person::keys::county;
 use crate::person::record::{Damaged, RecordRef};
-
-/// Tells the time.
-pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Why a change was not made. Nothing of it is in the register, unless the log failed: then a restart
 /// tells.
@@ -46,6 +45,9 @@ pub enum CommitError {
     /// The log did not take it.
     #[error(transparent)]
     Log(#[from] AppendError),
+    /// The clock cannot be right.
+    #[error(transparent)]
+    Clock(#[from] ClockAhead),
 }
 
 impl From<Damaged> for CommitError {
@@ -66,6 +68,8 @@ pub struct Draft {
     at: Moment,
     gathered: Gathered,
     entries: Vec<Vec<u8>>,
+    /// How far series of numbers come with these entries.
+    issued: Vec<(u64, u64)>,
     bytes: usize,
     moved: bool,
     company: Arc<OnceLock<Company>>,
@@ -79,7 +83,10 @@ pub struct Committer {
     works: Option<Sender<Work>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     log: Arc<dyn Log>,
-    clock: Clock,
+    time: Arc<Timekeeper>,
+    witness: Arc<Mutex<Option<Witness>>>,
+    /// When the witness was told what time it is.
+    told_time: Mutex<Option<Instant>>,
     pulse: Arc<Pulse>,
 }
 
@@ -106,6 +113,7 @@ impl Draft {
             at,
             gathered: Gathered::default(),
             entries: Vec::new(),
+            issued: Vec::new(),
             bytes: 0,
             moved: false,
         }
@@ -142,10 +150,21 @@ impl Draft {
         let sequence = self.state.sequence() + 1;
         let entry = Entry::new(sequence, self.at.date_time, origin, changes, notes);
         let bytes = entry.to_bytes()?;
-        self.state.apply(&entry, &mut self.gathered)?;
+        self.take(&entry, bytes)?;
+        Ok(sequence)
+    }
+
+    /// Takes over an entry, whose bytes these are.
+    fn take(&mut self, entry: &Entry, bytes: Vec<u8>) -> Result<(), Damaged> {
+        self.state.apply(entry, &mut self.gathered)?;
+        let issued = entry.notes.iter().filter_map(|note| match note {
+            Note::Issued { series, next } => Some((*series, *next)),
+            _ => None,
+        });
+        self.issued.extend(issued);
         self.bytes += bytes.len();
         self.entries.push(bytes);
-        Ok(sequence)
+        Ok(())
     }
 
     /// Freezes the overlay for a new snapshot.
@@ -189,30 +208,43 @@ impl Draft {
         let mut draft = Self::new(published.clone(), self.at, self.company);
         for bytes in self.entries {
             let entry = Entry::from_bytes(&bytes)?;
-            draft.state.apply(&entry, &mut draft.gathered)?;
-            draft.bytes += bytes.len();
-            draft.entries.push(bytes);
+            draft.take(&entry, bytes)?;
         }
         Ok(draft)
     }
 }
 
 impl Committer {
-    /// Starts the committer of a store. The store's state is the log's last entry.
-    pub fn start(store: Arc<Store>, log: Arc<dyn Log>, clock: Clock) -> std::io::Result<Self> {
+    /// Starts the committer of a store. The store's state is the log's last entry; the witness, if
+    /// there is one, is told how far it comes.
+    pub fn start(
+        store: Arc<Store>,
+        log: Arc<dyn Log>,
+        time: Timekeeper,
+        witness: Option<Witness>,
+    ) -> std::io::Result<Self> {
+        let (time, witness) = (Arc::new(time), Arc::new(Mutex::new(witness)));
         let (works, waiting) = bounded(limits::WAITING_CHANGES);
         let pulse = Arc::new(Pulse::default());
         let thread = {
-            let (log, pulse, clock) = (Arc::clone(&log), Arc::clone(&pulse), Arc::clone(&clock));
+            let committing = Committing {
+                store,
+                log: Arc::clone(&log),
+                time: Arc::clone(&time),
+                witness: Arc::clone(&witness),
+                pulse: Arc::clone(&pulse),
+            };
             std::thread::Builder::new()
                 .name("pu-commit".to_owned())
-                .spawn(move || run(&store, &*log, &clock, &waiting, &pulse))?
+                .spawn(move || committing.run(&waiting))?
         };
         Ok(Self {
             works: Some(works),
             thread: Mutex::new(Some(thread)),
             log,
-            clock,
+            time,
+            witness,
+            told_time: Mutex::default(),
             pulse,
         })
     }
@@ -224,7 +256,35 @@ impl Committer {
 
     /// What time it is by the committer's clock.
     pub fn now(&self) -> Moment {
-        (self.clock)()
+        self.time.now()
+    }
+
+    /// The time of changes.
+    pub fn time(&self) -> &Timekeeper {
+        &self.time
+    }
+
+    /// Tells the witness that series of numbers go on beyond whatever may have been issued before.
+    pub fn tell_goes_on(&self) -> Result<(), CommitError> {
+        let mut witness = self.witness.lock();
+        let told = witness.as_mut().map(Witness::tell_goes_on).transpose();
+        told.map(|_| ())
+            .map_err(|error| CommitError::Log(error.into()))
+    }
+
+    /// Looks after log and witness: several times a minute, on a thread of the caller's.
+    pub fn tend(&self) {
+        self.log.tend();
+        let mut told = self.told_time.lock();
+        if told.is_some_and(|told| told.elapsed() < limits::TIME_TOLD_EVERY) {
+            return;
+        }
+        *told = Some(Instant::now());
+        if let Some(witness) = &mut *self.witness.lock()
+            && let Err(error) = witness.tell_time(self.now().date_time, Uptime::now())
+        {
+            tracing::error!(%error, "the witness beside the log cannot be written");
+        }
     }
 
     /// How it is doing.
@@ -292,78 +352,110 @@ fn boxed<T: Send + 'static>(
     })
 }
 
-fn run(store: &Store, log: &dyn Log, clock: &Clock, works: &Receiver<Work>, pulse: &Pulse) {
-    let mut published = store.keep();
-    while let Ok(first) = works.recv() {
-        let mut replies = Vec::new();
-        let works = std::iter::once(first).chain(works.try_iter());
-        let committed = draft(&published, store.company(), clock(), works, &mut replies)
-            .and_then(|draft| commit(store, log, draft, &published, pulse));
-        if let Ok(state) = &committed {
-            published = Arc::clone(state);
-        }
-        for reply in replies {
-            reply(committed.clone());
-        }
-    }
+/// What the committer's thread works with.
+struct Committing {
+    store: Arc<Store>,
+    log: Arc<dyn Log>,
+    time: Arc<Timekeeper>,
+    witness: Arc<Mutex<Option<Witness>>>,
+    pulse: Arc<Pulse>,
 }
 
-/// Lets works make their entries on one draft, as many as are committed together.
-fn draft(
-    published: &State,
-    company: Arc<OnceLock<Company>>,
-    at: Moment,
-    works: impl Iterator<Item = Work>,
-    replies: &mut Vec<Reply>,
-) -> Result<Draft, CommitError> {
-    let mut draft = Draft::new(published.clone(), at, company);
-    for work in works {
-        let before = draft.entries.len();
-        match catch_unwind(AssertUnwindSafe(|| work(&mut draft))) {
-            Ok(reply) => replies.push(reply),
-            Err(_) => draft = draft.again(published, before)?,
-        }
-        if draft.bytes > limits::COMMIT_BYTES {
-            break;
-        }
-    }
-    Ok(draft)
-}
-
-/// Writes a draft's entries to the log and publishes it.
-fn commit(
-    store: &Store,
-    log: &dyn Log,
-    mut draft: Draft,
-    published: &Arc<State>,
-    pulse: &Pulse,
-) -> Result<Arc<State>, CommitError> {
-    if draft.entries.is_empty() && !draft.moved {
-        return Ok(Arc::clone(published));
-    }
-    if !draft.entries.is_empty() {
-        let began = Instant::now();
-        let appended = log.append(&draft.entries, published.sequence());
-        if let Err(error) = appended {
-            if matches!(error, AppendError::Failed(_) | AppendError::Conflict { .. })
-                && !pulse.failed.swap(true, Ordering::Relaxed)
-            {
-                tracing::error!(%error, "the register takes no more changes");
+impl Committing {
+    fn run(&self, works: &Receiver<Work>) {
+        let mut published = self.store.keep();
+        while let Ok(first) = works.recv() {
+            let mut replies = Vec::new();
+            let works = std::iter::once(first).chain(works.try_iter());
+            let committed = self
+                .draft(&published, works, &mut replies)
+                .and_then(|draft| self.commit(draft, &published));
+            if let Ok(state) = &committed {
+                published = Arc::clone(state);
             }
-            return Err(error.into());
+            for reply in replies {
+                reply(committed.clone());
+            }
         }
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        pulse.flush_micros.fetch_add(micros, Ordering::Relaxed);
-        pulse.commits.fetch_add(1, Ordering::Relaxed);
-        pulse
-            .entries
-            .fetch_add(draft.entries.len() as u64, Ordering::Relaxed);
-        pulse.bytes.fetch_add(draft.bytes as u64, Ordering::Relaxed);
     }
-    draft.state.list(&draft.gathered);
-    let state = Arc::new(draft.state);
-    store.publish(Arc::clone(&state));
-    Ok(state)
+
+    /// Lets works make their entries on one draft, as many as are committed together. What they make
+    /// is not dated before the last change. When the clock cannot be right, their entries are not
+    /// committed.
+    fn draft(
+        &self,
+        published: &State,
+        works: impl Iterator<Item = Work>,
+        replies: &mut Vec<Reply>,
+    ) -> Result<Draft, CommitError> {
+        let moment = self.time.moment(published.ledger().latest);
+        let at = moment.unwrap_or_else(|_| self.time.now());
+        let mut draft = Draft::new(published.clone(), at, self.store.company());
+        for work in works {
+            let before = draft.entries.len();
+            match catch_unwind(AssertUnwindSafe(|| work(&mut draft))) {
+                Ok(reply) => replies.push(reply),
+                Err(_) => draft = draft.again(published, before)?,
+            }
+            if draft.bytes > limits::COMMIT_BYTES {
+                break;
+            }
+        }
+        match moment {
+            Err(ahead) if !draft.entries.is_empty() => Err(ahead.into()),
+            _ => Ok(draft),
+        }
+    }
+
+    /// Writes a draft's entries to the log and publishes it.
+    fn commit(&self, mut draft: Draft, published: &Arc<State>) -> Result<Arc<State>, CommitError> {
+        if draft.entries.is_empty() && !draft.moved {
+            return Ok(Arc::clone(published));
+        }
+        if !draft.entries.is_empty() {
+            let began = Instant::now();
+            if let Err(error) = self.append(&draft, published.sequence()) {
+                let is_the_end =
+                    matches!(error, AppendError::Failed(_) | AppendError::Conflict { .. });
+                if is_the_end && !self.pulse.failed.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "the register takes no more changes");
+                }
+                return Err(error.into());
+            }
+            self.pulse.count(&draft, began.elapsed());
+        }
+        draft.state.list(&draft.gathered);
+        let state = Arc::new(draft.state);
+        self.store.publish(Arc::clone(&state));
+        Ok(state)
+    }
+
+    /// Flushes a draft's entries to the log, and to the witness what they are, both at the same time.
+    fn append(&self, draft: &Draft, expected: u64) -> Result<(), AppendError> {
+        let mut witness = self.witness.lock();
+        let Some(witness) = &mut *witness else {
+            return self.log.append(&draft.entries, expected).map(drop);
+        };
+        let last = expected + draft.entries.len() as u64;
+        witness.begin(last, &draft.issued)?;
+        let appended = self.log.append(&draft.entries, expected);
+        let witnessed = witness.wait();
+        appended?;
+        witnessed?;
+        Ok(witness.end(last, draft.at.date_time)?)
+    }
+}
+
+impl Pulse {
+    /// Counts a commit, and how long its flush took.
+    fn count(&self, draft: &Draft, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let add = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
+        add(&self.flush_micros, micros);
+        add(&self.commits, 1);
+        add(&self.entries, draft.entries.len() as u64);
+        add(&self.bytes, draft.bytes as u64);
+    }
 }
 
 #[cfg(test)]

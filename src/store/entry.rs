@@ -149,7 +149,24 @@ pub enum Note {
         /// Its end, as the audit writes an anchor; empty: nothing is known of it any more.
         anchor: String,
     },
+    /// A series of numbers that this register issues has come so far.
+    Issued {
+        /// The series; [`OTHER_SERIES`]: all that are not named.
+        series: u64,
+        /// The place of the first number that was never issued.
+        next: u64,
+    },
+    /// Entries were given up as lost.
+    Lost {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
 }
+
+/// Stands for all series of numbers that are not named.
+pub const OTHER_SERIES: u64 = u64::MAX;
 
 // A log of older versions is read by this one: a note takes as many bytes as it always has.
 const _: () = assert!(size_of::<ArchivedNote>() == 17);

@@ -1,12 +1,14 @@
 //! What a register remembers beside its records, kept in the snapshot and in every state: the files
 //! that were applied, so that the same file twice changes nothing; how far one is applied, so that it
-//! can go on after a stop; the records that point at identities which are not there yet; and how far each
-//! chain of the audit had come.
+//! can go on after a stop; the records that point at identities which are not there yet; how far each
+//! chain of the audit had come; which numbers were issued; the time of the last change; and what was
+//! given up as lost.
 
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
-use super::entry::Note;
+use super::entry::{Note, OTHER_SERIES};
+use crate::base::time::{DateTime, Moment, Timestamp};
 
 /// The ledger of one register. A copy shares everything with the original.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,66 @@ pub struct Ledger {
     /// The end of each chain of the audit, as the audit writes an anchor.
     #[serde(default)]
     pub audit: OrdMap<u32, String>,
+    /// Where each series of issued numbers goes on: the place of the first that was never issued.
+    #[serde(default)]
+    pub series: OrdMap<u64, u64>,
+    /// Entries that were given up as lost, oldest first.
+    #[serde(default)]
+    pub losses: Vector<Loss>,
+    /// The time of the last change; `None` before the first.
+    #[serde(default)]
+    pub latest: Option<Latest>,
+    /// Whether the first persons came out of another register, whose later changes nobody here knows:
+    /// it may be a backup of this one.
+    #[serde(default)]
+    pub is_restored: bool,
+}
+
+/// Entries that were given up as lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The first of them.
+    pub first: u64,
+    /// The last of them.
+    pub last: u64,
+}
+
+/// The time that a register has come to: no change is dated before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    /// When the newest change was committed, as the bits of a [`DateTime`].
+    at: u64,
+    /// The newest version that a change gave, as the number of a [`Timestamp`]. Versions are local
+    /// time, whose hour from two to three comes twice in October.
+    version: u64,
+}
+
+impl Latest {
+    /// The later of this time and a moment.
+    pub fn with(latest: Option<Self>, at: &Moment) -> Self {
+        let at = latest.map_or(*at, |latest| latest.hold(at));
+        Self {
+            at: at.date_time.bits(),
+            version: at.timestamp.number(),
+        }
+    }
+
+    /// A moment that is not before this time: the given one, or this time itself.
+    pub fn hold(&self, at: &Moment) -> Moment {
+        let mut held = *at;
+        if let Some(latest) = self.at().filter(|it| it.instant() > at.date_time.instant()) {
+            held = Moment::of(latest);
+        }
+        if let Some(version) = Timestamp::from_number(self.version) {
+            held.timestamp = held.timestamp.max(version);
+        }
+        held
+    }
+
+    /// When the newest change was committed.
+    pub fn at(&self) -> Option<DateTime> {
+        DateTime::from_bits(self.at)
+    }
 }
 
 /// One applied file.
@@ -72,6 +134,13 @@ impl Ledger {
         self.applied.push_back(file);
     }
 
+    /// The place of the first number of a series that may be issued.
+    pub fn next_of(&self, series: u64) -> u64 {
+        let next = self.series.get(&series);
+        let next = next.or_else(|| self.series.get(&OTHER_SERIES));
+        next.copied().unwrap_or_default()
+    }
+
     /// Takes over a note from an entry of the log; `at` is the entry's time.
     pub fn apply(&mut self, note: &Note, at: &str) {
         match note {
@@ -92,6 +161,16 @@ impl Ledger {
             Note::AuditEnd { chain, anchor } => {
                 self.audit.insert(*chain, anchor.clone());
             }
+            Note::Issued { series, next } => {
+                let next = (*next).max(self.next_of(*series));
+                self.series.insert(*series, next);
+            }
+            &Note::Lost { first, last } => {
+                let loss = Loss { first, last };
+                if !self.losses.contains(&loss) {
+                    self.losses.push_back(loss);
+                }
+            }
             Note::Arrived { key } => {
                 let waiting: Vec<u64> = self.waiting_for(*key).collect();
                 for waits in waiting {
@@ -105,6 +184,33 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_series_never_goes_back_and_what_is_not_named_begins_where_all_do() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.next_of(7), 0);
+        for (series, next) in [(7, 5), (OTHER_SERIES, 100), (7, 3), (8, 2)] {
+            ledger.apply(&Note::Issued { series, next }, "");
+        }
+        assert_eq!([7, 8, 9].map(|it| ledger.next_of(it)), [5, 100, 100]);
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_gives_no_earlier_version() {
+        let moment = |text: &str| Moment::parse(text).unwrap();
+        let first = moment("2026-10-25T02:59:53+02:00");
+        let latest = Latest::with(None, &first);
+        let later = latest.hold(&moment("2026-10-25T02:00:07+01:00"));
+        assert_eq!(later.timestamp, first.timestamp);
+        assert_eq!(
+            later.date_time,
+            moment("2026-10-25T02:00:07+01:00").date_time
+        );
+        let back = latest.hold(&moment("2026-09-15T12:00:00"));
+        assert_eq!(back, first);
+        let on = moment("2026-10-25T03:00:00+01:00");
+        assert_eq!(Latest::with(Some(latest), &on).hold(&first), on);
+    }
 
     #[test]
     fn the_newest_end_of_each_chain_of_the_audit_is_kept() {

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::commit::{Clock, Committer};
+use super::clock::{Clock, Timekeeper};
+use super::commit::Committer;
 use super::compact::{CompactError, Compactor};
 use super::log::segments::Keeping;
+use super::loss;
 use super::state::{RegisterError, State, Store, open_to_write};
+use super::witness::{self, Testimony, Witness};
 use crate::base::limits;
 use crate::person::identity::Formats;
 
@@ -30,6 +33,8 @@ pub struct Live {
     pub compactions: AtomicU64,
     /// See `compactions`.
     pub compaction_millis: AtomicU64,
+    /// What the witness told when the register was opened; `None` when there was none.
+    pub testimony: Option<Testimony>,
     /// How long chains of linked identities may be, and how many are getting there.
     pub chains: Arc<Chains>,
 }
@@ -89,9 +94,20 @@ impl Live {
         snapshots_kept: usize,
         clock: Clock,
     ) -> Result<Self, RegisterError> {
+        let testimony = witness::read(data)?;
         let (state, log) = open_to_write(data, formats, keeping)?;
+        loss::check(data, &state, testimony.as_ref().map(loss::seen))?;
+        let at = state.ledger().latest.and_then(|latest| latest.at());
+        let witness = Witness::open(data, state.sequence(), at)?;
+        let time = Timekeeper::new(clock);
+        if let Some(testimony) = &testimony
+            && let Some(at) = loss::last_time(testimony)
+        {
+            time.was_right(&at, testimony.seen.uptime);
+        }
         let store = Arc::new(Store::new(state));
-        let started = Committer::start(Arc::clone(&store), Arc::new(log), clock);
+        let log = Arc::new(log);
+        let started = Committer::start(Arc::clone(&store), log, time, Some(witness));
         let committer = started.map_err(|source| RegisterError::Folder {
             path: data.to_path_buf(),
             source,
@@ -109,6 +125,7 @@ impl Live {
             wanted: AtomicBool::new(false),
             compactions: AtomicU64::new(0),
             compaction_millis: AtomicU64::new(0),
+            testimony,
             chains: Arc::default(),
         })
     }
@@ -157,6 +174,7 @@ impl Live {
 /// register is gone.
 fn tend(live: &Weak<Live>, changes: usize) -> Option<Duration> {
     let live = live.upgrade()?;
+    live.committer.tend();
     if !live.is_due(&live.store.keep(), changes) {
         return Some(LOOK);
     }

@@ -16,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::entry::Entry;
+use super::witness::WitnessError;
 
 /// The committed changes of one register.
 pub trait Log: Send + Sync {
@@ -37,6 +38,10 @@ pub trait Log: Send + Sync {
 
     /// Bytes it takes.
     fn bytes(&self) -> u64;
+
+    /// Looks after what it keeps, several times a minute: gives back what was made ahead when room is
+    /// short, and sees that its files are still there.
+    fn tend(&self) {}
 }
 
 /// Entries in order.
@@ -63,6 +68,17 @@ pub enum AppendError {
     /// More bytes than one block may hold.
     #[error("{0} bytes are more than can be appended at once")]
     TooLarge(usize),
+}
+
+impl From<WitnessError> for AppendError {
+    fn from(error: WitnessError) -> Self {
+        match error {
+            WitnessError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Self::NoRoom(source.to_string())
+            }
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 /// Why the log cannot be read.
@@ -125,6 +141,9 @@ pub enum Wrong {
     /// The file before it ends too early, or is gone.
     #[error("entries before this file are missing")]
     Short,
+    /// The file has fewer bytes than it was made with.
+    #[error("the file ends here, and was made longer: it has been cut")]
+    Cut,
 }
 
 /// How a file is not one of this register's log.
@@ -142,4 +161,11 @@ pub enum Foreign {
     /// Its head is damaged.
     #[error("the head of the file is damaged")]
     Head,
+}
+
+impl Foreign {
+    /// Whether it may be a file of this register's log all the same, of which the head was changed.
+    pub const fn is_damage(self) -> bool {
+        matches!(self, Self::Magic | Self::Head)
+    }
 }

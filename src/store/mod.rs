@@ -11,6 +11,7 @@
 //! time to time the overlay becomes a new snapshot ([`compact`]).
 
 pub mod build;
+pub mod clock;
 pub mod commit;
 pub mod compact;
 pub mod ends;
@@ -23,8 +24,10 @@ pub mod ledger;
 pub mod live;
 pub mod lock;
 pub mod log;
+pub mod loss;
 pub mod map;
 pub mod overlay;
+pub mod salvage;
 #[cfg(test)]
 mod sample;
 pub mod search_keys;
@@ -33,4 +36,5 @@ pub mod state;
 pub mod trail;
 pub mod veil;
 mod verify;
+pub mod witness;
 pub mod write;

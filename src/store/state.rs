@@ -8,16 +8,19 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::{ArcSwap, Guard};
 
 use super::commit::CommitError;
-use super::entry::Entry;
+use super::entry::{Entry, Note};
 use super::error::OpenError;
 use super::folder;
+use super::ledger::Latest;
 use super::ledger::Ledger;
 use super::log::{Log, ReadError, segments};
+use super::loss::{self, Missing};
 use super::overlay::Overlay;
 use super::overlay::run::Gathered;
 use super::search_keys::SearchKeys;
 use super::snapshot::Snapshot;
 use super::veil::Veil;
+use super::witness::{self, WitnessError};
 use crate::base::time::{DateTime, Moment};
 use crate::person::field::schema_hash;
 use crate::person::format::FormatRow;
@@ -65,6 +68,12 @@ pub enum RegisterError {
     /// An entry of the log holds a record that is none.
     #[error("the log: entry {0} holds a damaged record")]
     Entry(u64),
+    /// There is less than somebody saw.
+    #[error(transparent)]
+    Missing(Box<Missing>),
+    /// What the witness saw cannot be read.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
 }
 
 /// The folder of the log within a data folder.
@@ -152,6 +161,11 @@ impl State {
             self.veil_older(RecordRef::open(record)?)?;
             self.overlay.add(Arc::from(record), gathered)?;
         }
+        if let Some(at) = entry.at()
+            && self.ledger.latest.and_then(|it| it.at()) != Some(at)
+        {
+            self.ledger.latest = Some(Latest::with(self.ledger.latest, &Moment::of(at)));
+        }
         if !entry.notes.is_empty() {
             let at = entry.at().map_or([b'0'; 29], DateTime::written);
             let at = String::from_utf8_lossy(&at);
@@ -162,6 +176,13 @@ impl State {
         }
         self.sequence = entry.sequence;
         Ok(())
+    }
+
+    /// Passes over entries that are lost, up to `last`: what is in the register stays, and these notes
+    /// are taken over.
+    pub fn pass_over(&mut self, last: u64, notes: &[Note]) {
+        notes.iter().for_each(|note| self.ledger.apply(note, ""));
+        self.sequence = last;
     }
 
     /// Lists the search keys of entries that were applied.
@@ -285,6 +306,28 @@ impl State {
         self.snapshot.len() + self.overlay.keys().filter(is_new).count() as u64
     }
 
+    /// The records of identities from one to another, both among them: those of the snapshot, then
+    /// newer ones, also of the same identities.
+    pub fn records_between(
+        &self,
+        first: Identity,
+        last: Identity,
+    ) -> impl Iterator<Item = Result<RecordRef<'_>, Damaged>> {
+        let is_here = move |record: &RecordRef<'_>| (first..=last).contains(&record.identity());
+        let begin = self.snapshot.position(first.key());
+        let older = begin.map(u64::from).into_iter().flat_map(move |begin| {
+            (begin..self.snapshot.len())
+                .map(move |it| RecordRef::open(self.snapshot.record(it).ok_or(Damaged)?))
+        });
+        let older = older.take_while(move |record| record.as_ref().map_or(true, is_here));
+        let newer = self
+            .overlay
+            .records()
+            .map(|(_, bytes)| RecordRef::open(bytes));
+        let newer = newer.filter(move |record| record.as_ref().map_or(true, is_here));
+        begin.err().map(Err).into_iter().chain(older).chain(newer)
+    }
+
     /// Every record, by key.
     pub fn records(&self) -> impl Iterator<Item = Result<RecordRef<'_>, Damaged>> {
         let older = self.snapshot.records().map(|record| {
@@ -384,12 +427,15 @@ impl Store {
 /// The state of the register in a data folder: its newest snapshot and the log after it; `None` when
 /// there is none. For who only reads: whoever owns the folder may go on writing.
 pub fn open(data: &Path, formats: &Formats) -> Result<Option<State>, RegisterError> {
+    // Before the log: whoever writes it is never behind what the witness saw.
+    let testimony = witness::read(data)?;
     let Some(snapshot) = open_newest(data, formats)? else {
         return Ok(None);
     };
     let mut state = State::of_snapshot(Arc::new(snapshot))?;
     let entries = segments::read_only(&log_folder(data), schema_hash(), state.sequence())?;
     replay(&mut state, entries.into_iter().map(Ok))?;
+    loss::check(data, &state, testimony.as_ref().map(loss::seen))?;
     Ok(Some(state))
 }
 

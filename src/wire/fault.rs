@@ -169,7 +169,9 @@ impl From<CommitError> for Trouble {
             CommitError::Busy => HttpRefusal::Busy.into(),
             CommitError::Damaged => Self::Damaged(Damaged),
             CommitError::Failed => Self::Failed,
-            CommitError::Stopped | CommitError::Log(_) => Self::ReadOnly(error.to_string()),
+            CommitError::Stopped | CommitError::Log(_) | CommitError::Clock(_) => {
+                Self::ReadOnly(error.to_string())
+            }
         }
     }
 }

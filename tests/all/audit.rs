@@ -43,6 +43,7 @@ fn audited() -> (TempDir, PathBuf) {
         shown: &[id(SEEN)],
         query: None,
         correlation: Some("c-1"),
+        sequence: Some(300),
     };
     one.note(&lookup);
     two.note(&Entry {
@@ -55,6 +56,7 @@ fn audited() -> (TempDir, PathBuf) {
         shown: &[],
         query: Some("anna\u{1b}[2J"),
         correlation: None,
+        sequence: None,
         ..lookup
     });
     one.write().unwrap();

@@ -199,8 +199,14 @@ impl Target for Stopping<'_> {
         Ok(applied)
     }
 
-    fn note_file(&mut self, content: &str, _: &str, entries: u64) -> Result<(), CommitError> {
-        self.online.note_file(content, entries, Origin::default())
+    fn note_file(
+        &mut self,
+        content: &str,
+        _: &str,
+        entries: u64,
+    ) -> Result<Option<u64>, CommitError> {
+        let noted = self.online.note_file(content, entries, Origin::default());
+        noted.map(Some)
     }
 }
 

@@ -18,7 +18,7 @@ use pu::person::view::{Grant, Shield, restrict};
 use pu::register::import::{Applied, Import};
 use pu::register::online::{Online, Wanted};
 use pu::register::post::{Edit, Post};
-use pu::store::commit::Clock;
+use pu::store::clock::Clock;
 use pu::store::entry::Origin;
 use pu::store::live::Live;
 use pu::store::log::segments::Keeping;

@@ -3,7 +3,7 @@
 //! ```text
 //! disclosure:  1, time i64, flags u8, profile u8 (when flagged), consumer, via, service, answer,
 //!              correlation, query (each its length and its bytes, the optional ones when flagged),
-//!              asked, shown (each their number and a key u64 each; shown only when it differs)
+//!              sequence (when flagged), asked, shown (each their number and a key u64 each; shown only when it differs)
 //! opened:      2, time i64, version, bytes cut off, chains there are
 //! closed:      3, time i64
 //! ```
@@ -45,6 +45,8 @@ pub struct Entry<'a> {
     pub query: Option<&'a str>,
     /// The caller's own name of the request.
     pub correlation: Option<&'a str>,
+    /// The newest change that the register held when this was noted.
+    pub sequence: Option<u64>,
 }
 
 impl<'a> Entry<'a> {
@@ -62,6 +64,7 @@ impl<'a> Entry<'a> {
             shown: &[],
             query: None,
             correlation: None,
+            sequence: None,
         }
     }
 }
@@ -83,6 +86,7 @@ pub struct OwnedEntry {
     pub shown: Vec<Identity>,
     pub query: Option<String>,
     pub correlation: Option<String>,
+    pub sequence: Option<u64>,
 }
 
 /// What stands in a chain.
@@ -128,7 +132,7 @@ const QUERY: u8 = 1 << 4;
 const CORRELATION: u8 = 1 << 5;
 /// Those who were asked about are those who were shown, in the same order: the most common case.
 const SAME: u8 = 1 << 6;
-const UNUSED: u8 = 1 << 7;
+const SEQUENCE: u8 = 1 << 7;
 
 /// Ends a text that was cut.
 const ELLIPSIS: &str = "\u{2026}";
@@ -154,6 +158,7 @@ impl Entry<'_> {
                 | flag(self.unrestricted, UNRESTRICTED)
                 | flag(self.query.is_some(), QUERY)
                 | flag(self.correlation.is_some(), CORRELATION)
+                | flag(self.sequence.is_some(), SEQUENCE)
                 | flag(is_same, SAME),
         );
         out.extend(self.profile.map(|profile| profile as u8));
@@ -169,6 +174,9 @@ impl Entry<'_> {
         }
         if let Some(query) = self.query {
             put_text(out, query, QUERY_BYTES);
+        }
+        if let Some(sequence) = self.sequence {
+            put_number(out, sequence);
         }
         put_identities(out, self.asked);
         if !is_same {
@@ -193,6 +201,7 @@ impl OwnedEntry {
             shown: &self.shown,
             query: self.query.as_deref(),
             correlation: self.correlation.as_deref(),
+            sequence: self.sequence,
         }
     }
 }
@@ -279,9 +288,6 @@ struct Cursor<'b>(&'b [u8]);
 impl<'b> Cursor<'b> {
     fn disclosure(&mut self, at: Micros) -> Result<OwnedEntry, Malformed> {
         let [flags] = self.array()?;
-        if flags & UNUSED != 0 {
-            return Err(Malformed);
-        }
         let is = |flag: u8| flags & flag != 0;
         let profile = is(PROFILE).then(|| self.profile()).transpose()?;
         let consumer = self.text_if(is(CONSUMER), AUDIT_NAME_BYTES)?;
@@ -290,6 +296,7 @@ impl<'b> Cursor<'b> {
         let answer = self.text(AUDIT_NAME_BYTES)?;
         let correlation = self.text_if(is(CORRELATION), AUDIT_NAME_BYTES)?;
         let query = self.text_if(is(QUERY), QUERY_BYTES)?;
+        let sequence = is(SEQUENCE).then(|| self.number()).transpose()?;
         let asked = self.identities()?;
         let shown = if is(SAME) {
             asked.clone()
@@ -311,6 +318,7 @@ impl<'b> Cursor<'b> {
             shown,
             query,
             correlation,
+            sequence,
         })
     }
 
@@ -426,6 +434,7 @@ mod tests {
             (consumer, via, correlation) in (name(), name(), name()),
             (service, answer) in (".{0,20}", ".{0,20}"),
             query in proptest::option::of(".{0,200}"),
+            sequence in proptest::option::of(any::<u64>()),
             profile in proptest::option::of(0..5_usize),
             unrestricted in any::<bool>(),
             (asked, shown, is_same) in (identities(), identities(), any::<bool>()),
@@ -434,7 +443,7 @@ mod tests {
             OwnedEntry {
                 at: Micros::from_number(at).unwrap(),
                 profile: profile.map(|it| Profile::ALL[it]),
-                consumer, via, service, unrestricted, answer, asked, shown, query, correlation,
+                consumer, via, service, unrestricted, answer, asked, shown, query, correlation, sequence,
             }
         }
     }
@@ -494,6 +503,7 @@ mod tests {
             shown: &[],
             query: None,
             correlation: None,
+            sequence: None,
         }
     }
 

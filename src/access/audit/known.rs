@@ -7,10 +7,12 @@ use std::io;
 use std::path::Path;
 
 use super::block::Hash;
+use super::entry::Note;
 use super::folder;
 use super::head::Head;
 use super::read::{self, ReadError, Walk};
 use super::verify::{Anchor, Finding};
+use crate::base::micros::Micros;
 
 /// A chain that has lost entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +99,29 @@ fn holds(root: &Path, end: Anchor) -> Result<Option<Finding>, ReadError> {
             return lost(there);
         }
     }
+}
+
+/// The newest change of the register that the audit tells of, and when: of each chain its newest file is
+/// read. Damage is for others to find: what stands before it is told.
+pub fn newest_change(root: &Path) -> io::Result<Option<(u64, Micros)>> {
+    let mut newest = None;
+    for (chain, files) in folder::chains(root)? {
+        let Some(&last) = files.numbers.last() else {
+            continue;
+        };
+        let Ok(mut walk) = Walk::begin(root, chain, (last, last), true) else {
+            continue;
+        };
+        while let Ok(Some(head)) = walk.next_block() {
+            let Ok(notes) = walk.notes(head) else { break };
+            let told = notes.iter().filter_map(|note| match note {
+                Note::Disclosure(entry) => Some((entry.sequence?, entry.at)),
+                _ => None,
+            });
+            newest = newest.max(told.max());
+        }
+    }
+    Ok(newest)
 }
 
 /// How far each chain in a folder is known to be on the disk, by its head; chains without entries, and

@@ -51,6 +51,7 @@ fn note_at(pen: &mut Pen, number: u64, at: Micros) -> Ticket {
         shown: &[person(number)],
         query: None,
         correlation: Some("c"),
+        sequence: Some(300),
     })
 }
 
@@ -913,6 +914,7 @@ fn a_file_that_cannot_be_begun_is_begun_later() {
         shown: &[],
         query: None,
         correlation: None,
+        sequence: None,
     });
     assert!(pen.write().is_err());
     intact(&root);
@@ -1017,6 +1019,7 @@ fn an_entry_that_is_too_large_is_lost_and_the_others_are_not() {
         shown: &many,
         query: None,
         correlation: None,
+        sequence: None,
     });
     assert_eq!((large.fate(), small.fate()), (Fate::Lost, Fate::Pending));
     pen.write().unwrap();

@@ -10,6 +10,7 @@ use crate::person::edit::tests::identity;
 use crate::person::field::{Field, schema_hash};
 use crate::person::identity::Formats;
 use crate::person::value::Value;
+use crate::store::clock::Clock;
 use crate::store::folder;
 use crate::store::live::Live;
 use crate::store::log::segments::Keeping;
@@ -213,7 +214,8 @@ fn what_the_log_does_not_take_is_not_seen() {
         Arc::new(Failing(AtomicBool::new(false))),
     );
     let their: Arc<dyn Log> = log.clone();
-    let committer = Committer::start(Arc::clone(&store), their, clock()).unwrap();
+    let time = Timekeeper::new(clock());
+    let committer = Committer::start(Arc::clone(&store), their, time, None).unwrap();
     let name = |who: &'static str| {
         let record = named(who, "Namn");
         committer.wait(|draft| draft.commit(Origin::default(), vec![record], Vec::new()))

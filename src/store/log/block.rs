@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! head of the file, 64 bytes:  "PULOGSEG", format u32, checksum u32 of the rest, schema hash u64,
-//!                              number of the first entry u64, of the last entry before it u64, zeros
+//!                              number of the first entry u64, of the last entry before it u64, bytes
+//!                              the file was made with u64 (0 before version 0.5.0), zeros
 //! block, from a multiple of 32 bytes on:
 //!   head, 32 bytes:            number of the first entry u64, entries u32, bytes u32, checksum u32
 //!                              of these bytes, checksum u32 of the head, "PUBLOCK\0"
@@ -49,6 +50,8 @@ pub struct FileHead {
     pub first: u64,
     /// The number of the last entry before.
     pub before: u64,
+    /// Bytes that the file was made with, and has from then on; 0: it does not tell.
+    pub bytes: u64,
 }
 
 /// The bytes of a file's head.
@@ -59,6 +62,7 @@ pub fn file_head(schema_hash: u64, about: FileHead) -> [u8; FILE_HEAD] {
     head[16..24].copy_from_slice(&schema_hash.to_le_bytes());
     head[24..32].copy_from_slice(&about.first.to_le_bytes());
     head[32..40].copy_from_slice(&about.before.to_le_bytes());
+    head[40..48].copy_from_slice(&about.bytes.to_le_bytes());
     let checksum = crc32c::crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
     head
@@ -81,6 +85,7 @@ pub fn read_file_head(head: &[u8; FILE_HEAD], schema_hash: u64) -> Result<FileHe
     Ok(FileHead {
         first: number(&head[24..32]),
         before: number(&head[32..40]),
+        bytes: number(&head[40..48]),
     })
 }
 
@@ -202,6 +207,7 @@ mod tests {
         let about = FileHead {
             first: 9,
             before: 8,
+            bytes: 4096,
         };
         let head = file_head(5, about);
         assert_eq!(read_file_head(&head, 5), Ok(about));

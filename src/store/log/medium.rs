@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
 
 use crate::base::files;
 
@@ -16,6 +18,13 @@ pub trait Medium: Send + Sync {
     fn begin(&self, prepared: &Path, head: &[u8], path: &Path) -> io::Result<()>;
     /// Opens a file to be written in.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>>;
+    /// Gives a file that is on the disk its name, in place of the one that has it; when this returns,
+    /// it will have it after a crash.
+    fn put(&self, made: &Path, path: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that there is room for in a folder.
+    fn room(&self, folder: &Path) -> io::Result<u64>;
 }
 
 /// A file that is written in.
@@ -24,6 +33,8 @@ pub trait Writable: Send + Sync {
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Returns when all that was written is on the disk.
     fn sync(&self) -> io::Result<()>;
+    /// Whether it still has a name: what is written in a removed file is lost.
+    fn is_there(&self) -> io::Result<bool>;
 }
 
 /// The disk.
@@ -45,13 +56,26 @@ impl Medium for Disk {
         let file = files::open(prepared)?;
         FileExt::write_all_at(&file, head, 0)?;
         file.sync_all()?;
-        fs::rename(prepared, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        self.put(prepared, path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>> {
         Ok(Box::new(files::open(path)?))
+    }
+
+    fn put(&self, made: &Path, path: &Path) -> io::Result<()> {
+        fs::rename(made, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<u64> {
+        let about = statvfs(folder)?;
+        Ok(about.blocks_available() * about.fragment_size())
     }
 }
 
@@ -62,6 +86,10 @@ impl Writable for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn is_there(&self) -> io::Result<bool> {
+        Ok(self.metadata()?.nlink() > 0)
     }
 }
 

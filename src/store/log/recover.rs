@@ -61,23 +61,46 @@ pub fn segments(folder: &Path, schema_hash: u64) -> Result<Vec<Segment>, ReadErr
     };
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or("");
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            found.push(read_about(entry.path(), schema_hash)?);
+        if first_of(&entry.path()).is_some() {
+            found.push(segment(entry.path(), schema_hash)?);
         }
     }
     found.sort_by_key(|segment| segment.about.first);
     Ok(found)
 }
 
-fn read_about(path: PathBuf, schema_hash: u64) -> Result<Segment, ReadError> {
+/// The entry that a segment begins with, by its name; `None` for other files.
+pub fn first_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    digits.parse().ok()
+}
+
+/// A segment, when its head can be read and it has not been cut.
+pub fn segment(path: PathBuf, schema_hash: u64) -> Result<Segment, ReadError> {
     let mut head = [0; FILE_HEAD];
-    let read = File::open(&path).and_then(|file| file.read_exact_at(&mut head, 0));
-    if let Err(source) = read {
-        return Err(ReadError::Io { path, source });
-    }
+    let read = File::open(&path).and_then(|file| {
+        let bytes = file.metadata()?.len();
+        let from = usize::try_from(bytes).map_or(FILE_HEAD, |bytes| bytes.min(FILE_HEAD));
+        file.read_exact_at(&mut head[..from], 0)?;
+        Ok(bytes)
+    });
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(ReadError::Io { path, source }),
+    };
+    let what = Wrong::Cut;
     match block::read_file_head(&head, schema_hash) {
+        _ if bytes < FILE_HEAD as u64 => Err(ReadError::Damaged {
+            path,
+            at: bytes,
+            what,
+        }),
+        Ok(about) if bytes < about.bytes => Err(ReadError::Damaged {
+            path,
+            at: bytes,
+            what,
+        }),
         Ok(about) => Ok(Segment { path, about }),
         Err(what) => Err(ReadError::Foreign { path, what }),
     }

@@ -59,9 +59,20 @@ struct Active {
     file: Option<Box<dyn Writable>>,
     at: u64,
     room: u64,
+    /// The next segment, being prepared; it has the bytes that segments should have.
     spare: Option<JoinHandle<io::Result<PathBuf>>>,
     failed: Option<String>,
 }
+
+impl Active {
+    /// Waits for the next segment that is being prepared; `None` when none is, or it was in vain.
+    fn take_spare(&mut self) -> Option<PathBuf> {
+        self.spare.take()?.join().ok()?.ok()
+    }
+}
+
+/// A new segment takes at most one part in so many of the room there is.
+const SHARE: u64 = 4;
 
 /// Bytes between marks.
 const MARK: u64 = 64 << 10;
@@ -136,19 +147,29 @@ impl Segments {
 
     /// Begins the next segment, with the entry `first`.
     fn roll(&self, active: &mut Active, first: u64, block: u64) -> io::Result<()> {
-        let bytes = self.keeping.segment_bytes.max(FILE_HEAD as u64 + block);
-        let spare = match active.spare.take().map(JoinHandle::join) {
-            Some(Ok(Ok(spare))) if bytes == self.keeping.segment_bytes => spare,
-            _ => self.prepare(bytes)?,
+        let needed = FILE_HEAD as u64 + block;
+        let (made, bytes) = match active.take_spare() {
+            Some(spare) if needed <= self.keeping.segment_bytes => {
+                (spare, self.keeping.segment_bytes)
+            }
+            spare => {
+                spare.map_or(Ok(()), |spare| self.medium.remove(&spare))?;
+                let bytes = self.fitting(needed)?;
+                (self.prepare(bytes)?, bytes)
+            }
         };
         let before = match self.written.load(Ordering::Acquire) {
             0 => first - 1,
             written => written,
         };
-        let about = FileHead { first, before };
+        let about = FileHead {
+            first,
+            before,
+            bytes,
+        };
         let path = recover::path_of(&self.folder, first);
         let head = block::file_head(self.schema_hash, about);
-        self.medium.begin(&spare, &head, &path)?;
+        self.medium.begin(&made, &head, &path)?;
         active.file = Some(self.medium.open(&path)?);
         active.at = FILE_HEAD as u64;
         active.room = bytes;
@@ -156,6 +177,23 @@ impl Segments {
         *kept.marks.lock() = Some(Vec::new());
         self.files.write().push(Arc::new(kept));
         Ok(())
+    }
+
+    /// Bytes for a new segment that must hold `needed`: what is configured, or less where there is
+    /// little room, of which some is left to others.
+    fn fitting(&self, needed: u64) -> io::Result<u64> {
+        let wanted = self.keeping.segment_bytes.max(needed);
+        let room = self.medium.room(&self.folder)?;
+        let ours = room.saturating_sub(limits::DISK_RESERVE_BYTES);
+        if needed > ours {
+            let message = format!(
+                "{room} bytes are free, of which {} stay free for the audit",
+                limits::DISK_RESERVE_BYTES
+            );
+            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+        }
+        let most = (ours / SHARE).max(limits::SMALL_SEGMENT_BYTES).min(ours);
+        Ok(wanted.min(most).max(needed))
     }
 
     fn prepare(&self, bytes: u64) -> io::Result<PathBuf> {
@@ -168,17 +206,50 @@ impl Segments {
             .join(format!("spare-{}.tmp", uuid::Uuid::new_v4()))
     }
 
-    /// Prepares the next segment while there is time.
+    /// Prepares the next segment while there is time, and plenty of room.
     fn prepare_ahead(&self, active: &mut Active) {
-        if active.spare.is_none() && active.at > active.room / 2 {
-            let (medium, path) = (Arc::clone(&self.medium), self.spare_path());
-            let bytes = self.keeping.segment_bytes;
-            active.spare = std::thread::Builder::new()
-                .name("pu-log-spare".to_owned())
-                .spawn(move || medium.prepare(&path, bytes).map(|()| path))
-                .ok();
+        let is_due = active.spare.is_none() && active.at > active.room / 2;
+        if !is_due || self.room_beside_reserve() < SHARE * self.keeping.segment_bytes {
+            return;
+        }
+        let (medium, path) = (Arc::clone(&self.medium), self.spare_path());
+        let bytes = self.keeping.segment_bytes;
+        active.spare = std::thread::Builder::new()
+            .name("pu-log-spare".to_owned())
+            .spawn(move || medium.prepare(&path, bytes).map(|()| path))
+            .ok();
+    }
+
+    /// Gives back what was made ahead when room is short.
+    fn give_back(&self, active: &mut Active) {
+        if active.spare.is_some()
+            && self.room_beside_reserve() < self.keeping.segment_bytes
+            && let Some(spare) = active.take_spare()
+            && let Err(error) = self.medium.remove(&spare)
+        {
+            tracing::warn!(file = %spare.display(), %error, "cannot be removed to make room");
         }
     }
+
+    /// Bytes there are beside those that stay free. A disk that does not tell is taken for full.
+    fn room_beside_reserve(&self) -> u64 {
+        let room = self.medium.room(&self.folder).unwrap_or(0);
+        room.saturating_sub(limits::DISK_RESERVE_BYTES)
+    }
+}
+
+/// Writes a block and flushes it. What is written into a file that has been removed is lost.
+fn write(file: &dyn Writable, block: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(block, at)?;
+    file.sync()?;
+    file.is_there()?.then_some(()).ok_or_else(removed)
+}
+
+fn removed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "the file that is written in was removed",
+    )
 }
 
 impl Log for Segments {
@@ -202,7 +273,7 @@ impl Log for Segments {
         }
         let at = active.at;
         let written = match &active.file {
-            Some(file) => file.write_all_at(&block, at).and_then(|()| file.sync()),
+            Some(file) => write(&**file, &block, at),
             None => Err(io::ErrorKind::NotFound.into()),
         };
         if let Err(error) = written {
@@ -285,6 +356,17 @@ impl Log for Segments {
     fn bytes(&self) -> u64 {
         let files = self.files.read();
         files.iter().map(|kept| kept.bytes()).sum()
+    }
+
+    fn tend(&self) {
+        let mut active = self.active.lock();
+        self.give_back(&mut active);
+        let is_there = active.file.as_ref().map(|file| file.is_there());
+        if matches!(is_there, Some(Ok(false))) && active.failed.is_none() {
+            let why = removed().to_string();
+            tracing::error!(error = why, "the log takes no more changes");
+            active.failed = Some(why);
+        }
     }
 }
 

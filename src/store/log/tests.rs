@@ -341,7 +341,7 @@ fn files_of_others_are_refused() {
 
 /// A disk that fails as it is told.
 #[derive(Clone, Default)]
-struct Faulty(Arc<Mutex<BTreeSet<Fault>>>);
+struct Faulty(Arc<Mutex<BTreeSet<Fault>>>, Arc<Mutex<Option<u64>>>);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Fault {
@@ -361,6 +361,9 @@ impl Medium for Faulty {
         if self.has(Fault::Full) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if let Some(room) = &mut *self.1.lock() {
+            *room = room.checked_sub(bytes).expect("the disk is filled");
+        }
         Disk.prepare(path, bytes)
     }
 
@@ -371,6 +374,23 @@ impl Medium for Faulty {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Writable>> {
         let file = OpenOptions::new().write(true).open(path)?;
         Ok(Box::new((file, self.clone())))
+    }
+
+    fn put(&self, made: &Path, path: &Path) -> io::Result<()> {
+        Disk.put(made, path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let bytes = fs::metadata(path)?.len();
+        Disk.remove(path)?;
+        if let Some(room) = &mut *self.1.lock() {
+            *room += bytes;
+        }
+        Ok(())
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<u64> {
+        self.1.lock().map_or_else(|| Disk.room(folder), Ok)
     }
 }
 
@@ -388,6 +408,10 @@ impl Writable for (fs::File, Faulty) {
             return Err(io::Error::other("the disk failed"));
         }
         self.0.sync_data()
+    }
+
+    fn is_there(&self) -> io::Result<bool> {
+        self.0.is_there()
     }
 }
 
@@ -430,4 +454,101 @@ fn a_full_disk_refuses_and_lets_go_on_when_there_is_room() {
     disk.0.lock().clear();
     assert_eq!(append(&log, 3).unwrap(), last + 3);
     assert_eq!(read(&log, 1), (1..=last + 3).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_was_cut_is_damage_and_no_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, begin, whole) = three_commits(folder.path());
+    for bytes in [
+        0,
+        10,
+        FILE_HEAD,
+        begin,
+        begin + HEAD,
+        used(&whole),
+        whole.len() - 1,
+    ] {
+        fs::write(&path, &whole[..bytes]).unwrap();
+        let error = open(folder.path(), 0).err().unwrap();
+        let ReadError::Damaged { at, what, .. } = error else {
+            panic!("{bytes}: {error}");
+        };
+        assert_eq!((at, what), (bytes as u64, Wrong::Cut));
+    }
+    // A file of an older version does not tell how long it was made.
+    let mut older = whole;
+    older[40..48].fill(0);
+    let checksum = crc32c::crc32c(&older[16..FILE_HEAD]).to_le_bytes();
+    older[12..16].copy_from_slice(&checksum);
+    older.truncate(begin);
+    fs::write(&path, &older).unwrap();
+    assert_eq!(open(folder.path(), 0).unwrap().last(), 5);
+}
+
+#[test]
+fn a_log_whose_file_is_removed_takes_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), 0).unwrap();
+    append(&log, 2).unwrap();
+    fs::remove_file(&files(folder.path())[0]).unwrap();
+    assert!(matches!(append(&log, 1), Err(AppendError::Failed(_))));
+    let log = open(folder.path(), 2).unwrap();
+    append(&log, 1).unwrap();
+    fs::remove_file(&files(folder.path())[0]).unwrap();
+    log.tend();
+    assert!(matches!(append(&log, 1), Err(AppendError::Failed(_))));
+}
+
+#[test]
+fn on_a_nearly_full_disk_files_get_smaller_and_some_room_is_left() {
+    const RESERVE: u64 = crate::base::limits::DISK_RESERVE_BYTES;
+    let keeping = Keeping {
+        segment_bytes: 1 << 20,
+        keep_bytes: 0,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Faulty::default();
+    let room = |bytes| *disk.1.lock() = Some(bytes);
+    room(RESERVE + (1 << 20));
+    let log = Segments::open_on(Arc::new(disk.clone()), folder.path(), SCHEMA, 0, keeping).unwrap();
+    while append(&log, 200).is_ok() {}
+    let left = disk.1.lock().unwrap();
+    assert!((RESERVE..RESERVE + (64 << 10)).contains(&left), "{left}");
+    assert!(matches!(append(&log, 200), Err(AppendError::NoRoom(_))));
+    let sizes: Vec<u64> = files(folder.path())
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .collect();
+    assert!(
+        sizes.len() > 5 && sizes.is_sorted_by(|a, b| a >= b),
+        "{sizes:?}"
+    );
+    let last = log.last();
+    assert_eq!(read(&log, 1), (1..=last).collect::<Vec<_>>());
+    // With room again they are as they should be, and what is made ahead is given back when it is short.
+    room(RESERVE + (64 << 20));
+    while files(folder.path()).len() < sizes.len() + 2 {
+        append(&log, 200).unwrap();
+    }
+    assert_eq!(
+        fs::metadata(files(folder.path()).last().unwrap())
+            .unwrap()
+            .len(),
+        1 << 20
+    );
+    let ahead = || {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        paths.any(|path| path.extension().is_some_and(|it| it == "tmp"))
+    };
+    while !ahead() {
+        append(&log, 200).unwrap();
+    }
+    room(RESERVE + 1000);
+    log.tend();
+    assert!(!ahead());
+    drop(log);
+    let log = Segments::open(folder.path(), SCHEMA, 0, keeping).unwrap();
+    assert_eq!(read(&log, 1).len() as u64, log.last());
 }

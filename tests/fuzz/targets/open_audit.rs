@@ -40,6 +40,7 @@ fn note(pen: &mut Pen, number: u64) {
         shown: &persons[..number as usize % 3],
         query: Some("anna"),
         correlation: None,
+        sequence: Some(300),
     });
 }
 
