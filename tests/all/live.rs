@@ -269,6 +269,8 @@ proptest! {
         let mut simple = Simple(everybody(&live.store.pin()));
         let mut issuer = Issuer::default();
         let mut kept: Vec<(Arc<State>, Simple)> = Vec::new();
+        // Changes are never dated before the last one.
+        let mut newest = told.now();
         for event in &events {
             match event {
                 Event::Restart => {
@@ -286,10 +288,13 @@ proptest! {
                 continue;
             };
             let before = live.store.pin().sequence();
-            let expected = perform(&wish, &simple, Rules::standard(&formats), &mut issuer, &told.now());
+            let now = told.now();
+            let at = if now.timestamp < newest.timestamp { newest } else { now };
+            let expected = perform(&wish, &simple, Rules::standard(&formats), &mut issuer, &at);
             let (granted, state) = desk.wait(wish, Origin::default()).unwrap();
             match (expected, granted) {
                 (Ok(change), Ok(granted)) => {
+                    newest = at;
                     prop_assert!(granted.subject == change.subject && granted.issued == change.issued);
                     prop_assert_eq!(state.sequence(), before + 1);
                     for person in &change.persons {

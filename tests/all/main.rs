@@ -45,6 +45,8 @@ mod index;
 mod live;
 // The log: nothing of anybody, whatever is asked.
 mod logs;
+// Losses: a log that is gone, cut or put back is noticed, and no number is issued twice.
+mod losses;
 // Lookup: order, unknown identities, links and main identities.
 mod lookup;
 // The model: posts in any order against a register written the simplest way.
