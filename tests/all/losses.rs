@@ -184,11 +184,9 @@ fn the_audit_and_reports_of_files_are_witnesses_too() {
         let mut client = Client::connect(serving.address);
         issue(&mut client, 50);
         if witness == "a report in" {
-            let all =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/persons/all.ndjson");
-            let all = fs::read_to_string(all).unwrap();
-            let head_and_one: Vec<&str> = all.lines().take(2).collect();
-            fs::write(at("inbox/.more"), head_and_one.join("\n") + "\n").unwrap();
+            let (data, out) = (folder.path().display(), at("inbox/.more"));
+            let (data, out) = (data.to_string(), out.display().to_string());
+            pu(&["export", "--data", &data, "--out", &out]).well();
             fs::rename(at("inbox/.more"), at("inbox/more.ndjson")).unwrap();
             let is_done = |_: &u32| {
                 std::thread::sleep(std::time::Duration::from_millis(20));
