@@ -6,6 +6,8 @@
 
 pub mod block;
 pub mod follow;
+#[cfg(test)]
+pub(super) mod forgetful;
 pub mod medium;
 pub mod recover;
 pub mod segments;

@@ -109,7 +109,7 @@ pub fn path_of(data: &Path) -> PathBuf {
 }
 
 /// A witness as it is read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Testimony {
     /// What it has seen.
     pub seen: Seen,

@@ -10,16 +10,22 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::program::{Ran, Serving, configure, pu};
-use crate::support::{Client, persons, register};
+use crate::support::{Answer, Client, persons, register};
 
 const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
 /// Reserve identities are offered; the log's files are small, and no snapshot is made.
-const MORE: &str = "[rest]\nreserve_identities = true\n[changes]\nsegment_bytes = 65536\n";
+pub const MORE: &str = "[rest]\nreserve_identities = true\n[changes]\nsegment_bytes = 65536\n";
 
-fn issue(client: &mut Client, count: usize) -> Vec<String> {
+/// Asks for reserve identities.
+pub fn try_to_issue(client: &mut Client, count: usize) -> Answer {
     let name = |extension: &str| json!({"root": "1.2.752.129.2.1.4.1", "extension": extension});
     let body = json!({"count": count, "actor": name("A"), "organization": name("O")}).to_string();
-    let answer = client.post("/v1/reserve-identities", JSON, body.as_bytes());
+    client.post("/v1/reserve-identities", JSON, body.as_bytes())
+}
+
+/// Has reserve identities issued.
+pub fn issue(client: &mut Client, count: usize) -> Vec<String> {
+    let answer = try_to_issue(client, count);
     assert_eq!(answer.status, 201, "{}", answer.body);
     let issued: Value = serde_json::from_str(&answer.body).unwrap();
     let issued = issued["personalIdentity"].as_array().unwrap().iter();
@@ -45,7 +51,8 @@ fn issue_others(folder: &Path, before: &BTreeSet<String>) {
     assert!(more.len() > before.len() && more.is_disjoint(before));
 }
 
-fn with<const N: usize>(folder: &Path, arguments: [&str; N]) -> Ran {
+/// Runs a command on a register, with its configuration.
+pub fn with<const N: usize>(folder: &Path, arguments: [&str; N]) -> Ran {
     let config = configure(folder, MORE);
     let mut all = arguments.map(str::to_owned).to_vec();
     all.extend(["--config".to_owned(), config.display().to_string()]);

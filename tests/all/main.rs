@@ -21,6 +21,8 @@ mod audit;
 mod access;
 // Changes: the feed of those who follow, the history of persons, and who is protected in both.
 mod changes;
+// Clocks that are wrong: set back, set far ahead, and the hour that comes twice.
+mod clocks;
 // The command line: what each command prints, writes, refuses and answers to the shell.
 mod command_line;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
@@ -29,6 +31,8 @@ mod contracts;
 mod durable;
 // Errors: each wrong request has its own precise answer, and the connection goes on.
 mod errors;
+// Flushes: what is acknowledged or disclosed was flushed before, as the system's own trace tells.
+mod flushes;
 // The front end: HTTP/2, an orderly end, one process to a folder, and damage.
 mod front_end;
 // Goldens: answers of all versions and profiles, read by a human when they change.

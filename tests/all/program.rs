@@ -83,8 +83,22 @@ pub struct Serving {
 impl Serving {
     /// Starts to serve the register in `data` on a free port, with more lines of configuration.
     pub fn start(data: &Path, more: &str) -> Self {
+        Self::spawn(data, more, &mut program())
+    }
+
+    /// The same, by a shell that does something before, with a standard input for it.
+    pub fn start_after(data: &Path, more: &str, before: &str, input: Stdio) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("{before}\nexec \"$0\" \"$@\"");
+        shell
+            .args(["-c", &script, env!("CARGO_BIN_EXE_pu")])
+            .stdin(input);
+        Self::spawn(data, more, &mut shell)
+    }
+
+    fn spawn(data: &Path, more: &str, command: &mut Command) -> Self {
         let config = configure(data, more);
-        let mut child = program()
+        let mut child = command
             .args(["serve", "--as-root"])
             .arg("--config")
             .arg(config)
