@@ -40,11 +40,21 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// A person register: memory-mapped snapshots of a country, served by the national contracts.
 #[derive(Parser)]
-#[command(name = "pu", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "pu", version = VERSION, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// The version, and what it was made from and with.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("PU_COMMIT"),
+    ", ",
+    env!("PU_RUSTC"),
+    ")"
+);
 
 const EXAMPLES: &str = "\
 Examples:
