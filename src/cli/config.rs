@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::alarms::Thresholds;
@@ -28,8 +29,11 @@ use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 use crate::wire::rest::Offered;
 
+/// What the build script tells under the same prefix: cargo hands it to what it runs, too.
+const BUILT: &[&str] = &["commit", "rustc", "packages"];
+
 /// Everything an operator may set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The data folder.
@@ -79,7 +83,7 @@ pub struct Config {
 }
 
 /// `[access]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The file of consumers.
@@ -94,7 +98,7 @@ pub struct Access {
 }
 
 /// `[audit]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// Its folder; `audit` in the data folder when it is not given.
@@ -114,7 +118,7 @@ pub struct Audit {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsFiles {
     /// Where to listen with mutual TLS; nowhere when it is not given.
@@ -134,7 +138,7 @@ pub struct TlsFiles {
 }
 
 /// `[search]`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Search {
     /// Whether REST callers may ask how a search went.
@@ -142,7 +146,7 @@ pub struct Search {
 }
 
 /// `[rest]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rest {
     /// Whether callers may see who changed a person, and when.
@@ -154,7 +158,7 @@ pub struct Rest {
 }
 
 /// `[changes]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Changes {
     /// Bytes of one file of the log.
@@ -164,7 +168,7 @@ pub struct Changes {
 }
 
 /// `[snapshots]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Snapshots {
     /// Snapshots kept: the newest, and those to go back to.
@@ -174,7 +178,7 @@ pub struct Snapshots {
 }
 
 /// `[feed]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feed {
     /// The folder in which files are looked for while serving; `inbox` in the data folder when it is
@@ -183,7 +187,7 @@ pub struct Feed {
 }
 
 /// `[limits]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of one request body.
@@ -233,7 +237,7 @@ pub struct Limits {
 }
 
 /// `[log]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `json`, one object a line, or `text`.
@@ -243,7 +247,7 @@ pub struct Log {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For machines.
@@ -477,7 +481,7 @@ impl Config {
             figment = figment.merge(Toml::string(&text));
         }
         let config: Self = figment
-            .merge(Env::prefixed("PU_").split("__"))
+            .merge(Env::prefixed("PU_").ignore(BUILT).split("__"))
             .extract()
             .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
         config.formats()?;

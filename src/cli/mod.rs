@@ -15,9 +15,11 @@ mod generate;
 mod get;
 mod import;
 mod inbox;
+mod kit;
 mod log;
 mod logging;
 mod progress;
+mod ready;
 mod record;
 mod register;
 mod search;
@@ -69,7 +71,8 @@ Examples:
   pu log follow --data D                     changes as they come, without personal values
   pu audit search --person 191212121212      who has seen this person
   pu wsdl --out contracts                    the contract packages
-  pu certs dev --out certs                   certificates and a configuration to try TLS out";
+  pu certs dev --out certs                   certificates and a configuration to try TLS out
+  pu kit --config pu.toml --out kit          units, alerts and more to run it with";
 
 #[derive(Subcommand)]
 enum Command {
@@ -105,6 +108,10 @@ enum Command {
     Certs(certs::Certs),
     /// Print the effective configuration
     Config(Common),
+    /// Ask a running service whether it is ready
+    Ready(ready::Ready),
+    /// Write what it takes to run the service: units, settings, alerts, a dashboard and more
+    Kit(kit::Kit),
 }
 
 /// What most commands take.
@@ -154,6 +161,8 @@ impl Arguments {
             Command::Audit(audit) => audit.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Certs(certs) => certs.run(),
+            Command::Ready(ready) => ready.run(),
+            Command::Kit(kit) => kit.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);
                 Ok(())
