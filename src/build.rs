@@ -18,8 +18,15 @@ fn main() {
     for file in ["Cargo.toml", "Cargo.lock", "src/build.rs"] {
         println!("cargo::rerun-if-changed={file}");
     }
-    let commit = commit().unwrap_or_else(|| UNKNOWN.to_owned());
+    let commit = commit();
+    let is_known = commit.is_some();
+    let commit = commit.as_deref().unwrap_or(UNKNOWN);
     println!("cargo::rustc-env=PU_COMMIT={commit}");
+    let date = said(&OsString::from("git"), &["log", "-1", "--format=%cs"]).filter(|_| is_known);
+    println!(
+        "cargo::rustc-env=PU_DATE={}",
+        date.as_deref().unwrap_or(UNKNOWN)
+    );
     let compiler = said(&variable("RUSTC"), &["--version"]);
     let compiler = compiler.unwrap_or_else(|| UNKNOWN.to_owned());
     println!("cargo::rustc-env=PU_RUSTC={compiler}");

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::alarms::Thresholds;
-use crate::access::audit::push::Push;
+use crate::access::audit::push::{Push, Pusher};
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
@@ -24,13 +24,14 @@ use crate::person::view::ProtectionRules;
 use crate::serve::anchors::Pushing;
 use crate::serve::leaving::Room;
 use crate::serve::listen::Listening;
+use crate::serve::sandbox::Sandbox;
 use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 use crate::wire::rest::Offered;
 
 /// What the build script tells under the same prefix: cargo hands it to what it runs, too.
-const BUILT: &[&str] = &["commit", "rustc", "packages"];
+const BUILT: &[&str] = &["commit", "date", "rustc", "packages"];
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,9 @@ pub struct Config {
     pub listen_unix: Option<PathBuf>,
     /// Whether root may serve.
     pub as_root: bool,
+    /// Whether the service shuts itself in, so that whoever takes it over finds neither other files nor
+    /// other programs.
+    pub sandbox: Sandbox,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
     /// The service's logical address, which requests must carry.
@@ -265,6 +269,7 @@ impl Default for Config {
             hosts: Vec::new(),
             listen_unix: None,
             as_root: false,
+            sandbox: Sandbox::default(),
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),
@@ -548,15 +553,18 @@ impl Config {
         }
     }
 
-    /// What brings anchors to a second place.
-    pub fn pushing(&self) -> Pushing {
+    /// The command that brings anchors to a second place, when there is one.
+    pub fn push(&self) -> Option<Push> {
         let command = self.audit.anchor_command.clone();
-        let push = Push {
+        (!command.is_empty()).then_some(Push {
             command,
             patience: limits::ANCHOR_PATIENCE,
-        };
-        let push = (!self.audit.anchor_command.is_empty()).then_some(push);
-        Pushing::new(push, self.audit.anchor_required)
+        })
+    }
+
+    /// What brings anchors to a second place.
+    pub fn pushing(&self, pusher: Option<Pusher>) -> Pushing {
+        Pushing::new(pusher, self.audit.anchor_required)
     }
 
     /// The folder in which files are looked for while serving.

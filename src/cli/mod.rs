@@ -19,6 +19,7 @@ mod kit;
 mod log;
 mod logging;
 mod progress;
+mod push_anchors;
 mod ready;
 mod record;
 mod register;
@@ -110,6 +111,9 @@ enum Command {
     Config(Common),
     /// Ask a running service whether it is ready
     Ready(ready::Ready),
+    /// Run the command for anchors, for a service that has shut itself in
+    #[command(hide = true)]
+    PushAnchors(push_anchors::PushAnchors),
     /// Write what it takes to run the service: units, settings, alerts, a dashboard and more
     Kit(kit::Kit),
 }
@@ -162,6 +166,7 @@ impl Arguments {
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Certs(certs) => certs.run(),
             Command::Ready(ready) => ready.run(),
+            Command::PushAnchors(push) => push.run(),
             Command::Kit(kit) => kit.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);

@@ -280,6 +280,7 @@ fn man() -> Result<Vec<File>, Failure> {
 fn pages(command: &Command, files: &mut Vec<File>) -> Result<(), Failure> {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let page = Man::new(command.clone())
+        .date(env!("PU_DATE"))
         .source(concat!("pu ", env!("CARGO_PKG_VERSION")))
         .manual("pu, a person register");
     let mut text = Vec::new();
