@@ -43,7 +43,7 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// The unix socket that it makes.
     pub socket: Option<PathBuf>,
-    /// Ports that it listens on.
+    /// Ports that it listens on; any, when one of them is 0, for it takes a free one.
     pub ports: Vec<u16>,
 }
 
@@ -131,6 +131,11 @@ const SYSTEM: &[&str] = &[
 
 fn shut_files(needs: &Needs) -> Result<ABI, SandboxError> {
     let (read, write) = (reading(), writing());
+    let net = if needs.ports.contains(&0) {
+        AccessNet::ConnectTcp.into()
+    } else {
+        AccessNet::ConnectTcp | AccessNet::BindTcp
+    };
     // The first version of Landlock lets no file move from one folder to another, as the inbox must.
     let second = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -139,7 +144,7 @@ fn shut_files(needs: &Needs) -> Result<ABI, SandboxError> {
     let rules = second
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(ABI::V5))?
-        .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
+        .handle_access(net)?
         .scope(Scope::Signal)?
         .create()?
         .add_rules(path_beneath_rules(SYSTEM, read))?
@@ -154,7 +159,8 @@ fn shut_files(needs: &Needs) -> Result<ABI, SandboxError> {
     let ports = needs
         .ports
         .iter()
-        .map(|port| NetPort::new(*port, AccessNet::BindTcp));
+        .filter(|_| net.contains(AccessNet::BindTcp));
+    let ports = ports.map(|port| NetPort::new(*port, AccessNet::BindTcp));
     let rules = rules.add_rules(ports.map(Ok::<_, RulesetError>))?;
     let status = rules.restrict_self()?;
     match (status.ruleset, status.landlock) {
@@ -462,10 +468,13 @@ mod tests {
         fs::write(at("other/secret"), "secret").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = free.local_addr().unwrap();
+        drop(free);
         let needs = Needs {
             written: vec![at("data")],
             read: vec![at("certs/key.pem")],
-            ports: vec![0],
+            ports: vec![ours.port()],
             ..Needs::default()
         };
         let root = outer.path().to_path_buf();
@@ -489,7 +498,7 @@ mod tests {
             fs::write(at("data/a/file"), "mine").unwrap();
             fs::rename(at("data/a/file"), at("data/b/file")).unwrap();
             fs::remove_file(at("data/b/file")).unwrap();
-            TcpListener::bind("127.0.0.1:0").unwrap();
+            TcpListener::bind(ours).unwrap();
             Ok([
                 kind(fs::write(at("other/file"), "x")),
                 kind(fs::write(at("certs/file"), "x")),
@@ -497,14 +506,15 @@ mod tests {
                 kind(fs::rename(at("certs/key.pem"), at("data/key.pem"))),
                 kind(fs::read("/etc/passwd")),
                 kind(TcpStream::connect(address)),
+                kind(TcpListener::bind("127.0.0.1:0")),
             ])
         });
         match done {
             Ok(kinds) => {
-                let denied = [Some(ErrorKind::PermissionDenied); 5];
+                let denied = [Some(ErrorKind::PermissionDenied); 6];
                 // Moving between folders whose rules differ has an error of its own.
                 let moved = kinds[3].is_some();
-                let others = [kinds[0], kinds[1], kinds[2], kinds[4], kinds[5]];
+                let others = [kinds[0], kinds[1], kinds[2], kinds[4], kinds[5], kinds[6]];
                 assert!(moved && others == denied, "{kinds:?}");
                 outside.join().unwrap();
             }

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use parking_lot::Mutex;
 
@@ -16,7 +16,6 @@ pub struct Errand(Mutex<Talk>);
 
 struct Talk {
     child: Child,
-    say: ChildStdin,
     hear: BufReader<ChildStdout>,
 }
 
@@ -29,17 +28,18 @@ impl Errand {
             // What is typed at the terminal to end the service is not for it: it has a last errand.
             .process_group(0)
             .spawn()?;
-        let gone = || io::Error::other("its pipes are missing");
-        let say = child.stdin.take().ok_or_else(gone)?;
-        let hear = BufReader::new(child.stdout.take().ok_or_else(gone)?);
-        Ok(Self(Mutex::new(Talk { child, say, hear })))
+        let hear = child.stdout.take();
+        let hear = hear.ok_or_else(|| io::Error::other("its output is not heard"))?;
+        let hear = BufReader::new(hear);
+        Ok(Self(Mutex::new(Talk { child, hear })))
     }
 
     /// Has the command run, and returns well when it says that the anchors are where they should be.
     pub fn push(&self, anchors: &[Anchor]) -> Result<(), PushError> {
         let mut talk = self.0.lock();
         let lines: String = anchors.iter().map(|anchor| format!("{anchor}\n")).collect();
-        let said = talk.say.write_all((lines + "\n").as_bytes());
+        let say = talk.child.stdin.as_mut().ok_or(PushError::Gone)?;
+        let said = say.write_all((lines + "\n").as_bytes());
         said.map_err(|_| PushError::Gone)?;
         let mut answer = String::new();
         let heard = talk.hear.read_line(&mut answer);
@@ -53,8 +53,7 @@ impl Errand {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        // It hears nothing more when its pipe is closed; nothing is owed then.
-        let _ = self.child.kill();
+        // Its input is closed first, so that it ends by itself: who is shut in may send it no signal.
         let _ = self.child.wait();
     }
 }

@@ -118,7 +118,8 @@ fn component(kind: &str, package: Package, licence: &str, checksum: Option<&str>
     }
     if !licence.is_empty() {
         // Older packages write a slash for "or".
-        let expression = licence.replace('/', " OR ");
+        let words = licence.replace('/', " OR ");
+        let expression = words.split_whitespace().collect::<Vec<_>>().join(" ");
         component["licenses"] = json!([{"expression": expression}]);
     }
     component
