@@ -25,12 +25,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandbox {
-    /// As far as the kernel can.
+    /// With what the kernel has of Landlock and seccomp.
     #[default]
     On,
     /// Not at all.
     Off,
-    /// Wholly: the service does not start where the kernel cannot.
+    /// With Landlock and seccomp: the service does not start where the kernel lacks one of them.
     Required,
 }
 
@@ -154,7 +154,7 @@ fn shut_files(needs: &Needs) -> Result<ABI, SandboxError> {
         ))?;
     let rules = written(rules, &needs.written, read | write)?;
     let socket = needs.socket.as_deref().map(folder_of);
-    let may = read | AccessFs::MakeSock | AccessFs::RemoveFile;
+    let may = AccessFs::MakeSock | AccessFs::RemoveFile;
     let rules = written(rules, socket.as_slice(), may)?;
     let ports = needs
         .ports
