@@ -284,3 +284,9 @@ pub const PONG_SECONDS: u64 = 10;
 
 /// Seconds an HTTP/2 connection may be without requests.
 pub const IDLE_SECONDS: u64 = 300;
+
+/// How long `pu ready` waits for an answer.
+pub const READY_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of the answer that `pu ready` reads.
+pub const READY_ANSWER_BYTES: u64 = 16 << 10;

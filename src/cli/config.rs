@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::alarms::Thresholds;
-use crate::access::audit::push::Push;
+use crate::access::audit::push::{Push, Pusher};
 use crate::access::gate::{Gate, GateError};
 use crate::access::hsa::{HsaId, NotAnHsaId};
 use crate::access::usage::Allowance;
@@ -23,13 +24,17 @@ use crate::person::view::ProtectionRules;
 use crate::serve::anchors::Pushing;
 use crate::serve::leaving::Room;
 use crate::serve::listen::Listening;
+use crate::serve::sandbox::Sandbox;
 use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 use crate::wire::rest::Offered;
 
+/// What the build script tells under the same prefix: cargo hands it to what it runs, too.
+const BUILT: &[&str] = &["commit", "date", "rustc", "packages"];
+
 /// Everything an operator may set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The data folder.
@@ -42,6 +47,9 @@ pub struct Config {
     pub listen_unix: Option<PathBuf>,
     /// Whether root may serve.
     pub as_root: bool,
+    /// Whether the service shuts itself in, so that whoever takes it over finds neither other files nor
+    /// other programs.
+    pub sandbox: Sandbox,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
     /// The service's logical address, which requests must carry.
@@ -79,7 +87,7 @@ pub struct Config {
 }
 
 /// `[access]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The file of consumers.
@@ -94,7 +102,7 @@ pub struct Access {
 }
 
 /// `[audit]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// Its folder; `audit` in the data folder when it is not given.
@@ -114,7 +122,7 @@ pub struct Audit {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsFiles {
     /// Where to listen with mutual TLS; nowhere when it is not given.
@@ -134,7 +142,7 @@ pub struct TlsFiles {
 }
 
 /// `[search]`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Search {
     /// Whether REST callers may ask how a search went.
@@ -142,7 +150,7 @@ pub struct Search {
 }
 
 /// `[rest]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rest {
     /// Whether callers may see who changed a person, and when.
@@ -154,7 +162,7 @@ pub struct Rest {
 }
 
 /// `[changes]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Changes {
     /// Bytes of one file of the log.
@@ -167,7 +175,7 @@ pub struct Changes {
 }
 
 /// `[snapshots]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Snapshots {
     /// Snapshots kept: the newest, and those to go back to.
@@ -177,7 +185,7 @@ pub struct Snapshots {
 }
 
 /// `[feed]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feed {
     /// The folder in which files are looked for while serving; `inbox` in the data folder when it is
@@ -186,7 +194,7 @@ pub struct Feed {
 }
 
 /// `[limits]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of one request body.
@@ -236,7 +244,7 @@ pub struct Limits {
 }
 
 /// `[log]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `json`, one object a line, or `text`.
@@ -246,7 +254,7 @@ pub struct Log {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For machines.
@@ -264,6 +272,7 @@ impl Default for Config {
             hosts: Vec::new(),
             listen_unix: None,
             as_root: false,
+            sandbox: Sandbox::default(),
             threads: 0,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),
@@ -481,7 +490,7 @@ impl Config {
             figment = figment.merge(Toml::string(&text));
         }
         let config: Self = figment
-            .merge(Env::prefixed("PU_").split("__"))
+            .merge(Env::prefixed("PU_").ignore(BUILT).split("__"))
             .extract()
             .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
         config.formats()?;
@@ -548,15 +557,18 @@ impl Config {
         }
     }
 
-    /// What brings anchors to a second place.
-    pub fn pushing(&self) -> Pushing {
+    /// The command that brings anchors to a second place, when there is one.
+    pub fn push(&self) -> Option<Push> {
         let command = self.audit.anchor_command.clone();
-        let push = Push {
+        (!command.is_empty()).then_some(Push {
             command,
             patience: limits::ANCHOR_PATIENCE,
-        };
-        let push = (!self.audit.anchor_command.is_empty()).then_some(push);
-        Pushing::new(push, self.audit.anchor_required)
+        })
+    }
+
+    /// What brings anchors to a second place.
+    pub fn pushing(&self, pusher: Option<Pusher>) -> Pushing {
+        Pushing::new(pusher, self.audit.anchor_required)
     }
 
     /// The folder in which files are looked for while serving.

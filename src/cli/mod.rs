@@ -15,9 +15,12 @@ mod generate;
 mod get;
 mod import;
 mod inbox;
+mod kit;
 mod log;
 mod logging;
 mod progress;
+mod push_anchors;
+mod ready;
 mod record;
 mod recover;
 mod register;
@@ -42,11 +45,21 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// A person register: memory-mapped snapshots of a country, served by the national contracts.
 #[derive(Parser)]
-#[command(name = "pu", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "pu", version = VERSION, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// The version, and what it was made from and with.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("PU_COMMIT"),
+    ", ",
+    env!("PU_RUSTC"),
+    ")"
+);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +75,8 @@ Examples:
   pu log follow --data D                     changes as they come, without personal values
   pu audit search --person 191212121212      who has seen this person
   pu wsdl --out contracts                    the contract packages
-  pu certs dev --out certs                   certificates and a configuration to try TLS out";
+  pu certs dev --out certs                   certificates and a configuration to try TLS out
+  pu kit --config pu.toml --out kit          units, alerts and more to run it with";
 
 #[derive(Subcommand)]
 enum Command {
@@ -100,6 +114,13 @@ enum Command {
     Certs(certs::Certs),
     /// Print the effective configuration
     Config(Common),
+    /// Ask a running service whether it is ready
+    Ready(ready::Ready),
+    /// Run the command for anchors, for a service that has shut itself in
+    #[command(hide = true)]
+    PushAnchors(push_anchors::PushAnchors),
+    /// Write what it takes to run the service: units, settings, alerts, a dashboard and more
+    Kit(kit::Kit),
 }
 
 /// What most commands take.
@@ -150,6 +171,9 @@ impl Arguments {
             Command::Audit(audit) => audit.run(),
             Command::Wsdl(wsdl) => wsdl.run(),
             Command::Certs(certs) => certs.run(),
+            Command::Ready(ready) => ready.run(),
+            Command::PushAnchors(push) => push.run(),
+            Command::Kit(kit) => kit.run(),
             Command::Config(common) => common.config().and_then(|config| {
                 print!("{}", toml::to_string_pretty(&config)?);
                 Ok(())

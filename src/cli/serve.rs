@@ -1,5 +1,8 @@
 //! `pu serve`: the service.
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +10,13 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Common, Failure, inbox, logging, witnesses};
+use super::{Common, Failure, inbox, logging, push_anchors, witnesses};
 use crate::access::alarms::Alarms;
+use crate::access::audit::push::Pusher;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
-use crate::base::limits;
 use crate::base::time::Moment;
+use crate::base::{files, limits};
 use crate::feed::inbox::Inbox;
 use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
@@ -27,6 +31,7 @@ use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
+use crate::serve::sandbox::{self, Needs, Sandbox};
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::ledger::Ledger;
@@ -72,7 +77,8 @@ fn run(config: &Config) -> Result<(), Failure> {
     for mended in lock.mended() {
         tracing::warn!(folder = %mended.path.display(), "{mended}");
     }
-    let (app, running) = begin(config)?;
+    let pusher = shut_in(config)?;
+    let (app, running) = begin_with(config, pusher)?;
     lock.tell_inbox(&config.inbox())?;
     let tls = running.tls.map(tracing::field::display);
     tracing::info!(address = %running.address, tls, "listening");
@@ -82,8 +88,79 @@ fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens the register and listens.
+/// Why the process cannot be shut in.
+#[derive(Debug, thiserror::Error)]
+enum ShutInError {
+    /// A folder in which it will write cannot be made.
+    #[error("cannot make the folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What runs the command for anchors cannot be started.
+    #[error("cannot start what runs audit.anchor_command")]
+    Errand(#[source] io::Error),
+}
+
+/// Shuts the process in, before any thread is started. What runs the command for anchors stays outside.
+fn shut_in(config: &Config) -> Result<Option<Pusher>, Failure> {
+    if config.sandbox == Sandbox::Off {
+        tracing::warn!("no sandbox: the configuration turns it off");
+        return Ok(config.push().map(Pusher::Own));
+    }
+    let errand = config.push().map(|push| push_anchors::start(&push));
+    let in_force = sandbox::enter(&needs(config)?).enough(config.sandbox)?;
+    if in_force.is_whole() {
+        tracing::info!(%in_force, "sandbox");
+    } else {
+        tracing::warn!(%in_force, "sandbox: the kernel does not offer all of it");
+    }
+    let errand = errand.transpose().map_err(ShutInError::Errand)?;
+    Ok(errand.map(Pusher::Errand))
+}
+
+/// What the service touches. Folders that are missing are made: later, nothing can be made there.
+fn needs(config: &Config) -> Result<Needs, ShutInError> {
+    let audit = config.audit.record.then(|| config.audit_folder());
+    let mut written = vec![config.data.clone(), config.inbox()];
+    written.extend(audit);
+    for folder in &written {
+        if !folder.is_dir() {
+            make(folder).map_err(|source| ShutInError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+    }
+    let tls = &config.tls;
+    let read = [&config.access.consumers, &tls.certificate, &tls.key]
+        .into_iter()
+        .flatten();
+    let read = read
+        .chain(&tls.client_authorities)
+        .chain(&tls.revocation_lists);
+    let addresses = std::iter::once(config.listen).chain(tls.listen);
+    Ok(Needs {
+        written,
+        read: read.cloned().collect(),
+        socket: config.listen_unix.clone(),
+        ports: addresses.map(|address| address.port()).collect(),
+    })
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    files::create_folder(folder)?;
+    files::give_to_owner_of_folder(&File::open(folder)?, folder)
+}
+
+/// Opens the register and listens, in a process that is not shut in.
 pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
+    begin_with(config, config.push().map(Pusher::Own))
+}
+
+fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Running), Failure> {
     let formats = config.formats()?;
     let live = Arc::new(Live::open(
         &config.data,
@@ -126,7 +203,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         soap: Soap::compile(&formats, &config.logical_addresses(), rule),
         gate,
         alarms: Alarms::new(config.alarms),
-        anchors: config.pushing(),
+        anchors: config.pushing(pusher),
         hosts: Hosts::new(config.listen, &config.hosts),
         audit: audit(config, live.store.pin().ledger())?,
         rest: Rest::new(&formats, rule, config.search.explain, config.rest.offered()),

@@ -4,13 +4,14 @@
 //! Sources: TKB 5.1 (roots of PNR, SNR, NRID), Inera's pages "Nationellt Reservidformat" and
 //! "Lokala Reservid"; Örebro's row from the public library `SwedishIdentifier`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::IdentityType;
 use crate::base::time::PartialDate;
 
 /// One row of the table, as written in code or in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatRow {
     /// The number that stands for this format in packed keys. It is written into snapshot files,
@@ -39,7 +40,7 @@ pub struct FormatRow {
 
 /// A check digit modulo 10: from the right, weights 2 1 2 1 ..., the decimal digits of each product
 /// are added; the check digit fills up to the next ten. With digits alone this is the Luhn rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// First position that counts (from 0).
@@ -52,7 +53,7 @@ pub struct Check {
 }
 
 /// What a value tells about the date of birth, and thereby which dates are well-formed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Birth {
     /// Nothing.
@@ -72,7 +73,7 @@ pub enum Birth {
 }
 
 /// Gender by parity: an odd number is a man, an even one a woman.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parity {
     /// First position of the number (from 0).

@@ -7,6 +7,9 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::field::{Field, FieldMask};
 use super::identity::Identity;
 use super::record::{Damaged, RecordRef, next_field, next_value, skip_value};
@@ -94,7 +97,7 @@ impl Shield {
 
 /// What a restricted contract shows of a person with skyddad folkbokföring
 /// (`protection.population_record`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PopulationRecordRule {
     /// Name and number, as the service terms say: no place of any kind.
@@ -107,7 +110,7 @@ pub enum PopulationRecordRule {
 
 /// What a restricted contract shows of somebody without protection whose registered home is that of
 /// a protected relative (`protection.household`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HouseholdRule {
     /// What the profile shows of anybody.
@@ -118,7 +121,7 @@ pub enum HouseholdRule {
 }
 
 /// What restricted contracts show where the sources leave a choice (`[protection]`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProtectionRules {
     /// What is shown of a person with skyddad folkbokföring.

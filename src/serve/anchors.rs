@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::App;
-use crate::access::audit::push::{Push, PushError};
+use crate::access::audit::push::{PushError, Pusher};
 use crate::access::audit::verify::{Anchor, Finding};
 use crate::access::audit::{Audit, known};
 use crate::base::limits;
@@ -23,7 +23,7 @@ const BY: &str = "audit";
 
 /// What brings the ends to a second place, and how that goes.
 pub struct Pushing {
-    push: Option<Push>,
+    push: Option<Pusher>,
     is_required: bool,
     /// Ends were written, or there was a start, and they are not in the second place.
     is_owed: AtomicBool,
@@ -33,7 +33,7 @@ pub struct Pushing {
 
 impl Pushing {
     /// By a command, when there is one; nothing is disclosed while a required one fails.
-    pub fn new(push: Option<Push>, is_required: bool) -> Self {
+    pub fn new(push: Option<Pusher>, is_required: bool) -> Self {
         Self {
             is_owed: AtomicBool::new(push.is_some()),
             is_required: is_required && push.is_some(),

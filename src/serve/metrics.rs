@@ -2,6 +2,7 @@
 //! person.
 
 mod access;
+mod described;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -145,6 +146,14 @@ impl Metrics {
         let recorder = Arc::new(builder.build_recorder());
         let handle = recorder.handle();
         metrics::with_local_recorder(&*recorder, || Self::made(handle, Arc::clone(&recorder)))
+    }
+
+    /// The name of every metric, and what it says.
+    pub fn described() -> Vec<(String, String)> {
+        let recorder = Arc::new(PrometheusBuilder::new().build_recorder());
+        let listener = described::Listener::default();
+        metrics::with_local_recorder(&listener, || Self::made(recorder.handle(), recorder));
+        listener.heard()
     }
 
     fn made(handle: PrometheusHandle, recorder: Arc<PrometheusRecorder>) -> Self {

@@ -45,6 +45,8 @@ mod hostile;
 mod inbox;
 // The index: it finds whom a look at every record finds; free text finds people as they are typed.
 mod index;
+// The kit: what an operator installs the program with.
+mod kit;
 // The register at work: every state, restart and compaction against the simplest register.
 mod live;
 // The log: nothing of anybody, whatever is asked.

@@ -16,6 +16,7 @@
 pub mod block;
 mod chain;
 pub mod entry;
+pub mod errand;
 pub mod folder;
 mod head;
 pub mod known;

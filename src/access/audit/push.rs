@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::errand::Errand;
 use super::verify::Anchor;
 
 /// A command that takes anchors.
@@ -14,6 +15,24 @@ pub struct Push {
     pub command: Vec<String>,
     /// How long it may take.
     pub patience: Duration,
+}
+
+/// Who runs the command.
+pub enum Pusher {
+    /// This process.
+    Own(Push),
+    /// A process beside it.
+    Errand(Errand),
+}
+
+impl Pusher {
+    /// Runs the command, and returns well when it says that the anchors are where they should be.
+    pub fn push(&self, anchors: &[Anchor]) -> Result<(), PushError> {
+        match self {
+            Self::Own(push) => push.push(anchors),
+            Self::Errand(errand) => errand.push(anchors),
+        }
+    }
 }
 
 /// Why anchors are not where they should be.
@@ -31,6 +50,12 @@ pub enum PushError {
     /// It says that it failed.
     #[error("the command failed ({0})")]
     Failed(ExitStatus),
+    /// The process that runs it tells this.
+    #[error("{0}")]
+    Told(String),
+    /// The process that runs it has ended.
+    #[error("the process that runs the command has ended: start the service again")]
+    Gone,
 }
 
 /// How often it is looked whether a command has ended.

@@ -16,6 +16,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509_parser::error::X509Error;
 use x509_parser::{parse_x509_certificate, parse_x509_crl};
@@ -44,7 +45,7 @@ pub struct Files {
 }
 
 /// What becomes of callers when a revocation list is too old.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExpiredLists {
     /// They are refused.
@@ -55,7 +56,7 @@ pub enum ExpiredLists {
 }
 
 /// When callers are refused that nobody knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownConsumers {
     /// At each request, by an answer that says so.
