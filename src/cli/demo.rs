@@ -119,6 +119,8 @@ impl Demo {
             dated: true,
             accept_truncated: false,
             test_persons: true,
+            // What was here was a demo too.
+            new_register: mark.exists(),
             snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;

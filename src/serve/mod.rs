@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod record;
 pub mod rest;
 pub mod route;
+pub mod scrub;
 pub mod tls;
 pub mod used;
 pub mod wide;

@@ -10,6 +10,7 @@
 //! to the [log](log::Log), flushes, publishes the next state, and only then tells whoever asked. From
 //! time to time the overlay becomes a new snapshot ([`compact`]).
 
+pub mod blocks;
 pub mod build;
 pub mod commit;
 pub mod compact;
@@ -24,6 +25,7 @@ pub mod live;
 pub mod lock;
 pub mod log;
 pub mod map;
+pub mod mend;
 pub mod overlay;
 #[cfg(test)]
 mod sample;

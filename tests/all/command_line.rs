@@ -360,7 +360,7 @@ fn snapshots_are_described_and_checked() {
 /// the same as one that is imported today.
 #[test]
 fn registers_of_older_formats_are_upgraded() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         older_register_is_upgraded(version);
     }
 }

@@ -231,7 +231,7 @@ impl Sample {
                 continue;
             };
             let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
-            if snapshot.find(identity.key(), is_it).is_none() {
+            if snapshot.find(identity.key(), is_it) == Ok(None) {
                 self.unknown.push(identity);
             }
         }
