@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use super::build::BuildError;
 use super::commit::{Clock, Committer};
 use super::compact::{CompactError, Compactor};
+use super::error::VerifyError;
 use super::layout::Section;
 use super::log::segments::Keeping;
 use super::snapshot::Snapshot;
@@ -157,7 +157,7 @@ impl Live {
         let began = Instant::now();
         let served = self.store.keep();
         let made = match served.snapshot().what_is_damaged() {
-            Some(damage) => Err(BuildError::from(damage).into()),
+            Some(damage) => self.replace_known(&damage, served.snapshot()),
             None => self.compactor.compact(&self.committer, |_| ()),
         };
         let path = match made {
@@ -188,6 +188,22 @@ impl Live {
             self.replace_damaged(damage, certain)?;
         }
         Ok(())
+    }
+
+    /// The same of damage that was come upon before. What could not be mended may have been read wrongly
+    /// once: then a snapshot can be made of it, for whoever makes one reads all of it again.
+    fn replace_known(
+        &self,
+        damage: &VerifyError,
+        served: &Snapshot,
+    ) -> Result<PathBuf, CompactError> {
+        match self.replace_damaged(damage, || ()) {
+            Err(CompactError::Mend(why)) => match self.compactor.compact(&self.committer, |_| ()) {
+                Ok(path) if path != served.path() => Ok(path),
+                _ => Err(why.into()),
+            },
+            replaced => replaced,
+        }
     }
 
     fn replace_damaged(

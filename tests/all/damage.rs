@@ -71,8 +71,9 @@ fn everybody(data: &Path) -> BTreeSet<String> {
 fn copy_of(data: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     let from = format!("{}/.", data.display());
-    let copied = Command::new("cp").args(["-a", &from, text(copy.path())]);
-    assert!({ copied }.status().unwrap().success());
+    let mut copying = Command::new("cp");
+    let copied = copying.args(["-a", &from, text(copy.path())]).status();
+    assert!(copied.unwrap().success());
     copy
 }
 
@@ -169,6 +170,8 @@ fn each_command_names_the_section_and_the_offset_and_copies_nothing() {
                 assert!(!out.exists() && newest(data) == path, "{command}");
             } else if command != "import" {
                 pu(&arguments).well();
+                // Only an export is there now.
+                let _ = fs::remove_file(&out);
             }
         }
         if matches!(section, Section::Search | Section::Words) {
@@ -364,12 +367,9 @@ fn a_log_without_its_snapshot_is_not_taken_for_an_empty_folder() {
     for command in commands {
         let complaint = pu(&command);
         assert_eq!(complaint.code, Some(1), "{command:?}");
-        let told = "a log with entries 15 to 16, and an audit";
-        assert!(
-            complaint.err.contains(told),
-            "{command:?}: {}",
-            complaint.err
-        );
+        let (log, audit) = ("a log with entries 15 to ", ", and an audit");
+        let told = complaint.err.contains(log) && complaint.err.contains(audit);
+        assert!(told, "{command:?}: {}", complaint.err);
         assert!(folder::newest(data).unwrap().is_none() && data.join("log").exists());
     }
     pu(&["import", "--data", text(data), "--new-register", TEXT]).well();
