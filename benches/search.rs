@@ -97,7 +97,7 @@ fn one_person(state: &State, formats: &Formats) -> String {
     let snapshot = state.snapshot();
     let identity = (0..snapshot.len())
         .map(|at| (at + snapshot.len() / 2) % snapshot.len())
-        .map(|at| RecordRef::open(snapshot.record(at).unwrap()).unwrap())
+        .map(|at| RecordRef::open(snapshot.record(at).unwrap().unwrap()).unwrap())
         .find(|record| record.identity().kind() == IdentityType::Pnr && !record.shield().is_on())
         .unwrap()
         .identity();

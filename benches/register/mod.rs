@@ -101,7 +101,7 @@ impl Bench {
         let step = snapshot.len() / MOST_IDENTITIES + 1;
         let identities = (0..snapshot.len())
             .step_by(step as usize)
-            .map(|at| RecordRef::open(snapshot.record(at).unwrap()).unwrap())
+            .map(|at| RecordRef::open(snapshot.record(at).unwrap().unwrap()).unwrap())
             .filter(|record| record.identity().kind() == IdentityType::Pnr)
             .filter(|record| !record.shield().is_on())
             .map(RecordRef::identity)

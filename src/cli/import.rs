@@ -166,6 +166,7 @@ fn wait_for(
 }
 
 /// What a run shall do, beside the files.
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Wish<'a> {
     /// The data folder; the caller holds its lock.
     pub data: &'a Path,

@@ -73,6 +73,15 @@ impl RegisterError {
 /// The folders of what was put away begin with this.
 const LOST: &str = "lost";
 
+/// Files of one name that are kept beside each other.
+const KEPT: u32 = 1_000;
+
+/// The first name that is free; the last one when none is.
+fn free(named: impl Fn(u32) -> PathBuf) -> PathBuf {
+    let free = (1..KEPT).map(&named).find(|name| !name.exists());
+    free.unwrap_or_else(|| named(KEPT))
+}
+
 /// Gives a damaged snapshot a name by which nobody takes it for one: `.damaged` is added. It is kept
 /// until the operator removes it. Gives the name; `None` when the file is gone already.
 pub fn set_aside(path: &Path) -> Result<Option<PathBuf>, MendError> {
@@ -84,8 +93,7 @@ pub fn set_aside(path: &Path) -> Result<Option<PathBuf>, MendError> {
         }
         PathBuf::from(name)
     };
-    let aside = (1..).map(named).find(|name| !name.exists());
-    let aside = aside.unwrap_or_else(|| named(1));
+    let aside = free(named);
     let data = path.parent().unwrap_or(Path::new("."));
     let renamed = match fs::rename(path, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -120,8 +128,7 @@ pub fn put_away(data: &Path) -> Result<Option<PathBuf>, MendError> {
         return Ok(None);
     }
     let named = |number: u32| data.join(format!("{LOST}-{number}"));
-    let lost = (1..).map(named).find(|name| !name.exists());
-    let lost = lost.unwrap_or_else(|| named(1));
+    let lost = free(named);
     let put = || {
         files::create_folder(&lost)?;
         for path in left {

@@ -59,6 +59,9 @@ fn flip_in(path: &Path, section: Section) {
     flip(path, extent.offset + extent.length / 2);
 }
 
+/// Does harm to a file; the other function gives the middle of a section.
+type Harm = fn(&Path, &dyn Fn(&Path, Section) -> u64);
+
 /// Everybody in a register, a line each.
 fn everybody(data: &Path) -> BTreeSet<String> {
     let outer = tempfile::tempdir().unwrap();
@@ -249,7 +252,6 @@ fn a_register_whose_newest_snapshot_is_damaged_starts_as_it_was() {
         let extent = extent(path, section);
         extent.offset + extent.length / 2
     };
-    type Harm = fn(&Path, &dyn Fn(&Path, Section) -> u64);
     let harms: [(Harm, &str); 8] = [
         (
             |path, middle| flip(path, middle(path, Section::Records)),

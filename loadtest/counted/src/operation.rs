@@ -180,7 +180,8 @@ impl Prepared {
                 let is_it = |record: &[u8]| {
                     RecordRef::open(record).is_ok_and(|it| it.identity() == post.subject)
                 };
-                let record = RecordRef::open(snapshot.find(post.subject.key(), is_it)?).ok()?;
+                let record =
+                    RecordRef::open(snapshot.find(post.subject.key(), is_it).ok()??).ok()?;
                 let person = Person::from_record(record).ok()?;
                 let applied = merge::apply(&post, Some(&person), &formats, &at);
                 matches!(applied, Outcome::Applied(_)).then_some((post, person))

@@ -133,7 +133,7 @@ impl Sample {
             // One at random out of each of as many equal stretches.
             let from = place * persons / drawn;
             let to = (place + 1) * persons / drawn;
-            let bytes = snapshot.record(chance.u64(from..to)).ok_or(Damaged)?;
+            let bytes = snapshot.record(chance.u64(from..to))?.ok_or(Damaged)?;
             let record = RecordRef::open(bytes)?;
             sample.known.push(record.identity());
             let view = restrict(record, &grant, Shield::NONE);
