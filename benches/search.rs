@@ -112,6 +112,7 @@ fn searches(criterion: &mut Criterion) {
     let folder = std::env::var_os("PU_BENCH_DATA").map_or_else(register::build, PathBuf::from);
     let formats = Formats::standard();
     let snapshot = open_newest(&folder, &formats).unwrap().unwrap();
+    snapshot.verify(|_, _| {}).unwrap();
     let state = State::of_snapshot(Arc::new(snapshot)).unwrap();
     let mut bench = |name: &str, language: &str, text: &str| {
         criterion.bench_function(name, |b| {

@@ -190,7 +190,7 @@ impl Live {
         Ok(())
     }
 
-    /// The same of damage that was come upon before. What could not be mended may have been read wrongly
+    /// Puts a snapshot in the place of one in which somebody came upon damage before. What could not be mended may have been read wrongly
     /// once: then a snapshot can be made of it, for whoever makes one reads all of it again.
     fn replace_known(
         &self,
@@ -218,8 +218,8 @@ impl Live {
         Ok(path)
     }
 
-    /// Reads everything of the newest snapshot again. Gives the number of damaged blocks, of which the
-    /// background makes good. `pace` hears of the bytes read, and tells whether to go on.
+    /// Reads everything of the newest snapshot again. Gives the number of damaged blocks, which
+    /// the background then mends. `pace` hears of the bytes read, and tells whether to go on.
     pub fn scrub(&self, mut pace: impl FnMut(u64) -> bool) -> u64 {
         let snapshot = Arc::clone(self.store.keep().snapshot());
         let (mut damaged, mut goes_on) = (0, true);

@@ -251,18 +251,18 @@ fn reaches(state: &State, wanted: u64, path: PathBuf) -> Result<(), MendError> {
 }
 
 /// Refuses a register that is behind a snapshot which was set aside: what that one held and this one
-/// does not would be gone without a word.
-pub(super) fn check_not_behind(data: &Path, state: &State) -> Result<(), RegisterError> {
+/// does not would be gone without a word. Tells whether the one that was set aside has no successor yet.
+pub(super) fn check_not_behind(data: &Path, state: &State) -> Result<bool, RegisterError> {
     let aside = folder::set_aside(data).map_err(|source| RegisterError::Folder {
         path: data.to_path_buf(),
         source,
     })?;
-    match aside.last().filter(|it| it.sequence > state.sequence()) {
-        Some(newer) => Err(RegisterError::Behind {
+    match aside.last() {
+        Some(newer) if newer.sequence > state.sequence() => Err(RegisterError::Behind {
             path: newer.path.clone(),
             wanted: newer.sequence,
             reached: state.sequence(),
         }),
-        None => Ok(()),
+        aside => Ok(aside.is_some_and(|it| it.sequence > state.snapshot().sequence())),
     }
 }

@@ -518,7 +518,7 @@ pub struct Opened {
     pub state: State,
     /// The log to go on with.
     pub log: segments::Segments,
-    /// Whether its newest snapshot was damaged and is set aside: a new one is wanted.
+    /// Whether a damaged snapshot was set aside and has no successor yet: a new one is wanted.
     pub mended: bool,
 }
 
@@ -534,19 +534,19 @@ pub fn open_to_write(
         return Err(RegisterError::NoSnapshot(data.to_path_buf()));
     };
     let opened = open_file(&newest.path, formats).map(Arc::new);
-    let (state, log, mended) = match opened.and_then(State::of_snapshot) {
+    let (state, log) = match opened.and_then(State::of_snapshot) {
         Ok(mut state) => {
             let after = state.sequence();
             let log = segments::Segments::open(&log_folder(data), schema_hash(), after, keeping)?;
             if log.last() > after {
                 replay(&mut state, log.read_from(after + 1)?)?;
             }
-            (state, log, false)
+            (state, log)
         }
         Err(damage) if damage.is_damage() => {
             tracing::error!(%damage, "the newest snapshot is damaged; looking for an older one");
             match mend::open_without(data, formats, keeping, &newest) {
-                Ok((state, log)) => (state, log, true),
+                Ok(opened) => opened,
                 Err(why) => {
                     let damage = Box::new(damage);
                     return Err(RegisterError::Unmendable { damage, why });
@@ -555,7 +555,7 @@ pub fn open_to_write(
         }
         Err(error) => return Err(error),
     };
-    check_not_behind(data, &state)?;
+    let mended = check_not_behind(data, &state)?;
     Ok(Opened { state, log, mended })
 }
 

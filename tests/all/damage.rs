@@ -252,7 +252,7 @@ fn a_register_whose_newest_snapshot_is_damaged_starts_as_it_was() {
         let extent = extent(path, section);
         extent.offset + extent.length / 2
     };
-    let harms: [(Harm, &str); 8] = [
+    let harms: [(Harm, &str); 9] = [
         (
             |path, middle| flip(path, middle(path, Section::Records)),
             "",
@@ -284,7 +284,12 @@ fn a_register_whose_newest_snapshot_is_damaged_starts_as_it_was() {
             },
             "",
         ),
+        (
+            |path, _| fs::rename(path, path.with_extension("snapshot.damaged")).unwrap(),
+            "",
+        ),
     ];
+    // The last one is what a kill leaves behind while it is mended.
     for (number, (harm, more)) in harms.into_iter().enumerate() {
         let folder = copy_of(sound.path());
         let data = folder.path();

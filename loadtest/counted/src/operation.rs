@@ -163,6 +163,8 @@ impl Prepared {
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let formats = Formats::standard();
         let snapshot = open_newest(folder, &formats)?.ok_or("there is no register")?;
+        // As it is while serving.
+        snapshot.verify(|_, _| {})?;
         let mut identities = Vec::new();
         for record in snapshot.records() {
             let record = RecordRef::open(record?)?;
