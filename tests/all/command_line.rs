@@ -375,6 +375,15 @@ fn older_register_is_upgraded(version: u32) {
     let complaint = place.get(&["191212121212"]).refused();
     assert!(complaint.contains("pu snapshot upgrade"), "{complaint}");
     let data = text(&place.data);
+    // A letter that has changed is not taken over.
+    let sound = fs::read(place.data.join(name)).unwrap();
+    let mut damaged = sound.clone();
+    damaged[4_200] ^= 1;
+    fs::write(place.data.join(name), &damaged).unwrap();
+    let complaint = pu(&["snapshot", "upgrade", data]).refused();
+    assert!(complaint.contains("section records"), "{complaint}");
+    assert!(fs::read(place.data.join(name)).unwrap() == damaged);
+    fs::write(place.data.join(name), &sound).unwrap();
     let printed = pu(&["snapshot", "upgrade", data]).well();
     assert!(printed.contains("wrote "), "{printed}");
     let printed = pu(&["snapshot", "upgrade", data]).well();

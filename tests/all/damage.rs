@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,13 +102,13 @@ fn sequence(serving: &Serving) -> u64 {
 }
 
 /// Changes the register of a service.
-fn issue(serving: &Serving) {
+fn issue(address: SocketAddr) {
     let wish = r#"{"count": 1,
         "actor": {"root": "1.2.752.29.6.2.1", "extension": "SE2321000016-1HZ3"},
         "organization": {"root": "2.5.4.97", "extension": "556559-4230"}}"#;
     let json = [("Content-Type", "application/json")];
     let path = "/v1/reserve-identities";
-    let answer = Client::connect(serving.address).post(path, &json, wish.as_bytes());
+    let answer = Client::connect(address).post(path, &json, wish.as_bytes());
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
 
@@ -121,11 +122,11 @@ fn snapshot_of(data: &Path, sequence: u64) {
 fn worked() -> TempDir {
     let folder = register(persons());
     let serving = Serving::start(folder.path(), RESERVED).ready();
-    issue(&serving);
+    issue(serving.address);
     let made = sequence(&serving);
     serving.signal("-USR1");
     snapshot_of(folder.path(), made);
-    issue(&serving);
+    issue(serving.address);
     assert!(serving.stop().0.success());
     folder
 }
@@ -214,7 +215,7 @@ fn a_service_whose_snapshot_is_damaged_under_it_mends_it_with_the_next() {
     let serving = Serving::start(data, RESERVED).ready();
     let damaged = newest(data);
     flip_in(&damaged, Section::Records);
-    issue(&serving);
+    issue(serving.address);
     serving.signal("-USR1");
     let now = sequence(&serving);
     snapshot_of(data, now);
@@ -239,6 +240,27 @@ fn a_service_whose_snapshot_is_damaged_under_it_mends_it_with_the_next() {
         .iter()
         .for_each(|it| fs::remove_file(&it.path).unwrap());
     assert!(everybody(data) == all);
+}
+
+#[test]
+fn what_cannot_be_mended_is_not_copied_by_a_running_service() {
+    let folder = register(persons());
+    let path = newest(folder.path());
+    let data = folder.path().to_path_buf();
+    let service = Service::over(folder, |config| config.rest.reserve_identities = true);
+    flip_in(&path, Section::Records);
+    issue(service.address);
+    for _ in 0..2 {
+        let complaint = service.app.live.compact().unwrap_err().to_string();
+        assert!(complaint.contains("no older snapshot"), "{complaint}");
+        assert!(newest(&data) == path && set_aside(&data) == 0);
+    }
+    issue(service.address);
+    // Read wrongly once, and rightly since: nothing is lost by it.
+    flip_in(&path, Section::Records);
+    service.app.live.compact().unwrap();
+    pu(&["snapshot", "verify", text(&data)]).well();
+    assert_ne!(newest(&data), path);
 }
 
 #[test]
