@@ -137,7 +137,8 @@ impl Blocks {
         })
     }
 
-    /// Reads a block: whether it is what was written. It has its mark from then on, or no more.
+    /// Reads a block: whether it is what was written. It has its mark from then on, or
+    /// no more.
     pub fn check(&self, section: Section, block: u64, bytes: &[u8]) -> bool {
         let Some((number, word, bit)) = self.mark(section, block) else {
             return false;

@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 use super::commit::{Clock, Committer};
 use super::compact::{CompactError, Compactor};
 use super::error::VerifyError;
-use super::layout::Section;
 use super::log::segments::Keeping;
 use super::snapshot::Snapshot;
 use super::state::{Opened, RegisterError, State, Store, open_to_write};
@@ -223,7 +222,7 @@ impl Live {
     pub fn scrub(&self, mut pace: impl FnMut(u64) -> bool) -> u64 {
         let snapshot = Arc::clone(self.store.keep().snapshot());
         let (mut damaged, mut goes_on) = (0, true);
-        snapshot.read_through(Section::ALL, |block| {
+        snapshot.scrub(|block| {
             let bytes = block.unwrap_or_else(|damage| {
                 tracing::error!(%damage, "found while reading through the snapshot");
                 damaged += 1;

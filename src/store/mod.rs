@@ -14,6 +14,7 @@ pub mod blocks;
 pub mod build;
 pub mod commit;
 pub mod compact;
+mod disk;
 pub mod ends;
 pub mod entry;
 pub mod error;

@@ -15,6 +15,7 @@ use crate::person::keys::Index;
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::view::{Grant, KeySet, KeySets};
 use crate::store::blocks::{Blocks, offset};
+use crate::store::disk::Disk;
 use crate::store::ends::{self, Ends};
 use crate::store::error::{OpenError, VerifyError};
 use crate::store::index::identity::IdentityIndex;
@@ -276,6 +277,50 @@ impl Snapshot {
     pub fn read_through(
         &self,
         sections: impl IntoIterator<Item = Section>,
+        each: impl FnMut(Result<u64, VerifyError>) -> bool,
+    ) {
+        self.walk(
+            sections,
+            |section, block| self.read_block(section, block),
+            each,
+        );
+    }
+
+    /// The same of all sections, as they are in memory and on the disk: for who looks for damage that
+    /// nobody has read yet. A file whose name is gone is looked for in memory alone.
+    pub fn scrub(&self, each: impl FnMut(Result<u64, VerifyError>) -> bool) {
+        let mut disk = Disk::open(&self.path).ok();
+        let read = |section, block| {
+            let bytes = self.read_block(section, block)?;
+            match &mut disk {
+                Some(disk) => self.read_on_disk(disk, section, block),
+                None => Ok(bytes),
+            }
+        };
+        self.walk(Section::ALL, read, each);
+    }
+
+    /// Reads a block on the disk.
+    fn read_on_disk(
+        &self,
+        disk: &mut Disk,
+        section: Section,
+        block: u64,
+    ) -> Result<u64, VerifyError> {
+        let extent = self.extent(section);
+        let place = self.blocks.place(block, extent.length);
+        let place = offset(extent, place.start)..offset(extent, place.end);
+        let bytes = disk.read(&place);
+        if bytes.is_ok_and(|bytes| self.blocks.check(section, block, bytes)) {
+            return Ok(place.end - place.start);
+        }
+        Err(self.damaged_at(section, place.start))
+    }
+
+    fn walk(
+        &self,
+        sections: impl IntoIterator<Item = Section>,
+        mut read: impl FnMut(Section, u64) -> Result<u64, VerifyError>,
         mut each: impl FnMut(Result<u64, VerifyError>) -> bool,
     ) {
         for section in sections {
@@ -286,7 +331,7 @@ impl Snapshot {
                     let end = extent.length.min(place.start + AHEAD);
                     self.warm_part(offset(extent, place.start)..offset(extent, end));
                 }
-                if !each(self.read_block(section, block)) {
+                if !each(read(section, block)) {
                     return;
                 }
             }
@@ -797,6 +842,38 @@ mod tests {
         }
         snapshot.read_through(Section::ALL, |_| true);
         assert!(snapshot.has_passed());
+    }
+
+    #[test]
+    fn what_is_damaged_on_the_disk_alone_is_found_there_and_answered_from_memory() {
+        let sample = Sample::random(5_000, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let path = sample.write(folder.path());
+        let snapshot = Snapshot::open(&path, SCHEMA).unwrap();
+        let count = || {
+            let (mut bytes, mut wrong) = (0, 0);
+            snapshot.scrub(|block| {
+                bytes += block.as_ref().unwrap_or(&0);
+                wrong += u32::from(block.is_err());
+                true
+            });
+            (bytes, wrong)
+        };
+        let all: u64 = snapshot.sections().map(|(_, it)| it.length).sum();
+        assert_eq!(count(), (all, 0));
+        assert!(snapshot.has_passed());
+        // The name leads to other bytes than memory has.
+        let other = folder.path().join("other");
+        fs::copy(&path, &other).unwrap();
+        flip(&other, snapshot.extent(Section::Identities).offset + 7_000);
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(count().1, 1);
+        assert_eq!(snapshot.damage().unwrap().section, Section::Identities);
+        for (key, record) in &sample.records {
+            assert!(Sample::find(&snapshot, *key).unwrap().ends_with(record));
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(count(), (all, 0));
     }
 
     #[test]
