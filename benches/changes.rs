@@ -308,6 +308,7 @@ fn get_person_of_a_changing_register(criterion: &mut Criterion) {
             .unwrap()
             .unwrap(),
     );
+    snapshot.verify(|_, _| {}).unwrap();
     let all: Vec<Identity> = snapshot
         .records()
         .map(|it| RecordRef::open(it.unwrap()).unwrap().identity())

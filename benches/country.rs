@@ -171,7 +171,7 @@ impl Walk {
         let mut len = 0;
         for _ in 0..count {
             let ordinal = self.next(1, snapshot.len() as usize);
-            let record = snapshot.record(ordinal as u64).unwrap();
+            let record = snapshot.record(ordinal as u64).unwrap().unwrap();
             to[len..len + record.len()].copy_from_slice(record);
             len += record.len();
         }

@@ -97,7 +97,7 @@ fn one_person(state: &State, formats: &Formats) -> String {
     let snapshot = state.snapshot();
     let identity = (0..snapshot.len())
         .map(|at| (at + snapshot.len() / 2) % snapshot.len())
-        .map(|at| RecordRef::open(snapshot.record(at).unwrap()).unwrap())
+        .map(|at| RecordRef::open(snapshot.record(at).unwrap().unwrap()).unwrap())
         .find(|record| record.identity().kind() == IdentityType::Pnr && !record.shield().is_on())
         .unwrap()
         .identity();
@@ -112,6 +112,7 @@ fn searches(criterion: &mut Criterion) {
     let folder = std::env::var_os("PU_BENCH_DATA").map_or_else(register::build, PathBuf::from);
     let formats = Formats::standard();
     let snapshot = open_newest(&folder, &formats).unwrap().unwrap();
+    snapshot.verify(|_, _| {}).unwrap();
     let state = State::of_snapshot(Arc::new(snapshot)).unwrap();
     let mut bench = |name: &str, language: &str, text: &str| {
         criterion.bench_function(name, |b| {

@@ -98,10 +98,12 @@ impl Bench {
     pub fn over(folder: &Path) -> Self {
         let formats = Formats::standard();
         let snapshot = open_newest(folder, &formats).unwrap().unwrap();
+        // As it is while serving.
+        snapshot.verify(|_, _| {}).unwrap();
         let step = snapshot.len() / MOST_IDENTITIES + 1;
         let identities = (0..snapshot.len())
             .step_by(step as usize)
-            .map(|at| RecordRef::open(snapshot.record(at).unwrap()).unwrap())
+            .map(|at| RecordRef::open(snapshot.record(at).unwrap().unwrap()).unwrap())
             .filter(|record| record.identity().kind() == IdentityType::Pnr)
             .filter(|record| !record.shield().is_on())
             .map(RecordRef::identity)

@@ -71,6 +71,16 @@ pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
+/// Opens a file to read it from the disk, past what the system keeps of it in memory. An error of the
+/// kind `InvalidInput` where the file system has no such way.
+pub fn open_past_cache(path: &Path) -> io::Result<File> {
+    let direct = nix::fcntl::OFlag::O_DIRECT.bits();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(direct)
+        .open(path)
+}
+
 /// Writes a file as a whole.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(bytes.as_ref())

@@ -64,6 +64,12 @@ pub const ANCHOR_RETRY: Duration = Duration::from_secs(5);
 /// Snapshots kept in a data folder: the newest, and those to go back to.
 pub const SNAPSHOTS_KEPT: usize = 3;
 
+/// Hours between two times that the newest snapshot is read through.
+pub const SCRUB_HOURS: u32 = 24;
+
+/// How fast it is read then: a country in two minutes.
+pub const SCRUB_BYTES_PER_SECOND: u64 = 64 << 20;
+
 /// Records in the answer to a search (TKB 5.1, rule of the contract).
 pub const HITS_PER_SEARCH: usize = 500;
 

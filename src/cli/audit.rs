@@ -20,7 +20,7 @@ use crate::serve::anchors;
 use crate::store::commit::Draft;
 use crate::store::entry::Origin;
 use crate::store::live::Live;
-use crate::store::state;
+use crate::store::state::{self, RegisterError};
 
 /// Check and read the record of what was disclosed to whom.
 #[derive(Subcommand)]
@@ -164,7 +164,11 @@ impl Which {
         if self.folder.is_some() || !config.data.is_dir() {
             return Ok(Vec::new());
         }
-        let state = state::open(&config.data, &config.formats()?)?;
+        let state = match state::open(&config.data, &config.formats()?) {
+            // The audit of a register that is gone is looked at by itself.
+            Err(RegisterError::Orphaned { .. }) => None,
+            opened => opened?,
+        };
         Ok(state.map_or(Vec::new(), |state| anchors::known_ends(state.ledger())))
     }
 }

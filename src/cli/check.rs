@@ -4,10 +4,9 @@ use clap::Args;
 
 use super::register::Register;
 use super::{Common, Failure};
-use crate::person::record::Damaged;
 use crate::person::view::HouseholdRule;
 use crate::register::household::look;
-use crate::store::state::State;
+use crate::store::state::{State, Unreadable};
 
 /// Count what deserves a look: protected persons, and households that lead to them
 #[derive(Args)]
@@ -54,7 +53,7 @@ impl Check {
     }
 }
 
-fn count(state: &State) -> Result<Counts, Damaged> {
+fn count(state: &State) -> Result<Counts, Unreadable> {
     let mut counts = Counts::default();
     for record in state.records() {
         let record = record?;

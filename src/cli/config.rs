@@ -182,6 +182,8 @@ pub struct Snapshots {
     pub keep: usize,
     /// Changed records after which a new snapshot is made.
     pub changes: usize,
+    /// Hours between two times that the newest is read through; 0 for never.
+    pub scrub_hours: u32,
 }
 
 /// `[feed]`
@@ -365,7 +367,15 @@ impl Default for Snapshots {
         Self {
             keep: limits::SNAPSHOTS_KEPT,
             changes: limits::CHANGES_PER_SNAPSHOT,
+            scrub_hours: limits::SCRUB_HOURS,
         }
+    }
+}
+
+impl Snapshots {
+    /// How long between two times that the newest snapshot is read through; `None` for never.
+    pub fn scrub_every(&self) -> Option<Duration> {
+        (self.scrub_hours > 0).then(|| Duration::from_secs(u64::from(self.scrub_hours) * 3_600))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::person::record::RecordRef;
 use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use crate::serve::App;
 use crate::store::folder;
-use crate::store::state::log_folder;
+use crate::store::state::{log_folder, refuse_orphan};
 use crate::wire::contract::find;
 
 /// Build (once) and serve a demo register: every official test number with invented, plausible data.
@@ -101,6 +101,9 @@ impl Demo {
                 format!("{folder} holds a register that is no demo: choose another").into(),
             );
         }
+        if !mark.exists() {
+            refuse_orphan(&self.data)?;
+        }
         let began = Instant::now();
         println!("Building the demo register in {} ...", self.data.display());
         for old in folder::snapshots(&self.data)? {
@@ -119,6 +122,8 @@ impl Demo {
             dated: true,
             accept_truncated: false,
             test_persons: true,
+            // What was here was a demo too.
+            new_register: mark.exists(),
             snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;

@@ -19,6 +19,7 @@ use crate::person::identity::Formats;
 use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
 use crate::store::folder;
+use crate::store::state::refuse_orphan;
 
 /// Write an invented country, the same for the same seed: families, moves, deaths, protection,
 /// coordination numbers, reserve identities and contact data, as common as they are.
@@ -98,6 +99,9 @@ impl Generate {
     ) -> Result<PathBuf, Failure> {
         if folder == self.out && folder.is_dir() && folder::newest(folder)?.is_some() {
             return Err(format!("{} holds a register already", folder.display()).into());
+        }
+        if folder == self.out && folder.is_dir() {
+            refuse_orphan(folder)?;
         }
         files::create_folder(folder)?;
         let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;

@@ -42,6 +42,11 @@ pub struct Get {
 impl Get {
     pub fn run(self) -> Result<(), Failure> {
         let register = Register::open(&self.common)?;
+        self.ask(&register)
+            .map_err(|failure| register.told(failure))
+    }
+
+    fn ask(&self, register: &Register) -> Result<(), Failure> {
         let formats = &register.formats;
         let identities = self
             .identities

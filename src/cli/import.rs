@@ -27,7 +27,8 @@ use crate::register::household::look;
 use crate::register::import::{Import as Run, ImportError};
 use crate::store::folder;
 use crate::store::lock::{DataLock, LockError};
-use crate::store::state;
+use crate::store::mend;
+use crate::store::state::{self, RegisterError, State};
 
 /// Apply Navet files (text or XML) and exchange files (NDJSON), plain, gzip or zstd, to a register,
 /// served or not.
@@ -42,6 +43,9 @@ pub struct Import {
     /// Mark every person as a test person (official test numbers always are)
     #[arg(long)]
     test_persons: bool,
+    /// Begin a new register where one has lost its snapshot: what is left of its log is put away
+    #[arg(long)]
+    new_register: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -65,6 +69,7 @@ impl Import {
             dated: false,
             accept_truncated: self.accept_truncated,
             test_persons: self.test_persons,
+            new_register: self.new_register,
             snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
@@ -161,6 +166,7 @@ fn wait_for(
 }
 
 /// What a run shall do, beside the files.
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Wish<'a> {
     /// The data folder; the caller holds its lock.
     pub data: &'a Path,
@@ -175,6 +181,8 @@ pub struct Wish<'a> {
     pub accept_truncated: bool,
     /// Whether everybody is a test person.
     pub test_persons: bool,
+    /// Whether to begin anew in the place of a register that has lost its snapshot.
+    pub new_register: bool,
     /// Snapshots kept.
     pub snapshots_kept: usize,
 }
@@ -222,7 +230,7 @@ fn inspected(
 pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let began = Instant::now();
     let files = inspected(paths, wish.accept_truncated)?;
-    let base = state::open(wish.data, wish.formats)?;
+    let base = base(wish)?;
     let is_test = |identity| wish.test_persons || is_official(identity);
     let mut run = Run::new(wish.data, base.as_ref(), wish.formats, wish.at, is_test)?;
     let mut reports = Vec::new();
@@ -251,6 +259,21 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
         end: End::Snapshot(snapshot),
         took: began.elapsed(),
     })
+}
+
+/// The register to begin with; `None` to begin anew.
+fn base(wish: &Wish<'_>) -> Result<Option<State>, Failure> {
+    match state::open(wish.data, wish.formats) {
+        Err(RegisterError::Orphaned { .. }) if wish.new_register => {
+            mend::put_away(wish.data)?;
+            Ok(None)
+        }
+        Err(lost @ RegisterError::Orphaned { .. }) => Err(format!(
+            "{lost}. A new register in its place is begun with --new-register, which puts the log away"
+        )
+        .into()),
+        opened => Ok(opened?),
+    }
 }
 
 fn apply(

@@ -31,6 +31,14 @@ impl Register {
         })
     }
 
+    /// What failed, and where the snapshot is damaged when that is why.
+    pub fn told(&self, failure: Failure) -> Failure {
+        match self.state.snapshot().what_is_damaged() {
+            Some(damage) => format!("{failure}: {damage}").into(),
+            None => failure,
+        }
+    }
+
     /// What a contract shows.
     pub const fn grant(&self, profile: Profile, unrestricted: bool) -> Grant {
         if unrestricted {

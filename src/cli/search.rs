@@ -68,6 +68,16 @@ impl Search {
         }
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
         let register = Register::open(&self.common)?;
+        self.ask(&register, language, profile)
+            .map_err(|failure| register.told(failure))
+    }
+
+    fn ask(
+        &self,
+        register: &Register,
+        language: Language,
+        profile: Profile,
+    ) -> Result<(), Failure> {
         let formats = &register.formats;
         let told = |trouble: &Trouble| {
             let address = &register.config.logical_address;

@@ -32,6 +32,7 @@ use crate::serve::news::News;
 use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
 use crate::serve::sandbox::{self, Needs, Sandbox};
+use crate::serve::scrub;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::ledger::Ledger;
@@ -185,7 +186,7 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
     }
     live.chains.set_longest(config.limits.linked_identities);
     if config.protection.household == HouseholdRule::Mask {
-        households::mask(&live)?;
+        mask(&live)?;
     }
     live.compact_in_background(config.snapshots.changes)?;
     let rule = config.protection;
@@ -231,7 +232,6 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
     });
     app.store.on_publish(move |sequence| news.tell(sequence));
     anchors::hold(&app);
-    let state = app.store.pin();
     let inbox = Inbox::open(&config.inbox(), &formats)?;
     let mut running = start(&app, &config.listening(), app.tls.as_ref())?;
     if let Some(tls) = &app.tls {
@@ -242,13 +242,28 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
         .push(inbox::start(&app, inbox, &formats)?);
     running.companions.push(anchors::start(&app)?);
     running.companions.push(households::start(&app)?);
-    let snapshot = Arc::clone(state.snapshot());
+    if let Some(every) = config.snapshots.scrub_every() {
+        running.companions.push(scrub::start(&app, every)?);
+    }
     if config.verify_on_start {
-        app.readiness.verify(snapshot)?;
+        app.readiness.verify(&app.live)?;
     } else {
-        app.readiness.warm(snapshot)?;
+        app.readiness.warm(&app.live)?;
     }
     Ok((Arc::clone(&app), running))
+}
+
+/// Sets the marks of households. It reads every record, and so may be who finds that one is damaged.
+fn mask(live: &Live) -> Result<(), Failure> {
+    let Err(error) = households::mask(live) else {
+        return Ok(());
+    };
+    let snapshot = Arc::clone(live.store.pin().snapshot());
+    let Some(damage) = snapshot.what_is_damaged() else {
+        return Err(error.into());
+    };
+    live.mend(&snapshot, &damage, || ())?;
+    Ok(households::mask(live)?)
 }
 
 /// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.

@@ -50,7 +50,7 @@ pub struct Folder {
 impl Snapshot {
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Info(one) => info(&one.open()?),
+            Self::Info(one) => info(&one.open()?)?,
             Self::Verify(one) => verify(&one.open()?)?,
             Self::Build(folder) => build(&folder.data, true)?,
             Self::Upgrade(folder) => build(&folder.data, false)?,
@@ -76,7 +76,7 @@ impl One {
     clippy::cast_precision_loss,
     reason = "bytes per person are shown with one decimal"
 )]
-fn info(file: &File) {
+fn info(file: &File) -> Result<(), Failure> {
     println!("file       {}", file.path().display());
     println!("sequence   {}", file.sequence());
     println!(
@@ -100,12 +100,17 @@ fn info(file: &File) {
         "{:<26} {:>12} {:>14} {:>14}",
         "index", "keys", "entries", "bytes/person"
     );
+    let searchable = file.searchable().map_err(|damaged| {
+        let told = file.what_is_damaged();
+        told.map_or_else(|| Failure::from(damaged), Failure::from)
+    })?;
     for row in INDEXES {
-        let size = file.search_size(row.index);
+        let size = searchable.size(row.index);
         let bytes = size.bytes as f64 / persons;
         let (name, keys, entries) = (row.name, size.keys, size.positions);
         println!("{name:<26} {keys:>12} {entries:>14} {bytes:>14.2}");
     }
+    Ok(())
 }
 
 /// Writes a new snapshot: `always`, or if the newest is of an older format. Without changes in the log
@@ -113,7 +118,7 @@ fn info(file: &File) {
 fn build(data: &Path, always: bool) -> Result<(), Failure> {
     let _lock = super::take(data)?;
     if always && let Some((formats, state)) = changed(data)? {
-        let bar = progress::bar("building", state.persons(), "persons");
+        let bar = progress::bar("building", state.persons()?, "persons");
         let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;
         bar.finish_and_clear();
         println!("wrote {}", path.display());
@@ -137,7 +142,7 @@ fn build(data: &Path, always: bool) -> Result<(), Failure> {
         created: old.created(),
     };
     let bar = progress::bar("building", old.len(), "persons");
-    let (formats, sources) = (old.formats().to_vec(), old.sources().to_vec());
+    let (formats, sources) = (old.formats()?.to_vec(), old.sources()?.to_vec());
     let builder = Builder::new(data, Some(Arc::new(old)))?;
     let path = builder.finish(about, &formats, &sources, |done| bar.set_position(done))?;
     bar.finish_and_clear();

@@ -344,7 +344,7 @@ impl<'s, P: Iterator<Item = u32>, K: Iterator<Item = u64>> Candidates<'s, P, K> 
             if self.ahead.is_none()
                 && let Some(position) = self.positions.next()
             {
-                let record = self.state.snapshot().record(position.into());
+                let record = self.state.snapshot().record(position.into())?;
                 let record = RecordRef::open(record.ok_or(Damaged)?)?;
                 if overlay.get(record.identity().key()).is_some() {
                     continue;

@@ -165,9 +165,10 @@ impl Question {
                 if finding > Budget::AtOnce.most() {
                     return finding;
                 }
-                let keys = state.search_keys(grant);
                 // What is damaged is found to be when it is read.
-                let (read, count) = resolve(source, snapshot, keys)
+                let (read, count) = state
+                    .search_keys(grant)
+                    .and_then(|keys| resolve(source, snapshot, keys))
                     .map_or((0, 0), |node| (node.work(snapshot.len()), node.count));
                 let looked = simple.matcher.usual_work().saturating_mul(count + newer);
                 finding.saturating_add(read).saturating_add(looked)
@@ -226,7 +227,6 @@ impl Simple {
             }
         }
         let (snapshot, overlay) = (state.snapshot(), state.overlay());
-        let keys = state.search_keys(&grant);
         let mut explanation = Explanation::default();
         let narrowed = match &self.source {
             None => match short_pattern(&self.query) {
@@ -236,6 +236,7 @@ impl Simple {
             Some(source) => {
                 meter.charge(work::ranges(2 * source.ranges()));
                 meter.check()?;
+                let keys = state.search_keys(&grant)?;
                 let node = resolve(source, snapshot, keys)?;
                 if node.is_readable() {
                     meter.charge(node.work(snapshot.len()));

@@ -103,7 +103,7 @@ impl Text {
         most: usize,
         meter: &mut Meter,
     ) -> Result<Found<'s>, SearchError> {
-        let keys = state.search_keys(grant);
+        let keys = state.search_keys(grant)?;
         let mut explanation = Explanation::default();
         let positions = self.positions(state.snapshot(), keys, &mut explanation)?;
         meter.charge(work::entries(explanation.postings));

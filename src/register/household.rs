@@ -19,7 +19,7 @@ use crate::person::identity::Identity;
 use crate::person::record::{Damaged, EncodeError, RecordRef};
 use crate::person::value::{Value, ValueRef};
 use crate::person::view::{Grant, Profile, Shield, restrict};
-use crate::store::state::State;
+use crate::store::state::{State, Unreadable};
 
 use super::merge::touch;
 use super::persons::{Changed, Persons};
@@ -131,7 +131,7 @@ fn is_protected(person: &Person) -> bool {
 
 /// Looks through the whole register. Reads every record twice: five million persons take some three
 /// seconds.
-pub fn look(state: &State) -> Result<Households, Damaged> {
+pub fn look(state: &State) -> Result<Households, Unreadable> {
     let mut protected: HashMap<Identity, Person> = HashMap::new();
     for record in state.records() {
         let record = record?;

@@ -281,29 +281,36 @@ pub enum WentOn {
 }
 
 /// Lets series of numbers go on beyond what may have been issued elsewhere, or later than what is here:
-/// by an entry of the log, when the register is opened for the first time where it lies. Tells why.
+/// by an entry of the log. That is so when the register is opened for the first time where it lies, of
+/// which it tells why; and of numbers that the witness saw and the register does not remember.
 pub fn go_on(live: &Live, formats: &Formats) -> Result<Option<WentOn>, CommitError> {
-    let testimony = live.testimony.as_ref();
-    let goes_on = testimony.is_some_and(|it| it.seen.goes_on && !it.is_copy);
-    if goes_on {
-        return Ok(None);
-    }
+    let testimony = live.testimony.clone().unwrap_or_default();
     let state = live.store.keep();
-    let was_elsewhere = testimony.is_some_and(|it| it.is_copy);
-    let may_have_issued = state.ledger().is_restored || has_issued(&state)?;
-    let why = if was_elsewhere {
+    let why = if testimony.seen.goes_on && !testimony.is_copy {
+        None
+    } else if testimony.is_copy {
         Some(WentOn::Copied)
     } else {
+        let may_have_issued = state.ledger().is_restored || has_issued(&state)?;
         may_have_issued.then_some(WentOn::New)
     };
-    if why.is_some() {
-        let witnessed = testimony.map_or(&[][..], |it| &it.series);
-        let notes = beyond(&state, witnessed, formats)?;
+    let notes = if why.is_some() {
+        beyond(&state, &testimony.series, formats)?
+    } else {
+        let seen = testimony.series.iter();
+        let ahead = seen.filter(|(series, next)| *next > state.ledger().next_of(*series));
+        ahead
+            .map(|&(series, next)| Note::Issued { series, next })
+            .collect()
+    };
+    if !notes.is_empty() {
         let origin = Origin::by(GONE_ON);
         let commit = move |draft: &mut Draft| draft.commit(origin, Vec::new(), notes);
         live.committer.wait(commit)?.0?;
     }
-    live.committer.tell_goes_on()?;
+    if !testimony.seen.goes_on || testimony.is_copy {
+        live.committer.tell_goes_on()?;
+    }
     Ok(why)
 }
 

@@ -14,6 +14,7 @@ use crate::register::household::{Marks, look, standing};
 use crate::store::commit::CommitError;
 use crate::store::entry::Origin;
 use crate::store::live::Live;
+use crate::store::state::Unreadable;
 
 /// How soon a new snapshot is seen.
 const LOOK: Duration = Duration::from_millis(50);
@@ -34,7 +35,7 @@ pub struct Known {
 /// Marks everybody who shares a protected relative's home, and from now on with each change. To be done
 /// before anybody is answered. Reads the register twice.
 pub fn mask(live: &Live) -> Result<(), CommitError> {
-    let households = look(&live.store.keep())?;
+    let households = look(&live.store.keep()).map_err(|_| Damaged)?;
     let marks = Marks::of(&households);
     live.store.accompany(Box::new(move |state, records, at| {
         marks
@@ -83,7 +84,7 @@ fn run(app: &Weak<App>) {
     }
 }
 
-fn count(app: &App) -> Result<(), Damaged> {
+fn count(app: &App) -> Result<(), Unreadable> {
     let pairs = look(&app.store.keep())?.pairs;
     app.households.pairs.store(pairs, Ordering::Relaxed);
     Ok(())

@@ -322,8 +322,8 @@ impl Metrics {
 
 /// How the register is changing.
 struct Changes {
-    gauges: [(Gauge, Measure); 9],
-    counters: [(Counter, Count); 6],
+    gauges: [(Gauge, Measure); 11],
+    counters: [(Counter, Count); 9],
 }
 
 type Measure = fn(&Live, &State) -> f64;
@@ -336,7 +336,7 @@ type Row<R> = (&'static str, &'static str, R);
     clippy::cast_precision_loss,
     reason = "a gauge is a float; what is counted here stays far below 2^53"
 )]
-static GAUGES: [Row<Measure>; 9] = [
+static GAUGES: [Row<Measure>; 11] = [
     ("pu_persons", "Records in the snapshot", |_, state| {
         state.snapshot().len() as f64
     }),
@@ -387,9 +387,19 @@ static GAUGES: [Row<Measure>; 9] = [
         "How long the last new snapshot took",
         |live, _| live.compaction_millis.load(Ordering::Relaxed) as f64 / 1_000.0,
     ),
+    (
+        "pu_snapshot_read_through_seconds",
+        "When everything of the snapshot was last read and checked, in seconds since 1970",
+        |live, _| live.scrubbed.at.load(Ordering::Relaxed) as f64,
+    ),
+    (
+        "pu_snapshot_damaged",
+        "1 while the snapshot that is served is known to be damaged",
+        |_, state| f64::from(u8::from(state.snapshot().damage().is_some())),
+    ),
 ];
 
-static COUNTERS: [Row<Count>; 6] = [
+static COUNTERS: [Row<Count>; 9] = [
     ("pu_log_flushes_total", "Flushes of the log", |live| {
         live.committer.pulse().commits.load(Ordering::Relaxed)
     }),
@@ -417,6 +427,21 @@ static COUNTERS: [Row<Count>; 6] = [
         "pu_long_chains_total",
         "Changes of chains that have more than half of limits.linked_identities",
         |live| live.chains.long(),
+    ),
+    (
+        "pu_snapshot_read_through_bytes_total",
+        "Bytes of snapshots that were read through",
+        |live| live.scrubbed.bytes.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_snapshot_damaged_blocks_total",
+        "Damaged blocks that were found",
+        |live| live.scrubbed.damaged.load(Ordering::Relaxed),
+    ),
+    (
+        "pu_snapshots_mended_total",
+        "Damaged snapshots that others were put in place of",
+        |live| live.scrubbed.mended.load(Ordering::Relaxed),
     ),
 ];
 

@@ -26,6 +26,7 @@ pub mod record;
 pub mod rest;
 pub mod route;
 pub mod sandbox;
+pub mod scrub;
 pub mod tls;
 pub mod used;
 pub mod wide;

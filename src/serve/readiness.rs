@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 
 use crate::person::record::{Damaged, RecordRef};
+use crate::store::error::VerifyError;
 use crate::store::layout::Section;
+use crate::store::live::Live;
 use crate::store::map::Pattern;
 use crate::store::snapshot::Snapshot;
 
@@ -61,47 +63,91 @@ impl Readiness {
     }
 
     /// Says that the node is ready, and reads the snapshot into memory behind the first answers: what
-    /// finds records first. A check would have read it before them.
-    pub fn warm(&self, snapshot: Arc<Snapshot>) -> std::io::Result<JoinHandle<()>> {
+    /// finds records first. Each block is checked on the way, or before somebody is answered from it.
+    pub fn warm(&self, live: &Arc<Live>) -> std::io::Result<JoinHandle<()>> {
+        let snapshot = Arc::clone(live.store.pin().snapshot());
         snapshot.expect(Pattern::Scattered);
         self.set(Phase::Ready);
+        let live = Arc::clone(live);
         std::thread::Builder::new()
             .name("warm".to_owned())
             .spawn(move || {
-                for section in [
-                    Section::Identities,
-                    Section::Ends,
-                    Section::Search,
-                    Section::Records,
-                ] {
-                    let pages = snapshot.warm(section);
-                    tracing::debug!(?section, pages, "in memory");
+                let mut bytes = 0;
+                snapshot.read_through(WARMED, |block| {
+                    match block {
+                        Ok(read) => bytes += read,
+                        Err(_) => live.scrubbed.found(),
+                    }
+                    true
+                });
+                live.scrubbed.done();
+                tracing::debug!(bytes, "in memory");
+            })
+    }
+
+    /// Checks the snapshot in the background and then says that the node is ready. A damaged one is
+    /// replaced first; when only blocks of it are damaged, what is whole is answered from meanwhile.
+    pub fn verify(&self, live: &Arc<Live>) -> std::io::Result<JoinHandle<()>> {
+        let snapshot = Arc::clone(live.store.pin().snapshot());
+        snapshot.expect(Pattern::Whole);
+        let (readiness, live) = (self.clone(), Arc::clone(live));
+        std::thread::Builder::new()
+            .name("verify".to_owned())
+            .spawn(move || {
+                let checked = check(&snapshot);
+                snapshot.expect(Pattern::Scattered);
+                match checked {
+                    Ok(()) => {
+                        live.scrubbed.done();
+                        readiness.set(Phase::Ready);
+                    }
+                    Err(damage) => readiness.mend(&live, &snapshot, &damage),
                 }
             })
     }
 
-    /// Checks a snapshot in the background and then says that the node is ready.
-    pub fn verify(&self, snapshot: Arc<Snapshot>) -> std::io::Result<JoinHandle<()>> {
-        snapshot.expect(Pattern::Whole);
-        let readiness = self.clone();
-        std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-            let checked = snapshot.verify(|_, _| {}).map(|_| ()).and_then(|()| {
-                snapshot.verify_records(|_, bytes| {
-                    let record = RecordRef::open(bytes)?;
-                    record.check()?;
-                    Ok::<u64, Damaged>(record.identity().key())
-                })
-            });
-            snapshot.expect(Pattern::Scattered);
-            match checked {
-                Ok(()) => readiness.set(Phase::Ready),
-                Err(error) => {
-                    tracing::error!(%error, "the snapshot is damaged: nothing will be answered");
-                    readiness.set(Phase::Damaged);
-                }
+    fn mend(&self, live: &Live, snapshot: &Arc<Snapshot>, damage: &VerifyError) {
+        live.scrubbed.found();
+        let is_in_blocks = matches!(damage, VerifyError::Checksum { .. });
+        let mut answers = false;
+        let mended = live.mend(snapshot, damage, || {
+            answers = is_in_blocks;
+            if answers {
+                self.set(Phase::Ready);
             }
-        })
+        });
+        match mended {
+            Ok(()) => self.set(Phase::Ready),
+            Err(error) if answers => {
+                tracing::error!(%error, "the snapshot stays damaged: its whole blocks are answered from");
+            }
+            Err(error) => {
+                tracing::error!(%damage, %error, "the snapshot is damaged: nothing will be answered");
+                self.set(Phase::Damaged);
+            }
+        }
     }
+}
+
+/// The sections in the order in which they are read into memory.
+const WARMED: [Section; 7] = [
+    Section::Identities,
+    Section::Ends,
+    Section::Search,
+    Section::Words,
+    Section::Records,
+    Section::Formats,
+    Section::Sources,
+];
+
+/// Reads a whole snapshot, and every record in it.
+fn check(snapshot: &Snapshot) -> Result<(), VerifyError> {
+    snapshot.verify(|_, _| ())?;
+    snapshot.verify_records(|_, bytes| {
+        let record = RecordRef::open(bytes)?;
+        record.check()?;
+        Ok::<u64, Damaged>(record.identity().key())
+    })
 }
 
 #[cfg(test)]

@@ -170,7 +170,8 @@ impl Records for Builder {
             return Ok(None);
         };
         let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
-        Ok(base.find(identity.key(), is_it).map(Cow::Borrowed))
+        let found = base.find(identity.key(), is_it);
+        Ok(found.map_err(|Damaged| self.damaged())?.map(Cow::Borrowed))
     }
 
     fn put(&mut self, record: &[u8]) -> Result<(), BuildError> {
@@ -187,6 +188,9 @@ impl Records for Builder {
 }
 
 fn damaged(base: Option<&Arc<Snapshot>>) -> BuildError {
+    if let Some(damage) = base.and_then(|base| base.what_is_damaged()) {
+        return damage.into();
+    }
     let path = base.map_or_else(PathBuf::new, |base| base.path().to_path_buf());
     BuildError::Damaged { path }
 }

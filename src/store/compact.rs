@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::build::{BuildError, write_merged};
-use super::commit::{CommitError, Committer};
+use super::commit::{CommitError, Committer, Draft};
 use super::error::{OpenError, VerifyError};
 use super::folder;
 use super::map::Pattern;
+use super::mend::{self, MendError};
 use super::snapshot::Snapshot;
 use super::state::{Frozen, State, formats_to_bytes};
 use super::write::About;
@@ -33,6 +34,12 @@ pub enum CompactError {
     /// It is not what was written.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The snapshot that is served is damaged, and cannot be mended.
+    #[error(
+        "{0}. Put a whole copy of the file in its place and restart, or build the register anew from a \
+         backup or a peer; `pu recover` tells what can be saved"
+    )]
+    Mend(#[from] MendError),
     /// The ledger cannot be written.
     #[error("the list of applied files cannot be written")]
     Ledger(#[source] serde_json::Error),
@@ -47,6 +54,16 @@ pub enum CompactError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl CompactError {
+    /// Whether the snapshot that is served is damaged.
+    pub const fn is_of_the_served(&self) -> bool {
+        matches!(
+            self,
+            Self::Build(BuildError::Base(_) | BuildError::Damaged { .. })
+        )
+    }
 }
 
 /// What compaction needs.
@@ -67,8 +84,38 @@ impl Compactor {
         committer: &Committer,
         progress: impl FnMut(u64),
     ) -> Result<PathBuf, CompactError> {
-        let ((), old) = committer.wait(super::commit::Draft::freeze)?;
+        let ((), old) = committer.wait(Draft::freeze)?;
         let snapshot = self.write(&old, progress)?;
+        self.put(committer, old, snapshot)
+    }
+
+    /// Makes the snapshot of the newest state without reading the one that is served, which is damaged:
+    /// from an older one and the log. The damaged file is set aside, as soon as it is certain that the
+    /// same state is there; `certain` hears so.
+    pub fn mend(
+        &self,
+        committer: &Committer,
+        certain: impl FnOnce(),
+    ) -> Result<PathBuf, CompactError> {
+        let ((), old) = committer.wait(Draft::freeze)?;
+        let frozen = old.frozen().ok_or(CommitError::Failed)?;
+        let damaged = old.snapshot().path();
+        let (data, formats) = (&self.data, &self.formats);
+        let log = committer.log();
+        let state = mend::state_without(data, formats, damaged, log, frozen.sequence)?;
+        certain();
+        mend::set_aside(damaged)?;
+        let snapshot = checked(&write_whole(data, formats, &state, |_| ())?)?;
+        self.put(committer, old, snapshot)
+    }
+
+    /// Puts a snapshot of the frozen point in time in the place of an older one.
+    fn put(
+        &self,
+        committer: &Committer,
+        old: Arc<State>,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<PathBuf, CompactError> {
         let path = snapshot.path().to_path_buf();
         let (replaced, _) = committer.wait(move |draft| draft.replace_snapshot(snapshot))?;
         replaced.map_err(CommitError::from)?;
@@ -90,17 +137,7 @@ impl Compactor {
         }
         let (newer, as_of) = (state.overlay().frozen(), frozen);
         let path = write_as_of(&self.data, &self.formats, state, as_of, newer, progress)?;
-        let checked = Snapshot::open(&path, schema_hash()).map_err(CompactError::from);
-        let checked = checked.and_then(|snapshot| {
-            snapshot.verify(|_, _| ())?;
-            snapshot.expect(Pattern::Scattered);
-            Ok(Arc::new(snapshot))
-        });
-        if checked.is_err() {
-            // A file that is not what was written must not be the newest at the next start.
-            let _ = std::fs::remove_file(&path);
-        }
-        checked
+        checked(&path)
     }
 
     /// Removes snapshots that are too many, and lets the log go that is older than those kept.
@@ -116,6 +153,21 @@ impl Compactor {
             source,
         })
     }
+}
+
+/// Opens a snapshot that was just written, and reads it whole.
+fn checked(path: &Path) -> Result<Arc<Snapshot>, CompactError> {
+    let checked = Snapshot::open(path, schema_hash()).map_err(CompactError::from);
+    let checked = checked.and_then(|snapshot| {
+        snapshot.verify(|_, _| ())?;
+        snapshot.expect(Pattern::Scattered);
+        Ok(Arc::new(snapshot))
+    });
+    if checked.is_err() {
+        // A file that is not what was written must not be the newest at the next start.
+        let _ = std::fs::remove_file(path);
+    }
+    checked
 }
 
 /// Keeps a state on a thread of its own until nobody else has it, so that what it holds is freed

@@ -28,6 +28,12 @@ pub fn position(ordinal: u64) -> Option<u64> {
         .checked_add(START_BYTES + ordinal % GROUP * END_BYTES)
 }
 
+/// The bytes of the section that say where a record starts and ends.
+pub fn read_for(ordinal: u64) -> Option<Range<u64>> {
+    let group = (ordinal / GROUP).checked_mul(GROUP_BYTES)?;
+    Some(group..position(ordinal)?.checked_add(END_BYTES)?)
+}
+
 /// Collects the section while records are written.
 #[derive(Default)]
 pub struct EndsBuilder {

@@ -82,6 +82,14 @@ pub enum OpenError {
         /// Its length.
         length: u64,
     },
+    /// The checksums of blocks are not those that the header was written with.
+    #[error("{path}: section {name} does not match its checksum at offset {offset}", path = path.display(), name = Section::Checksums.name())]
+    Checksums {
+        /// The file.
+        path: PathBuf,
+        /// Where they start.
+        offset: u64,
+    },
     /// The file ends too early.
     #[error("{path}: ends at {found} of {expected} bytes", path = path.display())]
     Truncated {
@@ -105,14 +113,14 @@ pub enum OpenError {
 /// What is wrong inside a file whose header is right.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// A section has changed since it was written.
-    #[error("{path}: section {name} at offset {offset} does not match its checksum", path = path.display(), name = section.name())]
-    SectionChecksum {
+    /// A block of a section has changed since it was written.
+    #[error("{path}: section {name} does not match its checksum at offset {offset}", path = path.display(), name = section.name())]
+    Checksum {
         /// The file.
         path: PathBuf,
         /// The section.
         section: Section,
-        /// Where it starts.
+        /// Where the block starts.
         offset: u64,
     },
     /// A byte between two sections is not zero.

@@ -1,6 +1,7 @@
 //! Names of snapshots in a data folder: `register-<sequence>.snapshot`, 20 digits, so that names
 //! sort as sequences do. What begins with a dot and ends in `.tmp` is still being written, or was
-//! when the power went.
+//! when the power went. A damaged snapshot that was set aside ends in `.damaged`, and counts no
+//! more.
 
 use std::fs;
 use std::io;
@@ -9,6 +10,12 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "register-";
 const SUFFIX: &str = ".snapshot";
 const DIGITS: usize = 20;
+
+/// What is added to the name of a damaged snapshot that is kept, before a number for a second one.
+pub(super) const DAMAGED: &str = ".damaged";
+
+/// The folder of the record of disclosures, unless the configuration has it elsewhere.
+pub const AUDIT: &str = "audit";
 
 /// A snapshot in a folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,10 +40,22 @@ pub fn sequence_of(name: &str) -> Option<u64> {
 
 /// The snapshots of a folder, oldest first. Whether they can be opened is not looked at.
 pub fn snapshots(folder: &Path) -> io::Result<Vec<SnapshotFile>> {
+    named(folder, sequence_of)
+}
+
+/// The damaged snapshots of a folder that were set aside, in the order of their sequences.
+pub fn set_aside(folder: &Path) -> io::Result<Vec<SnapshotFile>> {
+    named(folder, |name| sequence_of(name.rsplit_once(DAMAGED)?.0))
+}
+
+fn named(
+    folder: &Path,
+    sequence_of: impl Fn(&str) -> Option<u64>,
+) -> io::Result<Vec<SnapshotFile>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if let Some(sequence) = entry.file_name().to_str().and_then(sequence_of) {
+        if let Some(sequence) = entry.file_name().to_str().and_then(&sequence_of) {
             found.push(SnapshotFile {
                 sequence,
                 path: entry.path(),

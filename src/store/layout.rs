@@ -4,21 +4,23 @@
 //!      0  +-------------------------------------------------------------+
 //!         | header, one page of 4096 bytes                              |
 //!         |    0   8  magic "PU-SNAP\0"                                 |
-//!         |    8   4  format version: 3                                 |
-//!         |   12   4  number of sections: 7                             |
+//!         |    8   4  format version: 4                                 |
+//!         |   12   4  number of sections: 8                             |
 //!         |   16   8  schema hash (`person::field::schema_hash`)        |
 //!         |   24   8  sequence of the last change in the file           |
 //!         |   32   8  time of creation (`base::time::DateTime` bits)    |
 //!         |   40   8  number of records                                 |
 //!         |   48   8  zero                                              |
 //!         |   56   8  XXH3-64 of this page, these 8 bytes taken as zero |
-//!         |   64 224  section table, 32 bytes a section in file order   |
+//!         |   64 256  section table, 32 bytes a section in file order   |
 //!         |              0  4  kind                                     |
 //!         |              4  4  zero                                     |
 //!         |              8  8  offset in the file                       |
 //!         |             16  8  length                                   |
-//!         |             24  8  XXH3-64 of the section                   |
-//!         |  288      zero                                              |
+//!         |             24  8  XXH3-64 of the section's checksums (of   |
+//!         |                    the section itself: checksums, and all   |
+//!         |                    sections before format 4)                |
+//!         |  320      zero                                              |
 //!   4096  +-------------------------------------------------------------+
 //!         | 1 records: one archive after the other in ascending order   |
 //!         |   of keys. No length stands before a record: an archive's   |
@@ -40,13 +42,20 @@
 //!         |   of who may find by them, see `index::parts`, `search`     |
 //!         +-------------------------------------------------------------+
 //!         | 7 words: what words stand for, see `index::words`           |
+//!   +0..7 +-------------------------------------------------------------+
+//!         | 8 checksums: XXH3-64 of each block of 65536 bytes, of all   |
+//!         |   sections before, one after the other; the last block of a |
+//!         |   section ends with it (since format 4)                     |
 //!         +-------------------------------------------------------------+ end of file
 //! ```
 //!
 //! Invariants: the sections stand in this order, each starting at the first offset after the one
 //! before it that its alignment allows; the file ends with the last. So every byte is the header's,
 //! a section's, or padding. The checksums cover the first two and padding must be zero: no byte can
-//! change unseen. Offsets follow from lengths, and are written for the sake of other readers.
+//! change unseen. Whoever reads a part of a section can check that part alone ([`blocks`]).
+//! Offsets follow from lengths, and are written for the sake of other readers.
+//!
+//! [`blocks`]: crate::store::blocks
 
 use std::ops::Range;
 use std::path::Path;
@@ -54,6 +63,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::base::time::DateTime;
+use crate::store::blocks;
 use crate::store::ends;
 use crate::store::error::OpenError;
 use crate::store::index::{identity, search};
@@ -62,14 +72,18 @@ use crate::store::index::{identity, search};
 pub const MAGIC: [u8; 8] = *b"PU-SNAP\0";
 
 /// The format this program writes and serves.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Older formats that this program can upgrade. Version 1 had no search sections; in version 2 they
-/// had one part for everybody, and protected persons' records had no lists for restricted views.
-pub const OLD_FORMAT_VERSIONS: [u32; 2] = [1, 2];
+/// had one part for everybody, and protected persons' records had no lists for restricted views;
+/// version 3 had one checksum for each section, and none for its blocks.
+pub const OLD_FORMAT_VERSIONS: [u32; 3] = [1, 2, 3];
 
 /// Sections of the first format: the first of [`Section::ALL`].
 const FIRST_SECTIONS: usize = 5;
+
+/// Sections that are checked block by block: all but the checksums.
+pub const CHECKED_SECTIONS: usize = SECTIONS - 1;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4096;
@@ -90,8 +104,8 @@ const SECTIONS: usize = Section::ALL.len();
 
 const _: () = assert!(HEADER_BYTES as u64 == RECORDS_START);
 const _: () = assert!(CHECKSUM_AT + 8 == TABLE_AT);
-const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 288);
-const _: () = assert!(288 <= HEADER_BYTES);
+const _: () = assert!(TABLE_AT + SECTIONS * ROW_BYTES == 320);
+const _: () = assert!(320 <= HEADER_BYTES);
 const _: () = assert!(RECORDS_START.is_multiple_of(Section::Records.alignment()));
 const _: () = assert!(
     Section::Identities
@@ -116,11 +130,13 @@ pub enum Section {
     Search,
     /// The dictionary of words.
     Words,
+    /// The checksums of the blocks of all others.
+    Checksums,
 }
 
 impl Section {
     /// All sections in file order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Records,
         Self::Ends,
         Self::Formats,
@@ -128,6 +144,7 @@ impl Section {
         Self::Identities,
         Self::Search,
         Self::Words,
+        Self::Checksums,
     ];
 
     /// The number in the section table.
@@ -140,6 +157,7 @@ impl Section {
             Self::Identities => 5,
             Self::Search => 6,
             Self::Words => 7,
+            Self::Checksums => 8,
         }
     }
 
@@ -153,6 +171,7 @@ impl Section {
             Self::Identities => "identities",
             Self::Search => "search",
             Self::Words => "words",
+            Self::Checksums => "checksums",
         }
     }
 
@@ -163,6 +182,7 @@ impl Section {
             // without touching a neighbour.
             Self::Records | Self::Identities => 4096,
             Self::Ends | Self::Search => 64,
+            Self::Checksums => 8,
             Self::Formats | Self::Sources | Self::Words => 1,
         }
     }
@@ -173,14 +193,14 @@ impl Section {
     }
 }
 
-/// Where a section is, and what its bytes hash to.
+/// Where a section is, and its checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Extent {
     /// Offset in the file.
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
-    /// XXH3-64 of the bytes.
+    /// XXH3-64 of its blocks' checksums; of its bytes, for the checksums and before format 4.
     pub checksum: u64,
 }
 
@@ -266,14 +286,20 @@ impl Header {
         // Before the checksum: another version may have put it elsewhere.
         let version = u32_at(page, VERSION_AT);
         if version != wanted {
+            // Only its number is wrong: damage, and not another version's file.
+            let mut corrected = *page;
+            put(&mut corrected, VERSION_AT, &wanted.to_le_bytes());
+            if is_sealed(&corrected) {
+                return Err(OpenError::HeaderChecksum {
+                    path: path.to_path_buf(),
+                });
+            }
             return Err(OpenError::FormatVersion {
                 path: path.to_path_buf(),
                 found: version,
             });
         }
-        let mut unsealed = *page;
-        put(&mut unsealed, CHECKSUM_AT, &[0; 8]);
-        if xxh3_64(&unsealed) != u64_at(page, CHECKSUM_AT) {
+        if !is_sealed(page) {
             return Err(OpenError::HeaderChecksum {
                 path: path.to_path_buf(),
             });
@@ -301,6 +327,7 @@ impl Header {
         // Kinds, their number and the zeros are as this program writes them, or something else
         // wrote the page.
         let ours = header.unsealed();
+        let unsealed = without_checksum(page);
         if let Some(at) = ours
             .iter()
             .zip(&unsealed)
@@ -327,7 +354,16 @@ impl Header {
     /// One section's place.
     #[inline]
     pub fn extent(&self, section: Section) -> Extent {
-        let [records, ends, formats, sources, identities, search, words] = self.sections;
+        let [
+            records,
+            ends,
+            formats,
+            sources,
+            identities,
+            search,
+            words,
+            checksums,
+        ] = self.sections;
         match section {
             Section::Records => records,
             Section::Ends => ends,
@@ -336,6 +372,7 @@ impl Header {
             Section::Identities => identities,
             Section::Search => search,
             Section::Words => words,
+            Section::Checksums => checksums,
         }
     }
 
@@ -364,13 +401,15 @@ impl Header {
         let arena = length(Section::Records) <= identity::MAX_END
             && length(Section::Records) >= self.records;
         let index = identity::may_hold(length(Section::Identities), self.records);
-        let search =
-            length(Section::Search) >= search::EMPTY_BYTES || self.format != FORMAT_VERSION;
+        let search = length(Section::Search) >= search::EMPTY_BYTES
+            || OLD_FORMAT_VERSIONS.contains(&self.format);
+        let checksums = blocks::checksum_bytes(self) == Some(length(Section::Checksums));
         for (section, fits) in [
             (Section::Records, arena),
             (Section::Ends, ends),
             (Section::Identities, index),
             (Section::Search, search),
+            (Section::Checksums, checksums),
         ] {
             if !fits {
                 return Err(OpenError::SectionLength {
@@ -390,10 +429,23 @@ fn table_at<T>(rows: impl IntoIterator<Item = T>) -> impl Iterator<Item = (usize
     (TABLE_AT..).step_by(ROW_BYTES).zip(rows)
 }
 
+/// A page without its checksum.
+fn without_checksum(page: &[u8; HEADER_BYTES]) -> [u8; HEADER_BYTES] {
+    let mut unsealed = *page;
+    put(&mut unsealed, CHECKSUM_AT, &[0; 8]);
+    unsealed
+}
+
+/// Whether a page has the checksum that it tells.
+fn is_sealed(page: &[u8; HEADER_BYTES]) -> bool {
+    xxh3_64(&without_checksum(page)) == u64_at(page, CHECKSUM_AT)
+}
+
 /// How many sections a format has.
 pub(super) const fn sections_of(format: u32) -> usize {
     match format {
         1 => FIRST_SECTIONS,
+        2 | 3 => CHECKED_SECTIONS,
         _ => SECTIONS,
     }
 }
@@ -435,9 +487,15 @@ mod tests {
 
     const PATH: &str = "some.snapshot";
 
-    /// A header for two records of 5 and 6 bytes, and a file it fits.
+    /// Lengths of the sections of two records of 5 and 6 bytes.
+    const LENGTHS: [u64; SECTIONS] = [11, 16, 2, 3, 64, search::EMPTY_BYTES, 40, 7 * 8];
+
+    /// A header for two records, and a file it fits.
     fn sample() -> (Header, Vec<u8>) {
-        let lengths = [11, 16, 2, 3, 64, search::EMPTY_BYTES, 40];
+        laid(LENGTHS)
+    }
+
+    fn laid(lengths: [u64; SECTIONS]) -> (Header, Vec<u8>) {
         let mut sections = [Extent::default(); SECTIONS];
         let mut at = RECORDS_START;
         for ((extent, section), length) in sections.iter_mut().zip(Section::ALL).zip(lengths) {
@@ -471,7 +529,7 @@ mod tests {
     fn a_header_is_read_as_it_was_written() {
         let (header, file) = sample();
         assert_eq!(decode(&file).unwrap(), header);
-        assert_eq!(&file[..12], b"PU-SNAP\0\x03\0\0\0");
+        assert_eq!(&file[..12], b"PU-SNAP\0\x04\0\0\0");
         assert_eq!(&file[64..68], &1_u32.to_le_bytes());
         assert_eq!(&file[72..80], &4096_u64.to_le_bytes());
     }
@@ -522,41 +580,39 @@ mod tests {
                 "{refused}"
             );
         }
-        for (search, whole) in [(159, false), (32, false), (0, false), (161, true)] {
-            let mut other = header;
-            other.sections[5].length = search;
-            other.sections[6].offset = other.sections[5].offset + search;
-            let file = file_of(&other, other.sections[6].offset + other.sections[6].length);
-            assert_eq!(decode(&file).is_ok(), whole, "{search}");
-        }
-        for (index, whole) in [
-            (0, false),
-            (32, false),
-            (63, false),
-            (65, false),
-            (128, true),
+        // Which section, how many bytes, and whether that can be.
+        for (at, bytes, whole) in [
+            (5, 159, false),
+            (5, 32, false),
+            (5, 0, false),
+            (5, 161, true),
+            (4, 0, false),
+            (4, 32, false),
+            (4, 63, false),
+            (4, 65, false),
+            (4, 128, true),
+            (7, 48, false),
+            (7, 64, false),
+            (7, 57, false),
         ] {
-            let mut other = header;
-            other.sections[4].length = index;
-            other.sections[5].offset = Section::Search
-                .aligned(other.sections[4].offset + index)
-                .unwrap();
-            other.sections[6].offset = other.sections[5].offset + other.sections[5].length;
-            let file = file_of(&other, other.sections[6].offset + other.sections[6].length);
-            assert_eq!(decode(&file).is_ok(), whole, "{index}");
+            let mut lengths = LENGTHS;
+            // Without a byte, a section has no block either.
+            lengths[7] -= if bytes == 0 { 8 } else { 0 };
+            lengths[at] = bytes;
+            assert_eq!(decode(&laid(lengths).1).is_ok(), whole, "{at}: {bytes}");
         }
     }
 
     #[test]
     fn what_should_be_zero_is_not_free_for_other_use() {
         let (_, mut file) = sample();
-        file[300] = 1;
+        file[330] = 1;
         file[56..64].fill(0);
         let sum = xxh3_64(&file[..HEADER_BYTES]);
         file[56..64].copy_from_slice(&sum.to_le_bytes());
         assert!(matches!(
             decode(&file),
-            Err(OpenError::HeaderField { offset: 300, .. })
+            Err(OpenError::HeaderField { offset: 330, .. })
         ));
     }
 }

@@ -1,18 +1,21 @@
 //! A register at work: the state everybody reads, the committer, and compaction.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
 use super::clock::{Clock, Timekeeper};
 use super::commit::Committer;
 use super::compact::{CompactError, Compactor};
+use super::error::VerifyError;
 use super::log::segments::Keeping;
 use super::loss;
-use super::state::{RegisterError, State, Store, open_to_write};
+use super::snapshot::Snapshot;
+use super::state::{Opened, RegisterError, State, Store, open_to_write};
 use super::witness::{self, Testimony, Witness};
 use crate::base::limits;
 use crate::person::identity::Formats;
@@ -37,6 +40,35 @@ pub struct Live {
     pub testimony: Option<Testimony>,
     /// How long chains of linked identities may be, and how many are getting there.
     pub chains: Arc<Chains>,
+    /// What reading through the snapshot has found.
+    pub scrubbed: Scrubbed,
+}
+
+/// What reading through the snapshot has found, for metrics.
+#[derive(Default)]
+pub struct Scrubbed {
+    /// When everything was last read through, in seconds since 1970; 0 before.
+    pub at: AtomicU64,
+    /// Bytes read.
+    pub bytes: AtomicU64,
+    /// Damaged blocks found, also while a snapshot was made or checked at the start.
+    pub damaged: AtomicU64,
+    /// Damaged snapshots that others were put in place of.
+    pub mended: AtomicU64,
+}
+
+impl Scrubbed {
+    /// Counts a damaged block.
+    pub fn found(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that everything has been read through.
+    pub fn done(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = now.map_or(0, |since| since.as_secs());
+        self.at.store(seconds, Ordering::Relaxed);
+    }
 }
 
 /// How long chains of linked identities may be, and how many are getting there.
@@ -85,6 +117,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait after a snapshot could not be made.
 const AFTER_TROUBLE: Duration = Duration::from_secs(60);
 
+/// How long to wait after one that is damaged could not be mended: only somebody's hand changes that, and
+/// trying reads older snapshots.
+const AFTER_DAMAGE: Duration = Duration::from_secs(600);
+
 impl Live {
     /// Opens the register in a data folder whose lock the caller holds.
     pub fn open(
@@ -95,7 +131,7 @@ impl Live {
         clock: Clock,
     ) -> Result<Self, RegisterError> {
         let testimony = witness::read(data)?;
-        let (state, log) = open_to_write(data, formats, keeping)?;
+        let Opened { state, log, mended } = open_to_write(data, formats, keeping)?;
         loss::check(data, &state, testimony.as_ref().map(loss::seen))?;
         let at = state.ledger().latest.and_then(|latest| latest.at());
         let witness = Witness::open(data, state.sequence(), at)?;
@@ -122,7 +158,8 @@ impl Live {
             },
             compacting: Mutex::new(()),
             compacted: Mutex::new(Instant::now()),
-            wanted: AtomicBool::new(false),
+            wanted: AtomicBool::new(mended),
+            scrubbed: Scrubbed::default(),
             compactions: AtomicU64::new(0),
             compaction_millis: AtomicU64::new(0),
             testimony,
@@ -134,13 +171,89 @@ impl Live {
     pub fn compact(&self) -> Result<(), CompactError> {
         let _one_at_a_time = self.compacting.lock();
         let began = Instant::now();
-        let path = self.compactor.compact(&self.committer, |_| ())?;
+        let served = self.store.keep();
+        let made = match served.snapshot().what_is_damaged() {
+            Some(damage) => self.replace_known(&damage, served.snapshot()),
+            None => self.compactor.compact(&self.committer, |_| ()),
+        };
+        let path = match made {
+            Err(damage) if damage.is_of_the_served() => {
+                self.scrubbed.found();
+                self.replace_damaged(&damage, || ())?
+            }
+            made => made?,
+        };
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.compaction_millis.store(millis, Ordering::Relaxed);
         self.compactions.fetch_add(1, Ordering::Relaxed);
         *self.compacted.lock() = Instant::now();
         tracing::info!(file = %path.display(), millis, "a new snapshot is in place");
         Ok(())
+    }
+
+    /// Puts a snapshot in the place of one that is damaged, made of an older one and the log. `certain`
+    /// hears as soon as it is certain that they give the same state.
+    pub fn mend(
+        &self,
+        damaged: &Arc<Snapshot>,
+        damage: &dyn Display,
+        certain: impl FnOnce(),
+    ) -> Result<(), CompactError> {
+        let _one_at_a_time = self.compacting.lock();
+        if Arc::ptr_eq(damaged, self.store.keep().snapshot()) {
+            self.replace_damaged(damage, certain)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a snapshot in the place of one in which somebody came upon damage before. What could not be mended may have been read wrongly
+    /// once: then a snapshot can be made of it, for whoever makes one reads all of it again.
+    fn replace_known(
+        &self,
+        damage: &VerifyError,
+        served: &Snapshot,
+    ) -> Result<PathBuf, CompactError> {
+        match self.replace_damaged(damage, || ()) {
+            Err(CompactError::Mend(why)) => match self.compactor.compact(&self.committer, |_| ()) {
+                Ok(path) if path != served.path() => Ok(path),
+                _ => Err(why.into()),
+            },
+            replaced => replaced,
+        }
+    }
+
+    fn replace_damaged(
+        &self,
+        damage: &dyn Display,
+        certain: impl FnOnce(),
+    ) -> Result<PathBuf, CompactError> {
+        tracing::error!(%damage, "the snapshot is damaged; making another of an older one and the log");
+        let path = self.compactor.mend(&self.committer, certain)?;
+        self.scrubbed.mended.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(file = %path.display(), "the damaged snapshot is replaced by a whole one");
+        Ok(path)
+    }
+
+    /// Reads everything of the newest snapshot again. Gives the number of damaged blocks, which
+    /// the background then mends. `pace` hears of the bytes read, and tells whether to go on.
+    pub fn scrub(&self, mut pace: impl FnMut(u64) -> bool) -> u64 {
+        let snapshot = Arc::clone(self.store.keep().snapshot());
+        let (mut damaged, mut goes_on) = (0, true);
+        snapshot.scrub(|block| {
+            let bytes = block.unwrap_or_else(|damage| {
+                tracing::error!(%damage, "found while reading through the snapshot");
+                damaged += 1;
+                0
+            });
+            self.scrubbed.bytes.fetch_add(bytes, Ordering::Relaxed);
+            goes_on = pace(bytes);
+            goes_on
+        });
+        self.scrubbed.damaged.fetch_add(damaged, Ordering::Relaxed);
+        if goes_on {
+            self.scrubbed.done();
+        }
+        damaged
     }
 
     /// Asks the background for a new snapshot now.
@@ -166,7 +279,8 @@ impl Live {
         // Keys that are veiled lie in the file, and reading past them takes its nanoseconds.
         let veils = state.is_veiled() && self.compacted.lock().elapsed() >= limits::VEILED_FOR;
         let many = state.overlay().len() >= changes.max(1);
-        self.wanted.swap(false, Ordering::Relaxed) || many || veils
+        let damaged = state.snapshot().damage().is_some();
+        self.wanted.swap(false, Ordering::Relaxed) || many || veils || damaged
     }
 }
 
@@ -182,7 +296,10 @@ fn tend(live: &Weak<Live>, changes: usize) -> Option<Duration> {
         Ok(()) => Some(LOOK),
         Err(error) => {
             tracing::error!(%error, "no new snapshot was made; the log goes on");
-            Some(AFTER_TROUBLE)
+            Some(match error {
+                CompactError::Mend(_) => AFTER_DAMAGE,
+                _ => AFTER_TROUBLE,
+            })
         }
     }
 }

@@ -10,10 +10,12 @@
 //! to the [log](log::Log), flushes, publishes the next state, and only then tells whoever asked. From
 //! time to time the overlay becomes a new snapshot ([`compact`]).
 
+pub mod blocks;
 pub mod build;
 pub mod clock;
 pub mod commit;
 pub mod compact;
+mod disk;
 pub mod ends;
 pub mod entry;
 pub mod error;
@@ -26,6 +28,7 @@ pub mod lock;
 pub mod log;
 pub mod loss;
 pub mod map;
+pub mod mend;
 pub mod overlay;
 pub mod salvage;
 #[cfg(test)]

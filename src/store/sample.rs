@@ -9,8 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::base::time::DateTime;
 use crate::person::keys::Index;
 use crate::person::view::KeySet;
+use crate::store::blocks::Summing;
 use crate::store::folder;
-use crate::store::layout::{HEADER_BYTES, Section};
+use crate::store::layout::{CHECKED_SECTIONS, HEADER_BYTES};
 use crate::store::snapshot::Snapshot;
 use crate::store::write::{About, SnapshotWriter};
 
@@ -75,7 +76,9 @@ impl Sample {
     }
 
     pub(super) fn find(snapshot: &Snapshot, key: u64) -> Option<&[u8]> {
-        snapshot.find(key, |upto| key_of(upto) == Some(key))
+        snapshot
+            .find(key, |upto| key_of(upto) == Some(key))
+            .unwrap()
     }
 }
 
@@ -86,18 +89,28 @@ pub(super) fn key_of(bytes: &[u8]) -> Option<u64> {
 
 /// Makes all checksums right again after a change, as a hostile or faulty writer would.
 pub(super) fn reseal(file: &mut [u8]) {
-    for row in 0..Section::ALL.len() {
-        let row = 64 + row * 32;
+    let place = |file: &[u8], row: usize| {
         let number = |at: usize| {
-            let bytes = file[row + at..].first_chunk().unwrap();
+            let bytes = file[64 + row * 32 + at..].first_chunk().unwrap();
             usize::try_from(u64::from_le_bytes(*bytes)).ok()
         };
-        let part = number(8)
-            .zip(number(16))
-            .and_then(|(offset, length)| file.get(offset..offset.checked_add(length)?));
-        if let Some(sum) = part.map(xxh3_64) {
-            file[row + 24..row + 32].copy_from_slice(&sum.to_le_bytes());
+        let (offset, length) = number(8).zip(number(16))?;
+        let range = offset..offset.checked_add(length)?;
+        file.get(range.clone()).is_some().then_some(range)
+    };
+    let last = CHECKED_SECTIONS;
+    let mut sums = Vec::new();
+    for row in 0..last {
+        if let Some(range) = place(file, row) {
+            let sum = Summing::all_of(&file[range], &mut sums);
+            file[64 + row * 32 + 24..64 + row * 32 + 32].copy_from_slice(&sum.to_le_bytes());
         }
+    }
+    if let Some(range) = place(file, last) {
+        let length = range.len().min(sums.len());
+        file[range.start..range.start + length].copy_from_slice(&sums[..length]);
+        let sum = xxh3_64(&file[range]).to_le_bytes();
+        file[64 + last * 32 + 24..64 + last * 32 + 32].copy_from_slice(&sum);
     }
     file[56..64].fill(0);
     let sum = xxh3_64(&file[..HEADER_BYTES]);

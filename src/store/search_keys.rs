@@ -5,7 +5,7 @@
 use super::index::search::Run;
 use super::index::words::Listed;
 use super::overlay::Overlay;
-use super::snapshot::Snapshot;
+use super::snapshot::Searchable;
 use super::veil::Veil;
 use crate::person::keys::Index;
 use crate::person::view::KeySets;
@@ -13,7 +13,7 @@ use crate::person::view::KeySets;
 /// The search keys of some sets in one state.
 #[derive(Clone, Copy)]
 pub struct SearchKeys<'s> {
-    pub(super) snapshot: &'s Snapshot,
+    pub(super) snapshot: Searchable<'s>,
     pub(super) overlay: &'s Overlay,
     pub(super) veil: &'s Veil,
     pub(super) sets: KeySets,
@@ -34,7 +34,7 @@ impl<'s> SearchKeys<'s> {
             runs: Vec::new(),
             count: 0,
         };
-        for (set, part) in self.snapshot.search(self.sets) {
+        for (set, part) in self.snapshot.parts(self.sets) {
             let run = part.range(index, from, to);
             let veiled = if self.veil.is_empty() {
                 0
@@ -53,7 +53,7 @@ impl<'s> SearchKeys<'s> {
     /// The first key of one index in the snapshot that is not before `from` and counts.
     pub fn first(&self, index: Index, from: &[u8]) -> Option<Vec<u8>> {
         let first = |from: &[u8]| {
-            let parts = self.snapshot.search(self.sets);
+            let parts = self.snapshot.parts(self.sets);
             parts.filter_map(|(_, part)| part.first(index, from)).min()
         };
         let counts = |key: &[u8], after: &[u8]| {

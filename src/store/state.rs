@@ -2,6 +2,9 @@
 //! the newest one is published.
 
 use std::cell::Cell;
+use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -9,12 +12,12 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::commit::CommitError;
 use super::entry::{Entry, Note};
-use super::error::OpenError;
-use super::folder;
-use super::ledger::Latest;
-use super::ledger::Ledger;
-use super::log::{Log, ReadError, segments};
+use super::error::{OpenError, VerifyError};
+use super::folder::{self, SnapshotFile};
+use super::ledger::{Latest, Ledger};
+use super::log::{Log, ReadError, recover, segments};
 use super::loss::{self, Missing};
+use super::mend::{self, MendError, check_not_behind};
 use super::overlay::Overlay;
 use super::overlay::run::Gathered;
 use super::search_keys::SearchKeys;
@@ -38,11 +41,46 @@ pub enum RegisterError {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// There is no snapshot in the folder.
+    /// There is nothing of a register in the folder.
     #[error("there is no register in {0}: build one with `pu import` or `pu demo`")]
     NoSnapshot(PathBuf),
+    /// There is no snapshot in the folder, but there was a register.
+    #[error(
+        "the register in {data} has lost its snapshot: {left}. Put a snapshot of it back, or a backup \
+         (`pu import` into an empty folder)"
+    )]
+    Orphaned {
+        /// The folder.
+        data: PathBuf,
+        /// What is there.
+        left: Orphan,
+    },
+    /// The snapshot is damaged, and nothing else gives the same state.
+    #[error(
+        "{damage}; {why}. Put a whole copy of the file in its place, or build the register anew from a \
+         backup or a peer; `pu recover` tells what can be saved"
+    )]
+    Unmendable {
+        /// What is damaged.
+        damage: Box<RegisterError>,
+        /// Why it stays so.
+        why: MendError,
+    },
+    /// A damaged snapshot that was set aside holds changes that the register lacks.
+    #[error(
+        "{path} was set aside with changes up to {wanted}, and the register ends with {reached}: put \
+         the log or a newer snapshot back, or move the damaged file away to do without them"
+    )]
+    Behind {
+        /// The damaged snapshot.
+        path: PathBuf,
+        /// Its last change.
+        wanted: u64,
+        /// The last change that is there.
+        reached: u64,
+    },
     /// The snapshot cannot be used.
     #[error(transparent)]
     Snapshot(#[from] OpenError),
@@ -62,6 +100,9 @@ pub enum RegisterError {
     /// The snapshot's ledger cannot be read.
     #[error("{0}: the list of applied files cannot be read")]
     Ledger(PathBuf),
+    /// What it holds beside the records cannot be read.
+    #[error(transparent)]
+    Damaged(#[from] VerifyError),
     /// The log cannot be read.
     #[error("the log: {0}")]
     Log(#[from] ReadError),
@@ -74,6 +115,79 @@ pub enum RegisterError {
     /// What the witness saw cannot be read.
     #[error(transparent)]
     Witness(#[from] WitnessError),
+}
+
+/// What is left of a register that has no snapshot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Orphan {
+    /// The first and the last entry of its log.
+    pub entries: Option<(u64, u64)>,
+    /// A damaged snapshot that was set aside.
+    pub damaged: Option<PathBuf>,
+    /// Whether there is an audit of disclosures.
+    pub audit: bool,
+}
+
+impl fmt::Display for Orphan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = self
+            .entries
+            .map(|(from, to)| format!("a log with entries {from} to {to}"));
+        let damaged = self.damaged.as_ref();
+        let damaged = damaged.map(|path| format!("the damaged {}", path.display()));
+        let audit = self.audit.then(|| "an audit of disclosures".to_owned());
+        let left: Vec<String> = [log, damaged, audit].into_iter().flatten().collect();
+        write!(out, "there is {}", left.join(", and "))
+    }
+}
+
+/// What is left of a register in a folder without a snapshot; `None` when there was none.
+pub fn orphan(data: &Path) -> Result<Option<Orphan>, RegisterError> {
+    let segments = recover::segments(&log_folder(data), schema_hash())?;
+    let first = segments.first().map(|segment| segment.about.first);
+    let last = segments.last().map(recover::end).transpose()?;
+    let entries = first.zip(last.map(|end| end.last));
+    let failed = |source| RegisterError::Folder {
+        path: data.to_path_buf(),
+        source,
+    };
+    let audit = match fs::read_dir(data.join(folder::AUDIT)) {
+        Ok(mut files) => files.next().is_some(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed(error)),
+    };
+    let left = Orphan {
+        entries: entries.filter(|(first, last)| first <= last),
+        damaged: folder::set_aside(data)
+            .map_err(failed)?
+            .pop()
+            .map(|it| it.path),
+        audit,
+    };
+    let is_any = left.entries.is_some() || left.damaged.is_some() || left.audit;
+    Ok(is_any.then_some(left))
+}
+
+/// Refuses a folder without a snapshot in which there was a register.
+pub fn refuse_orphan(data: &Path) -> Result<(), RegisterError> {
+    match orphan(data)? {
+        Some(left) => Err(RegisterError::Orphaned {
+            data: data.to_path_buf(),
+            left,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Why a walk over all records stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The snapshot is damaged.
+    #[error(transparent)]
+    Snapshot(#[from] VerifyError),
+    /// A record that is newer is none.
+    #[error(transparent)]
+    Newer(#[from] Damaged),
 }
 
 /// The folder of the log within a data folder.
@@ -104,7 +218,7 @@ pub struct Frozen {
 impl State {
     /// The state a snapshot holds by itself.
     pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Result<Self, RegisterError> {
-        let ledger = Ledger::from_bytes(snapshot.sources())
+        let ledger = Ledger::from_bytes(snapshot.sources()?)
             .map_err(|_| RegisterError::Ledger(snapshot.path().to_path_buf()))?;
         let sequence = snapshot.sequence();
         Ok(Self {
@@ -233,7 +347,7 @@ impl State {
             return Ok(());
         }
         let position = self.snapshot.position(now.identity().key())?;
-        let Some(older) = self.snapshot.record(position.into()) else {
+        let Some(older) = self.snapshot.record(position.into())? else {
             return Ok(());
         };
         let older = RecordRef::open(older)?;
@@ -245,13 +359,13 @@ impl State {
     }
 
     /// The search keys that a search under `grant` may read.
-    pub fn search_keys(&self, grant: &Grant) -> SearchKeys<'_> {
-        SearchKeys {
-            snapshot: &self.snapshot,
+    pub fn search_keys(&self, grant: &Grant) -> Result<SearchKeys<'_>, Damaged> {
+        Ok(SearchKeys {
+            snapshot: self.snapshot.searchable()?,
             overlay: &self.overlay,
             veil: &self.veil,
             sets: grant.key_sets(),
-        }
+        })
     }
 
     /// The number of the last change it holds.
@@ -288,7 +402,7 @@ impl State {
             damaged.set(damaged.get() || record.is_err());
             record.is_ok_and(|record| record.identity() == identity)
         };
-        match self.snapshot.find(key, is_it) {
+        match self.snapshot.find(key, is_it)? {
             Some(bytes) => RecordRef::open(bytes).map(Some),
             None if damaged.get() => Err(Damaged),
             None => Ok(None),
@@ -298,12 +412,13 @@ impl State {
 
 impl State {
     /// How many persons there are.
-    pub fn persons(&self) -> u64 {
-        let is_new = |key: &u64| {
-            let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity().key() == *key);
-            self.snapshot.find(*key, is_it).is_none()
-        };
-        self.snapshot.len() + self.overlay.keys().filter(is_new).count() as u64
+    pub fn persons(&self) -> Result<u64, Damaged> {
+        let mut persons = self.snapshot.len();
+        for key in self.overlay.keys() {
+            let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity().key() == key);
+            persons += u64::from(self.snapshot.find(key, is_it)?.is_none());
+        }
+        Ok(persons)
     }
 
     /// The records of identities from one to another, both among them: those of the snapshot, then
@@ -317,7 +432,7 @@ impl State {
         let begin = self.snapshot.position(first.key());
         let older = begin.map(u64::from).into_iter().flat_map(move |begin| {
             (begin..self.snapshot.len())
-                .map(move |it| RecordRef::open(self.snapshot.record(it).ok_or(Damaged)?))
+                .map(move |it| RecordRef::open(self.snapshot.record(it)?.ok_or(Damaged)?))
         });
         let older = older.take_while(move |record| record.as_ref().map_or(true, is_here));
         let newer = self
@@ -328,10 +443,11 @@ impl State {
         begin.err().map(Err).into_iter().chain(older).chain(newer)
     }
 
-    /// Every record, by key.
-    pub fn records(&self) -> impl Iterator<Item = Result<RecordRef<'_>, Damaged>> {
-        let older = self.snapshot.records().map(|record| {
-            let record = RecordRef::open(record.map_err(|_| Damaged)?)?;
+    /// Every record, by key. What is read of the snapshot is checked as it is passed.
+    pub fn records(&self) -> impl Iterator<Item = Result<RecordRef<'_>, Unreadable>> {
+        let older = self.snapshot.records().zip(0..).map(|(record, ordinal)| {
+            let record = RecordRef::open(record?);
+            let record = record.map_err(|Damaged| self.snapshot.wrong_record(ordinal))?;
             Ok((record.identity().key(), record))
         });
         let mut older = older.peekable();
@@ -353,7 +469,7 @@ impl State {
                     older.next();
                     continue;
                 }
-                return newer.next().map(|(_, record)| RecordRef::open(record));
+                return newer.next().map(|(_, record)| Ok(RecordRef::open(record)?));
             }
         })
     }
@@ -425,35 +541,67 @@ impl Store {
 }
 
 /// The state of the register in a data folder: its newest snapshot and the log after it; `None` when
-/// there is none. For who only reads: whoever owns the folder may go on writing.
+/// there never was one. For who only reads: whoever owns the folder may go on writing.
 pub fn open(data: &Path, formats: &Formats) -> Result<Option<State>, RegisterError> {
     // Before the log: whoever writes it is never behind what the witness saw.
     let testimony = witness::read(data)?;
     let Some(snapshot) = open_newest(data, formats)? else {
+        refuse_orphan(data)?;
         return Ok(None);
     };
     let mut state = State::of_snapshot(Arc::new(snapshot))?;
     let entries = segments::read_only(&log_folder(data), schema_hash(), state.sequence())?;
     replay(&mut state, entries.into_iter().map(Ok))?;
+    check_not_behind(data, &state)?;
     loss::check(data, &state, testimony.as_ref().map(loss::seen))?;
     Ok(Some(state))
 }
 
-/// The same for who owns the folder, and the log to go on with.
+/// A register that is opened to be changed.
+pub struct Opened {
+    /// Its newest state.
+    pub state: State,
+    /// The log to go on with.
+    pub log: segments::Segments,
+    /// Whether a damaged snapshot was set aside and has no successor yet: a new one is wanted.
+    pub mended: bool,
+}
+
+/// The same for who owns the folder. A newest snapshot that cannot be opened is set aside when an older
+/// one and the log give the same state.
 pub fn open_to_write(
     data: &Path,
     formats: &Formats,
     keeping: segments::Keeping,
-) -> Result<(State, segments::Segments), RegisterError> {
-    let snapshot =
-        open_newest(data, formats)?.ok_or_else(|| RegisterError::NoSnapshot(data.to_path_buf()))?;
-    let mut state = State::of_snapshot(Arc::new(snapshot))?;
-    let after = state.sequence();
-    let log = segments::Segments::open(&log_folder(data), schema_hash(), after, keeping)?;
-    if log.last() > after {
-        replay(&mut state, log.read_from(after + 1)?)?;
-    }
-    Ok((state, log))
+) -> Result<Opened, RegisterError> {
+    let Some(newest) = newest(data)? else {
+        refuse_orphan(data)?;
+        return Err(RegisterError::NoSnapshot(data.to_path_buf()));
+    };
+    let opened = open_file(&newest.path, formats).map(Arc::new);
+    let (state, log) = match opened.and_then(State::of_snapshot) {
+        Ok(mut state) => {
+            let after = state.sequence();
+            let log = segments::Segments::open(&log_folder(data), schema_hash(), after, keeping)?;
+            if log.last() > after {
+                replay(&mut state, log.read_from(after + 1)?)?;
+            }
+            (state, log)
+        }
+        Err(damage) if damage.is_damage() => {
+            tracing::error!(%damage, "the newest snapshot is damaged; looking for an older one");
+            match mend::open_without(data, formats, keeping, &newest) {
+                Ok(opened) => opened,
+                Err(why) => {
+                    let damage = Box::new(damage);
+                    return Err(RegisterError::Unmendable { damage, why });
+                }
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    let mended = check_not_behind(data, &state)?;
+    Ok(Opened { state, log, mended })
 }
 
 /// Takes over entries of the log that follow on a state.
@@ -479,14 +627,23 @@ pub fn replay(
 /// The newest snapshot in a data folder, checked against the identity formats in use; `None` when
 /// there is none.
 pub fn open_newest(data: &Path, formats: &Formats) -> Result<Option<Snapshot>, RegisterError> {
-    let newest = folder::newest(data).map_err(|source| RegisterError::Folder {
+    let newest = newest(data)?;
+    newest
+        .map(|file| open_file(&file.path, formats))
+        .transpose()
+}
+
+fn newest(data: &Path) -> Result<Option<SnapshotFile>, RegisterError> {
+    folder::newest(data).map_err(|source| RegisterError::Folder {
         path: data.to_path_buf(),
         source,
-    })?;
-    let Some(file) = newest else { return Ok(None) };
-    let snapshot = Snapshot::open(&file.path, schema_hash())?;
+    })
+}
+
+fn open_file(path: &Path, formats: &Formats) -> Result<Snapshot, RegisterError> {
+    let snapshot = Snapshot::open(path, schema_hash())?;
     check_formats(&snapshot, formats)?;
-    Ok(Some(snapshot))
+    Ok(snapshot)
 }
 
 /// The identity formats as a snapshot keeps them.
@@ -505,12 +662,12 @@ pub fn formats_of(snapshot: &Snapshot) -> Result<Formats, RegisterError> {
 }
 
 fn rows_of(snapshot: &Snapshot) -> Result<Vec<FormatRow>, RegisterError> {
-    serde_json::from_slice(snapshot.formats())
+    serde_json::from_slice(snapshot.formats()?)
         .map_err(|_| RegisterError::Formats(snapshot.path().to_path_buf()))
 }
 
 /// Keys in a snapshot mean what its own formats say: each must be in use, unchanged.
-fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterError> {
+pub(super) fn check_formats(snapshot: &Snapshot, formats: &Formats) -> Result<(), RegisterError> {
     let path = || snapshot.path().to_path_buf();
     match rows_of(snapshot)?
         .into_iter()

@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::base::files;
 use crate::base::limits::RECORD_BYTES;
 use crate::base::time::DateTime;
 use crate::person::keys::Index;
 use crate::person::view::KeySet;
+use crate::store::blocks::Summing;
 use crate::store::ends::EndsBuilder;
 use crate::store::error::WriteError;
 use crate::store::index::identity;
 use crate::store::index::search::SearchBuilder;
-use crate::store::layout::{Extent, FORMAT_VERSION, HEADER_BYTES, Header, RECORDS_START, Section};
+use crate::store::layout::{
+    CHECKED_SECTIONS, Extent, FORMAT_VERSION, HEADER_BYTES, Header, RECORDS_START, Section,
+};
 
 /// Bytes that are written at once, at a multiple of as many: the system then keeps them in one large
 /// page, and whoever maps the file finds a record with half the work of small ones.
@@ -48,7 +51,7 @@ pub struct SnapshotWriter {
     keys: Vec<u64>,
     ends: EndsBuilder,
     search: SearchBuilder,
-    records: Xxh3,
+    records: Summing,
     broken: bool,
 }
 
@@ -75,7 +78,7 @@ impl SnapshotWriter {
             keys: Vec::new(),
             ends: EndsBuilder::default(),
             search: SearchBuilder::default(),
-            records: Xxh3::new(),
+            records: Summing::default(),
             broken: false,
         };
         writer.out.write_all(&[0; HEADER_BYTES]).map_err(failed)?;
@@ -156,20 +159,25 @@ impl SnapshotWriter {
     }
 
     /// Writes the sections after the records, in file order from the formats on, and the header.
-    fn seal(&mut self, parts: [&[u8]; Section::ALL.len() - 2]) -> io::Result<()> {
+    fn seal(&mut self, parts: [&[u8]; CHECKED_SECTIONS - 2]) -> io::Result<()> {
+        let mut sums = Vec::new();
         let records = Extent {
             offset: RECORDS_START,
             length: self.ends.last(),
-            checksum: self.records.digest(),
+            checksum: mem::take(&mut self.records).finish(&mut sums),
         };
         let mut sections = [records; Section::ALL.len()];
         let ends = self.ends.bytes();
         let parts = std::iter::once(ends).chain(parts);
         let mut before = records;
         for (number, (section, bytes)) in (1..).zip(Section::ALL.into_iter().skip(1).zip(parts)) {
-            before = append(&mut self.out, section, before, bytes)?;
+            let checksum = Summing::all_of(bytes, &mut sums);
+            before = append(&mut self.out, section, before, bytes, checksum)?;
             sections[number] = before;
         }
+        let checksum = xxh3_64(&sums);
+        let checksums = append(&mut self.out, Section::Checksums, before, &sums, checksum)?;
+        sections[CHECKED_SECTIONS] = checksums;
         let header = Header {
             format: FORMAT_VERSION,
             schema_hash: self.about.schema_hash,
@@ -226,6 +234,7 @@ fn append(
     section: Section,
     before: Extent,
     bytes: &[u8],
+    checksum: u64,
 ) -> io::Result<Extent> {
     let too_long = || io::Error::from(io::ErrorKind::FileTooLarge);
     let end = before.offset.checked_add(before.length);
@@ -236,7 +245,7 @@ fn append(
     Ok(Extent {
         offset,
         length: u64::try_from(bytes.len()).map_err(|_| too_long())?,
-        checksum: xxh3_64(bytes),
+        checksum,
     })
 }
 

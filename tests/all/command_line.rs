@@ -360,7 +360,7 @@ fn snapshots_are_described_and_checked() {
 /// the same as one that is imported today.
 #[test]
 fn registers_of_older_formats_are_upgraded() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         older_register_is_upgraded(version);
     }
 }
@@ -375,6 +375,15 @@ fn older_register_is_upgraded(version: u32) {
     let complaint = place.get(&["191212121212"]).refused();
     assert!(complaint.contains("pu snapshot upgrade"), "{complaint}");
     let data = text(&place.data);
+    // A letter that has changed is not taken over.
+    let sound = fs::read(place.data.join(name)).unwrap();
+    let mut damaged = sound.clone();
+    damaged[4_200] ^= 1;
+    fs::write(place.data.join(name), &damaged).unwrap();
+    let complaint = pu(&["snapshot", "upgrade", data]).refused();
+    assert!(complaint.contains("section records"), "{complaint}");
+    assert!(fs::read(place.data.join(name)).unwrap() == damaged);
+    fs::write(place.data.join(name), &sound).unwrap();
     let printed = pu(&["snapshot", "upgrade", data]).well();
     assert!(printed.contains("wrote "), "{printed}");
     let printed = pu(&["snapshot", "upgrade", data]).well();

@@ -52,7 +52,7 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
     import.finish(|_| {}).unwrap().unwrap();
     let snapshot = open_newest(folder.path(), &FORMATS).unwrap().unwrap();
     let person = |position: u64| {
-        let record = RecordRef::open(snapshot.record(position).unwrap()).unwrap();
+        let record = RecordRef::open(snapshot.record(position).unwrap().unwrap()).unwrap();
         Person::from_record(record).unwrap()
     };
     let mut newer: Vec<Box<[u8]>> = Vec::new();

@@ -27,6 +27,8 @@ mod clocks;
 mod command_line;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
 mod contracts;
+// Damage: it is never answered with, copied or gone back behind, and mends itself where it can.
+mod damage;
 // Durability: kill -9 under load, and many who change one person at once.
 mod durable;
 // Errors: each wrong request has its own precise answer, and the connection goes on.

@@ -245,7 +245,14 @@ fn the_ends_of_the_audit_are_written_into_the_log_when_they_moved() {
     let known = known_ends(service.app.store.pin().ledger());
     assert_eq!(known, audit.ends().unwrap());
     service.app.live.compact().unwrap();
-    let ledger = service.app.store.pin().snapshot().sources().to_vec();
+    let ledger = service
+        .app
+        .store
+        .pin()
+        .snapshot()
+        .sources()
+        .unwrap()
+        .to_vec();
     let kept = pu::store::ledger::Ledger::from_bytes(&ledger).unwrap();
     assert_eq!(known_ends(&kept), known);
 }

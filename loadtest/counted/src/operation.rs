@@ -163,6 +163,8 @@ impl Prepared {
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let formats = Formats::standard();
         let snapshot = open_newest(folder, &formats)?.ok_or("there is no register")?;
+        // As it is while serving.
+        snapshot.verify(|_, _| {})?;
         let mut identities = Vec::new();
         for record in snapshot.records() {
             let record = RecordRef::open(record?)?;
@@ -180,7 +182,8 @@ impl Prepared {
                 let is_it = |record: &[u8]| {
                     RecordRef::open(record).is_ok_and(|it| it.identity() == post.subject)
                 };
-                let record = RecordRef::open(snapshot.find(post.subject.key(), is_it)?).ok()?;
+                let record =
+                    RecordRef::open(snapshot.find(post.subject.key(), is_it).ok()??).ok()?;
                 let person = Person::from_record(record).ok()?;
                 let applied = merge::apply(&post, Some(&person), &formats, &at);
                 matches!(applied, Outcome::Applied(_)).then_some((post, person))

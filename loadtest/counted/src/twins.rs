@@ -96,9 +96,12 @@ impl Twins {
     /// Opens the registers in a folder.
     pub fn open(folder: &Path, formats: &Formats) -> Result<Self, Failure> {
         let snapshot = Arc::new(open_newest(folder, formats)?.ok_or("there is no register")?);
+        // As they are while serving.
+        snapshot.verify(|_, _| {})?;
         let victim = victim(&snapshot)?;
         let held = |name| -> Result<State, Failure> {
             let snapshot = open_newest(&folder.join(name), formats)?.ok_or("no twin")?;
+            snapshot.verify(|_, _| {})?;
             Ok(State::of_snapshot(Arc::new(snapshot))?)
         };
         let [one, other] = &victim.people;

@@ -133,7 +133,7 @@ impl Sample {
             // One at random out of each of as many equal stretches.
             let from = place * persons / drawn;
             let to = (place + 1) * persons / drawn;
-            let bytes = snapshot.record(chance.u64(from..to)).ok_or(Damaged)?;
+            let bytes = snapshot.record(chance.u64(from..to))?.ok_or(Damaged)?;
             let record = RecordRef::open(bytes)?;
             sample.known.push(record.identity());
             let view = restrict(record, &grant, Shield::NONE);
@@ -231,7 +231,7 @@ impl Sample {
                 continue;
             };
             let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity() == identity);
-            if snapshot.find(identity.key(), is_it).is_none() {
+            if snapshot.find(identity.key(), is_it) == Ok(None) {
                 self.unknown.push(identity);
             }
         }

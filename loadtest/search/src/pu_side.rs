@@ -23,13 +23,16 @@ pub fn count_and_first(state: &State, prefix: &str, county: &str) -> (u64, Vec<I
     key.extend_from_slice(&code_key(county));
     key.extend_from_slice(prefix.as_bytes());
     let grant = grant();
-    let keys = state.search_keys(&grant);
+    let Ok(keys) = state.search_keys(&grant) else {
+        return (0, Vec::new());
+    };
     let found = keys.range(Index::Surname, &key, after_prefix(&key).as_deref());
     let mut first: Vec<Identity> = Vec::with_capacity(FIRST);
     // A person with two such words comes twice, so a few more are read than shown.
     for position in found.runs.iter().flat_map(|run| run.take(FIRST + FIRST / 4)) {
         let record = state.snapshot().record(u64::from(position));
-        if let Some(record) = record.and_then(|bytes| RecordRef::open(bytes).ok())
+        if let Ok(Some(bytes)) = record
+            && let Ok(record) = RecordRef::open(bytes)
             && first.len() < FIRST
             && !first.contains(&record.identity())
         {
@@ -45,9 +48,13 @@ fn index_sizes(state: &State) -> Vec<(String, u64)> {
     let sections = snapshot
         .sections()
         .map(|(section, extent)| (format!("section {}", section.name()), extent.length));
-    let indexes = INDEXES
-        .iter()
-        .map(|row| (format!("index {}", row.name), snapshot.search_size(row.index).bytes));
+    let searchable = snapshot.searchable();
+    let indexes = searchable.iter().flat_map(|searchable| {
+        let size = |index| searchable.size(index).bytes;
+        INDEXES
+            .iter()
+            .map(move |row| (format!("index {}", row.name), size(row.index)))
+    });
     sections.chain(indexes).collect()
 }
 

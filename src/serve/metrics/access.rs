@@ -131,9 +131,16 @@ fn observe_usage(consumer: &str, usage: &Usage) {
 /// for how many.
 #[expect(clippy::cast_precision_loss, reason = "no country has 2^53 persons")]
 pub(super) fn observe_counties(state: &State) {
+    // A look at the counts is no reason to read the whole index.
+    if !state.snapshot().has_passed() {
+        return;
+    }
+    let Ok(searchable) = state.snapshot().searchable() else {
+        return;
+    };
     for county in 0..100 {
         let county = format!("{county:02}");
-        let parts = state.snapshot().search(KeySets::SHOWN);
+        let parts = searchable.parts(KeySets::SHOWN);
         let persons: u64 = parts
             .map(|(_, part)| part.prefix(Index::Locality, county.as_bytes()).len())
             .sum();
