@@ -123,7 +123,7 @@ impl Demo {
             accept_truncated: false,
             test_persons: true,
             // What was here was a demo too.
-            new_register: mark.exists(),
+            new_register: mark.exists().then_some(0),
             snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;

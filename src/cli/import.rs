@@ -13,7 +13,7 @@ use crossbeam::channel;
 use indicatif::ProgressBar;
 
 use super::generate::morning;
-use super::{Common, Failure, progress};
+use super::{Common, Failure, progress, witnesses};
 use crate::base::files;
 use crate::base::time::Moment;
 use crate::feed::apply::{ApplyError, Reached, Target as _, Work, by_their_dates, content_of};
@@ -62,6 +62,8 @@ impl Import {
             },
             Err(error) => return Err(error.into()),
         };
+        let new_register = self.new_register.then(|| witnesses::last_change(&config));
+        let new_register = new_register.transpose()?;
         let wish = Wish {
             data: &config.data,
             formats: &formats,
@@ -69,7 +71,7 @@ impl Import {
             dated: false,
             accept_truncated: self.accept_truncated,
             test_persons: self.test_persons,
-            new_register: self.new_register,
+            new_register,
             snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
@@ -166,7 +168,6 @@ fn wait_for(
 }
 
 /// What a run shall do, beside the files.
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Wish<'a> {
     /// The data folder; the caller holds its lock.
     pub data: &'a Path,
@@ -181,8 +182,9 @@ pub struct Wish<'a> {
     pub accept_truncated: bool,
     /// Whether everybody is a test person.
     pub test_persons: bool,
-    /// Whether to begin anew in the place of a register that has lost its snapshot.
-    pub new_register: bool,
+    /// To begin anew in the place of a register that has lost its snapshot: behind this change, the last
+    /// one that anybody knows of.
+    pub new_register: Option<u64>,
     /// Snapshots kept.
     pub snapshots_kept: usize,
 }
@@ -233,6 +235,9 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let base = base(wish)?;
     let is_test = |identity| wish.test_persons || is_official(identity);
     let mut run = Run::new(wish.data, base.as_ref(), wish.formats, wish.at, is_test)?;
+    if let (None, Some(last)) = (&base, wish.new_register.filter(|it| *it > 0)) {
+        run.begin_after(last);
+    }
     let mut reports = Vec::new();
     for (path, summary) in &files {
         let mut report = FileReport::of(path);
@@ -264,7 +269,7 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
 /// The register to begin with; `None` to begin anew.
 fn base(wish: &Wish<'_>) -> Result<Option<State>, Failure> {
     match state::open(wish.data, wish.formats) {
-        Err(RegisterError::Orphaned { .. }) if wish.new_register => {
+        Err(RegisterError::Orphaned { .. }) if wish.new_register.is_some() => {
             mend::put_away(wish.data)?;
             Ok(None)
         }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::access::gate::Reload;
 use crate::base::time::Moment;
 use crate::base::{files, limits};
 use crate::feed::inbox::Inbox;
+use crate::person::identity::Formats;
 use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
 use crate::register::nrid::{self, WentOn};
@@ -35,6 +37,7 @@ use crate::serve::sandbox::{self, Needs, Sandbox};
 use crate::serve::scrub;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
+use crate::store::commit::CommitError;
 use crate::store::ledger::Ledger;
 use crate::store::live::Live;
 use crate::store::lock::DataLock;
@@ -175,15 +178,7 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
     live.committer
         .time()
         .hold_to(Duration::from_secs(most_jump));
-    match nrid::go_on(&live, &formats)? {
-        Some(WentOn::Copied) => tracing::warn!(
-            "the data folder was put back, or moved: reserve identities go on far beyond those that it knows"
-        ),
-        Some(WentOn::New) => tracing::info!(
-            "the register is new here: reserve identities go on far beyond those that it holds"
-        ),
-        None => {}
-    }
+    let_numbers_go_on(&live, &formats)?;
     live.chains.set_longest(config.limits.linked_identities);
     if config.protection.household == HouseholdRule::Mask {
         mask(&live)?;
@@ -266,6 +261,25 @@ fn mask(live: &Live) -> Result<(), Failure> {
     Ok(households::mask(live)?)
 }
 
+/// Lets numbers go on beyond what may have been issued, and says why. While records are damaged, no
+/// number is issued, and it is tried again.
+fn let_numbers_go_on(live: &Live, formats: &Formats) -> Result<(), CommitError> {
+    match nrid::go_on(live, formats) {
+        Ok(Some(WentOn::Copied)) => tracing::warn!(
+            "the data folder was put back, or moved: reserve identities go on far beyond those that it knows"
+        ),
+        Ok(Some(WentOn::New)) => tracing::info!(
+            "the register is new here: reserve identities go on far beyond those that it holds"
+        ),
+        Ok(None) => {}
+        Err(CommitError::Damaged) => tracing::error!(
+            "records are damaged: it is not known which reserve identities were issued, and none is"
+        ),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
 /// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.
 fn audit(config: &Config, ledger: &Ledger) -> Result<Option<Arc<Audit>>, Failure> {
     if !config.audit.record {
@@ -321,6 +335,11 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
                 () = tokio::time::sleep(UPKEEP) => {
                     app.metrics.upkeep();
                     look_at_consumers(app);
+                    if app.live.numbers_wait.load(Ordering::Relaxed)
+                        && nrid::go_on(&app.live, app.desk.formats()).is_ok()
+                    {
+                        tracing::info!("reserve identities are issued again");
+                    }
                     patterns::ring(app);
                 }
             }

@@ -6,7 +6,8 @@ use super::config::Config;
 use crate::access::audit::known;
 use crate::base::time::DateTime;
 use crate::feed::inbox;
-use crate::store::loss::Saw;
+use crate::store::loss::{self, Saw};
+use crate::store::witness;
 
 /// What the witnesses of a register saw that lie outside its log and snapshots.
 pub fn of(config: &Config) -> Result<Vec<Saw>, Failure> {
@@ -28,6 +29,14 @@ pub fn of(config: &Config) -> Result<Vec<Saw>, Failure> {
         });
     }
     Ok(saw)
+}
+
+/// The last change of a register that anything in or beside its data folder knows of; 0 when nothing
+/// does.
+pub fn last_change(config: &Config) -> Result<u64, Failure> {
+    let beside = witness::read(&config.data)?.as_ref().map(loss::seen);
+    let saw = of(config)?.into_iter().chain(beside);
+    Ok(saw.map(|saw| saw.sequence).max().unwrap_or(0))
 }
 
 fn none<T>(error: std::io::Error) -> std::io::Result<Option<T>> {

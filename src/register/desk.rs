@@ -2,6 +2,7 @@
 //! committer, one after another, and answered when its change is on the disk.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
@@ -45,6 +46,11 @@ impl Desk {
         }
     }
 
+    /// The identity formats.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
+    }
+
     /// Hands in a wish. `done` hears what became of it.
     pub fn submit(
         &self,
@@ -72,7 +78,13 @@ impl Desk {
     {
         let (formats, issuer) = (Arc::clone(&self.formats), Arc::clone(&self.issuer));
         let chains = Arc::clone(&self.live.chains);
-        move |draft| grant(draft, &wish, origin, (&formats, &chains), &issuer)
+        let waits = wish.issues() && self.live.numbers_wait.load(Ordering::Relaxed);
+        move |draft| {
+            if waits {
+                return Err(CommitError::Damaged);
+            }
+            grant(draft, &wish, origin, (&formats, &chains), &issuer)
+        }
     }
 }
 

@@ -119,6 +119,13 @@ impl<'f> Import<'f> {
         Ok(run)
     }
 
+    /// Begins behind the last change that is known of another register in this place, so that no change
+    /// has the number of one of those, and no number is issued that it may have issued.
+    pub const fn begin_after(&mut self, last: u64) {
+        self.before = last;
+        self.ledger.is_restored = true;
+    }
+
     /// Takes in persons who were settled elsewhere. Nobody else in the run may have to do with them.
     pub fn absorb(&mut self, settled: &Settled) -> Result<(), ImportError> {
         for record in settled.records.iter() {

@@ -5,6 +5,7 @@
 //! Source: Inera's page "Nationellt Reservidformat".
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 
 use crate::base::limits;
 use crate::base::time::{Moment, PartialDate};
@@ -282,8 +283,10 @@ pub enum WentOn {
 
 /// Lets series of numbers go on beyond what may have been issued elsewhere, or later than what is here:
 /// by an entry of the log. That is so when the register is opened for the first time where it lies, of
-/// which it tells why; and of numbers that the witness saw and the register does not remember.
+/// which it tells why; and of numbers that the witness saw and the register does not remember. While it
+/// fails, because records are damaged, no number is issued.
 pub fn go_on(live: &Live, formats: &Formats) -> Result<Option<WentOn>, CommitError> {
+    live.numbers_wait.store(true, Ordering::Relaxed);
     let testimony = live.testimony.clone().unwrap_or_default();
     let state = live.store.keep();
     let why = if testimony.seen.goes_on && !testimony.is_copy {
@@ -311,6 +314,7 @@ pub fn go_on(live: &Live, formats: &Formats) -> Result<Option<WentOn>, CommitErr
     if !testimony.seen.goes_on || testimony.is_copy {
         live.committer.tell_goes_on()?;
     }
+    live.numbers_wait.store(false, Ordering::Relaxed);
     Ok(why)
 }
 

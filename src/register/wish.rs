@@ -228,6 +228,17 @@ impl<'r> Rules<'r> {
     }
 }
 
+impl Wish {
+    /// Whether it takes a number of the register's own.
+    pub const fn issues(&self) -> bool {
+        match self {
+            Self::UpdatePerson { identity, .. } => identity.is_none(),
+            Self::IssueReserve { .. } => true,
+            Self::UpdateContact { .. } | Self::Link { .. } | Self::Unlink { .. } => false,
+        }
+    }
+}
+
 /// What `wish` makes of `persons` at the moment `at`, or why nothing. Reads no file and no clock;
 /// `issuer` only remembers where free numbers are.
 pub fn perform<P: Persons<Error = Damaged>>(

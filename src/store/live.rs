@@ -36,6 +36,8 @@ pub struct Live {
     pub compactions: AtomicU64,
     /// See `compactions`.
     pub compaction_millis: AtomicU64,
+    /// Set while it is not known which numbers may have been issued: none is issued then.
+    pub numbers_wait: AtomicBool,
     /// What the witness told when the register was opened; `None` when there was none.
     pub testimony: Option<Testimony>,
     /// How long chains of linked identities may be, and how many are getting there.
@@ -162,6 +164,7 @@ impl Live {
             scrubbed: Scrubbed::default(),
             compactions: AtomicU64::new(0),
             compaction_millis: AtomicU64::new(0),
+            numbers_wait: AtomicBool::new(false),
             testimony,
             chains: Arc::default(),
         })

@@ -2,6 +2,7 @@
 //! holds, so only this shows whether what is acknowledged was flushed before.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -101,11 +102,11 @@ impl Writable for Written {
         let sectors = &mut written.or_insert(Unflushed { file, sectors }).sectors;
         let end = at + bytes.len() as u64;
         for sector in (at / SECTOR..end.div_ceil(SECTOR)).map(|it| it * SECTOR) {
-            if !sectors.contains_key(&sector) {
+            if let Entry::Vacant(first) = sectors.entry(sector) {
                 let mut before = vec![0; SECTOR as usize];
                 let length = self.file.read_at(&mut before, sector)?;
                 before.truncate(length);
-                sectors.insert(sector, before);
+                first.insert(before);
             }
         }
         FileExt::write_all_at(&self.file, bytes, at)
