@@ -61,6 +61,9 @@ pub const ANCHOR_PATIENCE: Duration = Duration::from_secs(10);
 /// How soon it is tried again.
 pub const ANCHOR_RETRY: Duration = Duration::from_secs(5);
 
+/// How far the clock may be behind the last change that was written by it, before the service starts.
+pub const CLOCK_BEHIND: Duration = Duration::from_secs(3_600);
+
 /// Snapshots kept in a data folder: the newest, and those to go back to.
 pub const SNAPSHOTS_KEPT: usize = 3;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::out::{complain, say};
 use super::user::SystemUser;
 use super::{Common, Failure};
 use crate::access::audit::known;
@@ -178,7 +179,9 @@ impl Verify {
             Err(nowhere) if ends.is_empty() => return Err(nowhere),
             Err(nowhere) => {
                 let lost = known::check(Path::new(""), &ends)?;
-                lost.iter().for_each(|finding| println!("wrong: {finding}"));
+                for finding in lost {
+                    say!("wrong: {finding}")?;
+                }
                 return Err(nowhere);
             }
         };
@@ -223,7 +226,7 @@ impl Accept {
         let mut notes = Vec::new();
         for known in anchors::known_ends(state.ledger()) {
             for finding in known::check(&folder, &[known])? {
-                println!("accepted: {finding}");
+                say!("accepted: {finding}")?;
                 let end = there.iter().find(|end| end.chain == known.chain).copied();
                 notes.push(anchors::note(
                     end.unwrap_or(Anchor::of_nothing(known.chain)),
@@ -231,7 +234,7 @@ impl Accept {
             }
         }
         if notes.is_empty() {
-            println!("the audit holds all that the register's log knows");
+            say!("the audit holds all that the register's log knows")?;
             return Ok(());
         }
         let user = SystemUser::of_this_process();
@@ -269,7 +272,7 @@ impl Search {
         };
         let mut search = Searching::begin(&folder, wanted)?;
         for (chain, first) in search.archived() {
-            eprintln!("pu: chain {chain} begins with file {first}: older files are not here");
+            complain!("pu: chain {chain} begins with file {first}: older files are not here");
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if !self.json {

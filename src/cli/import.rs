@@ -13,6 +13,7 @@ use crossbeam::channel;
 use indicatif::ProgressBar;
 
 use super::generate::morning;
+use super::out::say;
 use super::{Common, Failure, progress};
 use crate::base::files;
 use crate::base::time::Moment;
@@ -68,7 +69,7 @@ impl Import {
             snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
-        report.print();
+        report.print()?;
         Ok(())
     }
 
@@ -107,7 +108,7 @@ impl Import {
             end: End::Served,
             took: began.elapsed(),
         };
-        report.print();
+        report.print()?;
         match report.files.iter().find_map(|file| file.failed.as_ref()) {
             Some(failed) => Err(format!("refused: {}", failed.code).into()),
             None => Ok(()),
@@ -315,53 +316,62 @@ impl Report {
     }
 
     /// Prints what became of each file, as a table.
-    pub fn print(&self) {
-        println!(
+    pub fn print(&self) -> Result<(), Failure> {
+        say!(
             "{:<32} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            "file", "read", "changed", "unchanged", "not newer", "rejected"
-        );
+            "file",
+            "read",
+            "changed",
+            "unchanged",
+            "not newer",
+            "rejected"
+        )?;
         for file in &self.files {
             let name = &file.name;
             if file.known {
-                println!("{name:<32} applied before, passed over");
+                say!("{name:<32} applied before, passed over")?;
                 continue;
             }
             if let Some(failed) = &file.failed {
-                println!("{name:<32} refused: {} ({})", failed.code, failed.message);
+                say!("{name:<32} refused: {} ({})", failed.code, failed.message)?;
                 continue;
             }
             let rejected = file.rejections();
-            println!(
+            say!(
                 "{name:<32} {:>10} {:>10} {:>10} {:>10} {rejected:>10}",
-                file.read, file.changed, file.unchanged, file.not_newer
-            );
+                file.read,
+                file.changed,
+                file.unchanged,
+                file.not_newer
+            )?;
             if file.earlier > 0 {
-                println!("    applied before a stop {:>8}", file.earlier);
+                say!("    applied before a stop {:>8}", file.earlier)?;
             }
             for (reason, count) in &file.rejected {
-                println!("    rejected {count:>8}  {reason}");
+                say!("    rejected {count:>8}  {reason}")?;
             }
             for (warning, count) in &file.warnings {
-                println!("    warning  {count:>8}  {warning}");
+                say!("    warning  {count:>8}  {warning}")?;
             }
             if let Some(rejects) = &file.rejects {
-                println!("    rejected entries are in {}", rejects.display());
+                say!("    rejected entries are in {}", rejects.display())?;
             }
         }
         if self.long_chains > 0 {
-            println!("long chains of linked identities: {}", self.long_chains);
+            say!("long chains of linked identities: {}", self.long_chains)?;
         }
         if self.household_pairs > 0 {
-            println!(
+            say!(
                 "pairs of somebody without protection and a protected relative in one home: {}",
                 self.household_pairs
-            );
+            )?;
         }
         let seconds = self.took.as_secs_f64();
         match &self.end {
-            End::Snapshot(Some(path)) => println!("wrote {} in {seconds:.1} s", path.display()),
-            End::Snapshot(None) => println!("nothing changed"),
-            End::Served => println!("applied by the service in {seconds:.1} s"),
+            End::Snapshot(Some(path)) => say!("wrote {} in {seconds:.1} s", path.display())?,
+            End::Snapshot(None) => say!("nothing changed")?,
+            End::Served => say!("applied by the service in {seconds:.1} s")?,
         }
+        Ok(())
     }
 }

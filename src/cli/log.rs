@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::out::say;
 use super::{Common, Failure};
 use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
@@ -87,7 +88,7 @@ impl Wanted {
             while log.next_entry()?.is_some() {}
         }
         if !self.json {
-            println!("{HEAD}");
+            say!("{HEAD}")?;
         }
         let mut left = limit.unwrap_or(u64::MAX);
         while left > 0 {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::out::complain;
 use super::record::{SHOWN, record};
 use super::register::Register;
 use super::{Common, Failure};
@@ -213,9 +214,9 @@ fn explain(explanation: &Explanation) {
         .max()
         .unwrap_or(0)
         .max(12);
-    eprintln!("{:width$}  {:>10}", "step", "left");
+    complain!("{:width$}  {:>10}", "step", "left");
     for step in &explanation.steps {
-        eprintln!("{:width$}  {:>10}", step.what, step.left);
+        complain!("{:width$}  {:>10}", step.what, step.left);
     }
     for (name, number) in [
         ("postings", explanation.postings),
@@ -224,6 +225,6 @@ fn explain(explanation: &Explanation) {
         ("work", explanation.work),
         ("microseconds", explanation.microseconds),
     ] {
-        eprintln!("{name:width$}  {number:>10}");
+        complain!("{name:width$}  {number:>10}");
     }
 }

@@ -119,6 +119,9 @@ pub enum Wrong {
     /// The numbers of entries do not follow on each other.
     #[error("the numbers of entries do not follow on each other")]
     Sequence,
+    /// The file ends within them.
+    #[error("the file ends within the entries")]
+    Cut,
     /// Bytes behind the last entry.
     #[error("there are entries behind a hole")]
     Hole,

@@ -186,9 +186,12 @@ impl Blocks {
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), ReadError> {
         self.file
             .read_exact_at(bytes, at)
-            .map_err(|source| ReadError::Io {
-                path: self.path.clone(),
-                source,
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => self.damaged(at, Wrong::Cut),
+                _ => ReadError::Io {
+                    path: self.path.clone(),
+                    source,
+                },
             })
     }
 }
