@@ -12,7 +12,7 @@ use toml::value::Datetime;
 
 use super::hsa::{HsaId, NotAnHsaId};
 use super::usage::{Allowance, Usage};
-use crate::base::form::{self, in_plain_words, line_of};
+use crate::base::form::{self, line_of};
 use crate::base::lasting::Lasting;
 use crate::base::time::seconds_of_days;
 use crate::person::counties::Counties;
@@ -419,7 +419,7 @@ fn row_of(
     before: &Consumers,
 ) -> Result<Consumer, ConsumersError> {
     let row: Row = row.try_into().map_err(|error: toml::de::Error| {
-        let what = in_plain_words(error.message());
+        let what = form::of_setting(&error);
         let what = format!("consumer {place}: {what}");
         ConsumersError::Form { line, what }
     })?;
@@ -640,13 +640,13 @@ pub(super) mod tests {
     #[test]
     fn one_mistake_refuses_the_whole_file() {
         for (from, to, said) in [
-            ("\"region\"", "\"county\"", "unknown variant"),
+            ("\"region\"", "\"county\"", "category takes one of region,"),
             (
                 "name = \"The platform\"",
                 "name = \" \"",
                 "SE5565594230-NTJP: has no name",
             ),
-            ("rest =", "rests =", "unknown field"),
+            ("rest =", "rests =", "no setting rests: is rest meant?"),
             (
                 "SE5560000001-0001",
                 "SE2321000016-A1B2",

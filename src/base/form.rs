@@ -49,6 +49,16 @@ pub fn of(text: &str, error: &toml::de::Error) -> Mistake {
     }
 }
 
+/// What is wrong with a value, with the name of its setting where that is known.
+pub fn of_setting(error: &toml::de::Error) -> String {
+    let words = in_plain_words(error.message());
+    let told = error.to_string();
+    match told.lines().find_map(|line| line.strip_prefix("in `")) {
+        Some(name) if words.starts_with("takes ") => format!("{} {words}", name.trim_matches('`')),
+        _ => words,
+    }
+}
+
 /// What is meant by the words that serde has for a value of the wrong form.
 pub fn in_plain_words(message: &str) -> String {
     let message = message.lines().next().unwrap_or_default();

@@ -154,7 +154,11 @@ impl Which {
         let folder = self.folder.clone();
         let folder = folder.unwrap_or_else(|| config.audit_folder());
         if !folder.is_dir() {
-            return Err(format!("there is no audit in {}", folder.display()).into());
+            let hint = match (&self.folder, &self.common.config) {
+                (None, None) => ": when it lies elsewhere, --config names the file that says where",
+                _ => "",
+            };
+            return Err(format!("there is no audit in {}{hint}", folder.display()).into());
         }
         Ok((folder, formats))
     }

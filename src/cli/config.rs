@@ -522,8 +522,12 @@ impl Config {
             ConfigError::OpenToOthers,
         );
         rule(!open && !self.audit.record, ConfigError::NotRecorded);
-        rule(!self.allowance().is_sound(), ConfigError::Allowance);
-        let local = local_consumer.as_deref().map(HsaId::parse).transpose();
+        rule(
+            is_guarded && !self.allowance().is_sound(),
+            ConfigError::Allowance,
+        );
+        let local = local_consumer.as_deref().filter(|_| is_guarded);
+        let local = local.map(HsaId::parse).transpose();
         broken.extend(local.err().map(ConfigError::LocalConsumer));
         broken
     }

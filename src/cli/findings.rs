@@ -2,7 +2,7 @@
 //! its configuration, certificates, folders, disk and clock, at once. Names no person, no address and
 //! no key.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -437,13 +437,14 @@ impl Findings {
             (config.audit_folder(), config.audit.file_bytes),
             (config.inbox(), 0),
         ];
-        let mut seen = BTreeSet::new();
+        // What lies on one disk shares its room.
+        let mut disks: BTreeMap<u64, (PathBuf, u64, u64)> = BTreeMap::new();
         for (path, wanted) in places {
-            let Some((device, room)) = room(&path).filter(|(device, _)| seen.insert(*device))
-            else {
-                continue;
-            };
-            let _ = device;
+            if let Some((device, room)) = room(&path) {
+                disks.entry(device).or_insert((path, room, 0)).2 += wanted;
+            }
+        }
+        for (path, room, wanted) in disks.into_values() {
             let (path, have, want) = (path.display(), mebibytes(room), mebibytes(wanted));
             if room < wanted {
                 let what = format!("{path}: {have} MiB are left, and the next files take {want}");

@@ -72,7 +72,8 @@ impl Wanted {
         let config = self.common.config()?;
         let formats = config.formats()?;
         let folder = log_folder(&config.data);
-        if !config.data.is_dir() {
+        let has_snapshot = crate::store::folder::newest(&config.data).is_ok_and(|it| it.is_some());
+        if !has_snapshot && !folder.is_dir() {
             return Err(format!("there is no register in {}", config.data.display()).into());
         }
         let identity = self.identity.as_deref().map(|it| formats.guess(it));

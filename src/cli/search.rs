@@ -18,7 +18,7 @@ use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
 use crate::query::work::Budget;
 use crate::wire::disclosed::Disclosed;
-use crate::wire::fault::{Trouble, tell};
+use crate::wire::fault::Trouble;
 use crate::wire::search::{Language, Search as Wanted};
 
 /// Search in a register that need not be served.
@@ -70,10 +70,7 @@ impl Search {
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
         let register = Register::open(&self.common)?;
         let formats = &register.formats;
-        let told = |trouble: &Trouble| {
-            let address = &register.config.logical_address;
-            Failure::from(tell(trouble, address, uuid::Uuid::nil()).text)
-        };
+        let told = |trouble: &Trouble| Failure::from(format!("the search is refused: {trouble}"));
         let recorded = |disclosed: &Disclosed, answer| {
             record(&register.config, disclosed, self.entry(profile, answer))
         };

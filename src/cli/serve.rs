@@ -15,6 +15,7 @@ use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::limits;
 use crate::base::time::Moment;
+use crate::base::told::Told;
 use crate::feed::inbox::Inbox;
 use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
@@ -199,7 +200,7 @@ fn look_at_consumers(app: &App) {
         Reload::Unchanged => {}
         Reload::InForce(consumers) => tracing::info!(consumers, "new consumers are in force"),
         Reload::Refused(error) => {
-            tracing::error!(%error, "the consumers in force stay: the new file is refused");
+            tracing::error!(error = %Told(&error), "the consumers in force stay: the new file is refused");
         }
     }
 }

@@ -29,4 +29,4 @@ mod window;
 pub mod write;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

@@ -22,7 +22,7 @@ use super::merge::{self, Outcome};
 use super::persons::Persons;
 use super::post::Post;
 use super::refusal::Refusal;
-use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather};
+use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather, settle_in_file};
 use super::{chain, supplement};
 
 /// Why a run fails as a whole.
@@ -286,19 +286,11 @@ impl<'f, R: Records> Import<'f, R> {
                 settled.insert(member.identity().key());
                 self.waiting.remove(&member.identity().key());
             }
-            let before = members.clone();
+            let is_restored = |identity: Identity| self.restored.contains(&identity.key());
             let mut longest = 0;
-            for place in chain::settle(&mut members) {
-                let member = &mut members[place];
+            for place in settle_in_file(&mut members, is_restored, &self.at) {
+                let member = &members[place];
                 longest = longest.max(chain::length(member));
-                let version = member.value(VERSION).and_then(Value::as_timestamp);
-                // A restored record keeps its version when settling only tells what lines do not:
-                // the protection that others lend.
-                let restored =
-                    self.restored.contains(&member.identity().key()) && **member == *before[place];
-                if !restored && version.is_none_or(|version| version < self.at.timestamp) {
-                    merge::touch(member, &self.at);
-                }
                 // It was valid before its links were settled, and links are always valid.
                 let record = member.to_record().map_err(|_| ImportError::Damaged)?;
                 self.records.put(&record)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 
+use crate::base::told::Told;
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::layout::Section;
 use crate::store::map::Pattern;
@@ -96,7 +97,7 @@ impl Readiness {
             match checked {
                 Ok(()) => readiness.set(Phase::Ready),
                 Err(error) => {
-                    tracing::error!(%error, "the snapshot is damaged: nothing will be answered");
+                    tracing::error!(error = %Told(&error), "the snapshot is damaged: nothing will be answered");
                     readiness.set(Phase::Damaged);
                 }
             }

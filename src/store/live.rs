@@ -12,6 +12,7 @@ use super::compact::{CompactError, Compactor};
 use super::log::segments::Keeping;
 use super::state::{RegisterError, State, Store, open_to_write};
 use crate::base::limits;
+use crate::base::told::Told;
 use crate::person::identity::Formats;
 
 /// A register at work, in a folder that this process owns.
@@ -163,7 +164,7 @@ fn tend(live: &Weak<Live>, changes: usize) -> Option<Duration> {
     match live.compact() {
         Ok(()) => Some(LOOK),
         Err(error) => {
-            tracing::error!(%error, "no new snapshot was made; the log goes on");
+            tracing::error!(error = %Told(&error), "no new snapshot was made; the log goes on");
             Some(AFTER_TROUBLE)
         }
     }

@@ -9,10 +9,6 @@ use std::process::Stdio;
 use crate::program::{Ran, Serving, program, pu};
 use crate::support::{Client, persons, register};
 
-const PERSONS: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/fixtures/persons/all.ndjson"
-);
 const CHILD: &str = "201001012382";
 
 fn text(path: &Path) -> &str {
@@ -86,8 +82,11 @@ fn an_export_never_replaces_what_is_no_file() {
 fn an_invented_population_never_replaces_what_is_no_file() {
     let outer = tempfile::tempdir().unwrap();
     let generate = |out: &str| pu(&["generate", "--persons", "20", "--out", out]);
-    let text_file = generate("-").well();
-    assert!(text_file.contains("#DATA_START") && text_file.ends_with("#FIL_SLUT\n"));
+    let printed = program()
+        .args(["generate", "--persons", "20", "--out", "-"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success() && printed.stdout.ends_with(b"#FIL_SLUT\n"));
     let pipe = outer.path().join("pipe.snapshot");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let reader = {
@@ -145,8 +144,7 @@ fn an_export_that_is_killed_leaves_what_was_there() {
     let outer = tempfile::tempdir().unwrap();
     let out = outer.path().join("out.ndjson");
     fs::write(&out, b"before").unwrap();
-    // Its report has no reader, so it waits with everything written and nothing named: no. It is a
-    // generator of many that is stopped, for it takes long enough.
+    // One of many persons takes long enough to be stopped in the middle.
     let mut child = program()
         .args(["generate", "--persons", "100000", "--out"])
         .arg(outer.path().join("big.txt"))
@@ -194,20 +192,12 @@ fn who_has_read_enough_may_go() {
     pu(&["generate", "--persons", "3000", "--out", text(&data)]).well();
     for arguments in [
         &["export", "--out", "-"][..],
-        &[
-            "search",
-            "FROM PersonRecord WHERE gender IS NOT NULL AND testIndicator = 'true'",
-        ],
         &["log", "show"],
         &["snapshot", "info"],
         &["check"],
         &["config"],
     ] {
         let all = [arguments, &["--data", text(&data)]].concat();
-        if arguments[0] == "search" {
-            // Too wide, perhaps: what matters is how it ends.
-            continue;
-        }
         let (code, complaint) = read_one_line(&all);
         assert_eq!((code, complaint.as_str()), (Some(0), ""), "{arguments:?}");
     }
@@ -239,7 +229,7 @@ fn the_audit_is_read_where_the_configuration_says_it_is() {
     with(&["get", CHILD, "--json"]).well();
     let found = with(&["audit", "search", "--person", CHILD]).well();
     assert!(
-        found.contains("cli/get") && found.contains("/v1/persons"),
+        found.contains("cli/get") && found.contains("rest/person"),
         "{found}"
     );
     assert!(with(&["audit", "verify"]).well().ends_with("intact\n"));
@@ -299,4 +289,80 @@ fn what_is_no_register_is_told_with_its_path_and_the_reason_once() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn pu_check_says_everything_at_once_and_serve_refuses_the_same() {
+    let folder = register(persons());
+    let data = folder.path();
+    let checked = on(data, &["check"]);
+    let table = checked.well();
+    for about in [
+        "configuration",
+        "data folder",
+        "log",
+        "audit",
+        "disk",
+        "clock",
+    ] {
+        let row = table
+            .lines()
+            .find(|line| line[8..].trim_start().starts_with(about));
+        assert!(
+            row.is_some_and(|row| row.starts_with("ok ")),
+            "{about}: {table}"
+        );
+    }
+    assert!(table.contains("protected by their own marks"), "{table}");
+
+    let consumers = data.join("consumers.toml");
+    let row = "[[consumer]]\nhsa_id = \"TST-1\"\nname = \"\"\ncategory = \"region\"\nvalid_from = 2026-01-01\nvalid_to = 2027-01-01\n";
+    fs::write(&consumers, format!("{row}\n{row}namn = 1\n")).unwrap();
+    let config = data.join("pu.toml");
+    let text_of = format!(
+        "data = '{}'\nlisten = \"127.0.0.1:0\"\n[access]\nopen = true\nconsumers = '{}'\n\
+         [tls]\nlisten = \"127.0.0.1:0\"\ncertificate = 'no.pem'\nkey = 'no-key.pem'\nclient_authorities = ['no-ca.pem']\n",
+        data.display(),
+        consumers.display()
+    );
+    fs::write(&config, text_of).unwrap();
+    let wanted = [
+        "pu.toml, line 4: access.open and access.consumers cannot both be given",
+        "consumers.toml, line 1: consumer TST-1: has no name",
+        "consumers.toml, line 8: consumer 2: there is no setting namn: is name meant?",
+        "no.pem: cannot be read: No such file",
+        "no-key.pem: cannot be read: No such file",
+        "no-ca.pem: cannot be read: No such file",
+    ];
+    let named = ["--config", text(&config)];
+    let check = pu(&[&["check"][..], &named].concat());
+    assert_eq!(check.code, Some(1));
+    let serve = pu(&[&["serve", "--as-root"][..], &named].concat());
+    assert_eq!(serve.code, Some(1));
+    let settings = pu(&[&["config"][..], &named].concat());
+    assert_eq!(settings.code, Some(1));
+    assert!(
+        settings.out.contains("listen = \"127.0.0.1:0\"\n"),
+        "{}",
+        settings.out
+    );
+    for what in wanted {
+        for said in [&check.out, &serve.err, &settings.err] {
+            assert!(said.contains(what), "{what}\n{said}");
+        }
+    }
+    // A log that was cut, and a folder that others may enter.
+    fs::set_permissions(data, fs::Permissions::from_mode(0o755)).unwrap();
+    let snapshot = names(data)
+        .into_iter()
+        .find(|it| it.ends_with(".snapshot"))
+        .unwrap();
+    let path = data.join(snapshot);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, b"short").unwrap();
+    let check = on(data, &["check"]);
+    assert_eq!(check.code, Some(1));
+    assert!(check.out.contains("warning  data folder") && check.out.contains("mode 755"));
+    assert!(check.out.contains("wrong    snapshot"), "{}", check.out);
+    assert!(check.err.contains("one thing is wrong"), "{}", check.err);
 }

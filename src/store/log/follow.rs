@@ -129,7 +129,9 @@ impl Follower {
         if later.about.before < blocks.next() {
             return Ok(false);
         }
-        if blocks.head()?.is_some() {
+        if let Some(head) = blocks.head()?
+            && blocks.bytes_of(head).is_ok()
+        {
             return Ok(true);
         }
         Err(ReadError::Damaged {
