@@ -67,6 +67,8 @@ pub struct Import<'f, R = Builder> {
     ledger: Ledger,
     /// Who waits for an identity that is not there.
     waiting: BTreeMap<u64, BTreeSet<u64>>,
+    /// Whom changed records have pointed at before, who may still point back.
+    former: BTreeMap<u64, BTreeSet<u64>>,
     /// Whose chains must be settled.
     touched: BTreeSet<u64>,
     /// Who came from a line with a version of its own: restored, not changed.
@@ -200,6 +202,7 @@ impl<'f, R: Records> Import<'f, R> {
             is_test: Box::new(is_test),
             ledger: Ledger::default(),
             waiting: BTreeMap::new(),
+            former: BTreeMap::new(),
             touched: BTreeSet::new(),
             restored: BTreeSet::new(),
             applied: 0,
@@ -259,6 +262,11 @@ impl<'f, R: Records> Import<'f, R> {
         if linked {
             self.touched.insert(identity.key());
         }
+        let former: Vec<Identity> = before.map(chain::neighbours).unwrap_or_default();
+        if !former.is_empty() {
+            let all = self.former.entry(identity.key()).or_default();
+            all.extend(former.iter().map(|it| it.key()));
+        }
         // Those who pointed here before there was a record.
         if before.is_none() && self.waiting.contains_key(&identity.key()) {
             self.touched.insert(identity.key());
@@ -315,9 +323,10 @@ impl<R: Records> Persons for Import<'_, R> {
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
-        let waiting = self.waiting.get(&identity.key());
-        let waiting = waiting.into_iter().flatten();
-        waiting.map(|&key| Identity::from_key(key)).collect()
+        let of = |all: &BTreeMap<u64, BTreeSet<u64>>| all.get(&identity.key()).cloned();
+        let waiting = [of(&self.waiting), of(&self.former)];
+        let waiting = waiting.into_iter().flatten().flatten();
+        waiting.map(Identity::from_key).collect()
     }
 }
 

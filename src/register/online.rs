@@ -125,8 +125,12 @@ impl<P: Persons<Error = Damaged>> Persons for Entries<'_, P> {
         self.file.person(identity, self.persons.person(identity)?)
     }
 
+    /// And those with whom somebody is shown: one may point at them at whom they do not point.
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
-        self.persons.waiting(identity)
+        let mut waiting = self.persons.waiting(identity);
+        let seen = self.persons.person(identity).ok().flatten();
+        waiting.extend(seen.iter().flat_map(chain::neighbours));
+        waiting
     }
 }
 

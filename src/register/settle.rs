@@ -47,21 +47,23 @@ pub fn gather<P: Persons>(
     identity: Identity,
 ) -> Result<Gathered, GatherError<P::Error>> {
     let mut members: Vec<Person> = Vec::new();
-    let mut missing = Vec::new();
-    let mut queue = VecDeque::from([(identity, identity)]);
+    let mut not_there = BTreeSet::new();
+    let mut queue = VecDeque::from([identity]);
     let mut seen = BTreeSet::from([identity]);
-    while let Some((identity, pointed_from)) = queue.pop_front() {
+    while let Some(identity) = queue.pop_front() {
         match persons.person(identity).map_err(GatherError::Unreadable)? {
             Some(person) => {
                 let neighbours = chain::neighbours(&person);
                 for neighbour in neighbours.into_iter().chain(persons.waiting(identity)) {
                     if seen.insert(neighbour) {
-                        queue.push_back((neighbour, identity));
+                        queue.push_back(neighbour);
                     }
                 }
                 members.push(person);
             }
-            None => missing.push((identity, pointed_from)),
+            None => {
+                not_there.insert(identity);
+            }
         }
         if members.len() > MOST_MEMBERS {
             return Err(GatherError::Endless);
@@ -69,6 +71,12 @@ pub fn gather<P: Persons>(
     }
     // Whoever the search began with, the chain is listed in one order.
     members.sort_by_key(Person::identity);
+    // Everybody who points at somebody waits, not only the first: their chain may be parted.
+    let pairs = members.iter().flat_map(|member| {
+        let pointed = chain::neighbours(member).into_iter();
+        pointed.map(|it| (it, member.identity()))
+    });
+    let missing = pairs.filter(|(it, _)| not_there.contains(it)).collect();
     Ok(Gathered { members, missing })
 }
 
