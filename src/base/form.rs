@@ -13,7 +13,7 @@ pub struct Mistake {
 /// The line of a place in a text, from 1.
 pub fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    1 + memchr::memchr_iter(b'\n', before).count()
 }
 
 /// What is wrong with a text that is no TOML.
@@ -76,10 +76,10 @@ pub fn in_plain_words(message: &str) -> String {
     if let Some(name) = message.strip_prefix("missing field ") {
         return format!("{} is missing", name.trim_matches('`'));
     }
-    if let Some(rest) = message.strip_prefix("invalid ") {
-        if let Some((_, expected)) = rest.split_once("expected ") {
-            return format!("takes {}", kind(expected));
-        }
+    if let Some(rest) = message.strip_prefix("invalid ")
+        && let Some((_, expected)) = rest.split_once("expected ")
+    {
+        return format!("takes {}", kind(expected));
     }
     message.to_owned()
 }

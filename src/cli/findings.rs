@@ -90,7 +90,9 @@ impl Findings {
         let mut findings = Self::of_configuration(config, written);
         let newest = findings.data(config);
         if extent == Extent::Whole {
-            findings.log(config);
+            if newest.is_some() {
+                findings.log(config);
+            }
             findings.audit(config);
         }
         findings.inbox(config);
@@ -349,12 +351,7 @@ impl Findings {
             }
             // There is no register, which was told.
             Ok(None) => {}
-            Err(error) => {
-                let told = Told(&error).to_string();
-                if !self.0.iter().any(|it| it.what == told) {
-                    self.add(Status::Wrong, ABOUT, told);
-                }
-            }
+            Err(error) => self.failed(ABOUT, &error),
         }
     }
 
@@ -461,7 +458,7 @@ impl Findings {
     /// Whether the clock is not behind what was written by it.
     fn clock(&mut self, config: &Config, newest: Option<&Snapshot>) {
         const ABOUT: &str = "clock";
-        let made = newest.map(|it| it.created());
+        let made = newest.map(Snapshot::created);
         let last = made
             .into_iter()
             .chain(last_change(config))

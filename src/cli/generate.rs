@@ -100,7 +100,7 @@ impl Generate {
             if folder::newest(&self.out)?.is_some() {
                 return Err(format!("{} holds a register already", self.out.display()).into());
             }
-            return self.into_folder(&self.out, formats, beside, bar);
+            return self.fill(&self.out, formats, beside, bar);
         }
         let in_place = |error| of_file(&self.out, error);
         let output = Output::to(&self.out).map_err(in_place)?;
@@ -112,14 +112,14 @@ impl Generate {
             self.out.with_file_name(name)
         };
         let made = MadeFolder::at(&beside_it).map_err(|error| of_file(&beside_it, error))?;
-        let written = self.into_folder(&beside_it, formats, beside, bar)?;
+        let written = self.fill(&beside_it, formats, beside, bar)?;
         output.finish_with(&written).map_err(in_place)?;
         drop(made);
         Ok(self.out.clone())
     }
 
     /// Writes the population as the first snapshot of a folder.
-    fn into_folder(
+    fn fill(
         &self,
         folder: &Path,
         formats: &Formats,

@@ -205,19 +205,16 @@ impl Reading {
             let known = path
                 .split('.')
                 .try_fold(&self.known, |known, part| known.get(part));
-            let wrong = match known {
-                None => {
-                    let meant = self.meant(&path, "", &self.known);
-                    let meant = meant.map(|it| it.to_uppercase().replace('.', "__"));
-                    let meant = meant.map(|it| format!("{ENVIRONMENT}{it}"));
-                    Some(unknown(&name, meant.as_deref()))
-                }
-                Some(_) => {
-                    let only = Env::prefixed(ENVIRONMENT).only(&[setting]).split("__");
-                    let read = Figment::from(Serialized::defaults(Config::default())).merge(only);
-                    let error = read.extract::<Config>().err();
-                    error.map(|error| told(&path, &error.kind.to_string()))
-                }
+            let wrong = if known.is_some() {
+                let only = Env::prefixed(ENVIRONMENT).only(&[setting]).split("__");
+                let read = Figment::from(Serialized::defaults(Config::default())).merge(only);
+                let error = read.extract::<Config>().err();
+                error.map(|error| told(&path, &error.kind.to_string()))
+            } else {
+                let meant = self.meant(&path, "", &self.known);
+                let meant = meant.map(|it| it.to_uppercase().replace('.', "__"));
+                let meant = meant.map(|it| format!("{ENVIRONMENT}{it}"));
+                Some(unknown(&name, meant.as_deref()))
             };
             if let Some(what) = wrong {
                 let place = Some(format!("{name} in the environment"));

@@ -264,7 +264,6 @@ fn what_is_no_register_is_told_with_its_path_and_the_reason_once() {
             &["get", CHILD][..],
             &["search", "--text", "anna"],
             &["export", "--out", "-"],
-            &["check"],
             &["log", "show"],
             &["snapshot", "info"],
             &["snapshot", "verify"],
@@ -295,6 +294,7 @@ fn what_is_no_register_is_told_with_its_path_and_the_reason_once() {
 fn pu_check_says_everything_at_once_and_serve_refuses_the_same() {
     let folder = register(persons());
     let data = folder.path();
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700)).unwrap();
     let checked = on(data, &["check"]);
     let table = checked.well();
     for about in [
