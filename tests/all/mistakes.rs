@@ -252,6 +252,7 @@ fn wrong_folders() -> (tempfile::TempDir, Vec<PathBuf>) {
     let at = |name: &str| outer.path().join(name);
     fs::write(at("file"), b"no register").unwrap();
     fs::create_dir(at("empty")).unwrap();
+    fs::set_permissions(at("empty"), fs::Permissions::from_mode(0o700)).unwrap();
     let paths = vec![at("nowhere"), at("file"), at("empty")];
     (outer, paths)
 }
