@@ -226,6 +226,41 @@ fn files_are_made_through_one_door() {
     }
 }
 
+/// What writes a file at its place, past `files::Output`.
+const WRITES_IN_PLACE: &[&str] = &[
+    "files::create(",
+    "files::create_new(",
+    "files::write(",
+    "files::keep(",
+    "files::append(",
+    "fs::rename(",
+];
+
+/// What works on a folder of the register's own, and on nothing that a user names.
+const OWN_FOLDERS: &[(&str, &str)] = &[
+    ("cli/import.rs", "the inbox of a running service"),
+    ("feed/inbox.rs", "the inbox"),
+    ("feed/report.rs", "what was rejected, in the data folder"),
+];
+
+/// Commands, exchange files and descriptions are written where a user says: `files::Output` replaces
+/// nothing that is no file, and leaves nothing that is not whole.
+#[test]
+fn what_a_user_names_is_written_through_output() {
+    let rooms = ["cli", "feed", "wire"];
+    for (path, text) in rust("src") {
+        let is_meant = room(&path).is_some_and(|room| rooms.contains(&room.as_str()))
+            && !OWN_FOLDERS.iter().any(|(own, _)| path == Path::new(own));
+        let code = product(&path, &text);
+        let past = WRITES_IN_PLACE.iter().find(|it| code.contains(**it));
+        assert!(
+            !is_meant || past.is_none(),
+            "{} writes in place: {past:?}",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn the_backup_grant_is_asked_for_where_backups_are_made() {
     let allowed = [

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 use toml::value::Datetime;
 
 use super::hsa::{HsaId, NotAnHsaId};
 use super::usage::{Allowance, Usage};
+use crate::base::form::{self, line_of};
 use crate::base::lasting::Lasting;
 use crate::base::time::seconds_of_days;
 use crate::person::counties::Counties;
@@ -209,19 +211,28 @@ pub struct Consumers {
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumersError {
     /// Not TOML, or not of this form.
-    #[error("{0}")]
-    Form(#[from] toml::de::Error),
+    #[error("line {line}: {what}")]
+    Form {
+        /// Where.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
     /// A consumer without a proper HSA-id, by its place from 1.
-    #[error("consumer {place}: {error}")]
+    #[error("line {line}: consumer {place}: {error}")]
     HsaId {
+        /// Where its row begins.
+        line: usize,
         /// Which.
         place: usize,
         /// Why.
         error: NotAnHsaId,
     },
     /// A mistake in one consumer.
-    #[error("consumer {hsa_id}: {mistake}")]
+    #[error("line {line}: consumer {hsa_id}: {mistake}")]
     Consumer {
+        /// Where its row begins.
+        line: usize,
         /// Whose.
         hsa_id: HsaId,
         /// What is wrong.
@@ -283,7 +294,7 @@ pub enum Mistake {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default, rename = "consumer")]
-    consumers: Vec<Row>,
+    consumers: Vec<Spanned<toml::Table>>,
 }
 
 /// One `[[consumer]]`.
@@ -331,25 +342,39 @@ const SHORTEST_REASON: usize = 10;
 impl Consumers {
     /// Reads a file. Whoever was known `before` keeps what they have used of their allowance.
     pub fn read(text: &str, allowance: Allowance, before: &Self) -> Result<Self, ConsumersError> {
-        let file: File = toml::from_str(text)?;
+        Self::read_all(text, allowance, before).map_err(|mut mistakes| mistakes.swap_remove(0))
+    }
+
+    /// The same, with every row that is wrong.
+    pub fn read_all(
+        text: &str,
+        allowance: Allowance,
+        before: &Self,
+    ) -> Result<Self, Vec<ConsumersError>> {
         let mut by_id = HashMap::new();
-        for (at, row) in file.consumers.into_iter().enumerate() {
-            let place = at + 1;
-            let hsa_id = HsaId::parse(&row.hsa_id)
-                .map_err(|error| ConsumersError::HsaId { place, error })?;
-            let wrong = |mistake| ConsumersError::Consumer {
-                hsa_id: hsa_id.clone(),
-                mistake,
-            };
-            let earlier = before.find(&hsa_id).map(|it| &it.usage);
-            let consumer = row
-                .read(hsa_id.clone(), allowance, earlier)
-                .map_err(wrong)?;
-            if by_id.insert(hsa_id.clone(), Arc::new(consumer)).is_some() {
-                return Err(wrong(Mistake::Twice));
+        let mut mistakes = Vec::new();
+        let rows = rows(text).map_err(|error| vec![error])?;
+        for (at, row) in rows.into_iter().enumerate() {
+            let line = line_of(text, row.span().start);
+            match row_of(row.into_inner(), (line, at + 1), allowance, before) {
+                Ok(consumer) => {
+                    let hsa_id = consumer.hsa_id.clone();
+                    if by_id.insert(hsa_id.clone(), Arc::new(consumer)).is_some() {
+                        mistakes.push(ConsumersError::Consumer {
+                            line,
+                            hsa_id,
+                            mistake: Mistake::Twice,
+                        });
+                    }
+                }
+                Err(mistake) => mistakes.push(mistake),
             }
         }
-        Ok(Self { by_id })
+        if mistakes.is_empty() {
+            Ok(Self { by_id })
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// The consumer with this name.
@@ -371,6 +396,42 @@ impl Consumers {
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
+}
+
+/// The rows of a file, and where they stand.
+fn rows(text: &str) -> Result<Vec<Spanned<toml::Table>>, ConsumersError> {
+    let wrong = |mistake: form::Mistake| ConsumersError::Form {
+        line: mistake.line.unwrap_or(1),
+        what: mistake.what,
+    };
+    if let Err(error) = toml::from_str::<toml::Table>(text) {
+        return Err(wrong(form::not_toml(text, &error)));
+    }
+    let file: File = toml::from_str(text).map_err(|error| wrong(form::of(text, &error)))?;
+    Ok(file.consumers)
+}
+
+/// One row, by its line and its place from 1.
+fn row_of(
+    row: toml::Table,
+    (line, place): (usize, usize),
+    allowance: Allowance,
+    before: &Consumers,
+) -> Result<Consumer, ConsumersError> {
+    let row: Row = row.try_into().map_err(|error: toml::de::Error| {
+        let what = form::of_setting(&error);
+        let what = format!("consumer {place}: {what}");
+        ConsumersError::Form { line, what }
+    })?;
+    let hsa_id =
+        HsaId::parse(&row.hsa_id).map_err(|error| ConsumersError::HsaId { line, place, error })?;
+    let earlier = before.find(&hsa_id).map(|it| &it.usage);
+    let read = row.read(hsa_id.clone(), allowance, earlier);
+    read.map_err(|mistake| ConsumersError::Consumer {
+        line,
+        hsa_id,
+        mistake,
+    })
 }
 
 impl Row {
@@ -579,13 +640,13 @@ pub(super) mod tests {
     #[test]
     fn one_mistake_refuses_the_whole_file() {
         for (from, to, said) in [
-            ("\"region\"", "\"county\"", "unknown variant"),
+            ("\"region\"", "\"county\"", "category takes one of region,"),
             (
                 "name = \"The platform\"",
                 "name = \" \"",
                 "SE5565594230-NTJP: has no name",
             ),
-            ("rest =", "rests =", "unknown field"),
+            ("rest =", "rests =", "no setting rests: is rest meant?"),
             (
                 "SE5560000001-0001",
                 "SE2321000016-A1B2",

@@ -1,10 +1,13 @@
 //! The one door for making files and folders. What comes through it may be read by its owner alone,
 //! whatever the umask says and whatever stood there before.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 
 /// Of a file that is written.
 const FILE: u32 = 0o600;
@@ -55,6 +58,220 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     private(options().create_new(true).open(path)?)
 }
 
+/// Where a user wants something written: the only way to write what a user names.
+///
+/// `-` is standard output. A pipe or a device is written to as it is. A file gets its name, in place
+/// of one that had it, only in [`Output::finish`]: dropped before, or when the process is killed, it
+/// leaves nothing, and what stood there stays. A link is followed, and never replaced.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Standard output, whose reader may go when it has read enough.
+    Standard,
+    /// A pipe or a device.
+    Stream,
+    /// A file.
+    File(Naming),
+}
+
+/// A file that has no name of its own yet.
+#[derive(Debug)]
+struct Naming {
+    /// The name it gets.
+    path: PathBuf,
+    /// The name it has for the moment before it; from the beginning, where the file system makes no
+    /// files without one.
+    unfinished: PathBuf,
+    has_a_name: bool,
+}
+
+impl Output {
+    /// Begins to write what a user wants at `path`.
+    pub fn to(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Self::standard();
+        }
+        match fs::metadata(path) {
+            Ok(about) if about.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(about) if is_standard_output(&about)? => Self::standard(),
+            Ok(about) if about.is_file() => Self::file(fs::canonicalize(path)?),
+            Ok(_) => Ok(Self {
+                file: OpenOptions::new().write(true).open(path)?,
+                kind: Kind::Stream,
+            }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(_) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+                Err(io::ErrorKind::IsADirectory.into())
+            }
+            Err(_) if path.is_symlink() => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it is a link, and what it leads to is not there",
+            )),
+            Err(_) => Self::file(path.to_path_buf()),
+        }
+    }
+
+    fn standard() -> io::Result<Self> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self {
+            file,
+            kind: Kind::Standard,
+        })
+    }
+
+    fn file(path: PathBuf) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = name.to_string_lossy();
+        let unfinished = format!(".{name}.{}.part", uuid::Uuid::new_v4().simple());
+        let unfinished = path.with_file_name(unfinished);
+        let (file, has_a_name) = match nameless(folder_of(&path)) {
+            Ok(file) => (file, false),
+            Err(_) => (create_new(&unfinished)?, true),
+        };
+        let kind = Kind::File(Naming {
+            path,
+            unfinished,
+            has_a_name,
+        });
+        Ok(Self { file, kind })
+    }
+
+    /// Whether the bytes leave as they come: to standard output, a pipe or a device.
+    pub const fn is_stream(&self) -> bool {
+        !matches!(self.kind, Kind::File(_))
+    }
+
+    /// Puts a finished file in its place; for a stream, what it holds is written.
+    pub fn finish_with(mut self, made: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::File(naming) => fs::rename(made, &naming.path),
+            Kind::Standard | Kind::Stream => io::copy(&mut File::open(made)?, &mut self).map(drop),
+        }
+    }
+
+    /// Gives a file its name, when it is on the disk.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        match self.kind {
+            Kind::File(naming) => naming.end(&self.file),
+            Kind::Standard | Kind::Stream => Ok(()),
+        }
+    }
+}
+
+impl Naming {
+    fn end(mut self, file: &File) -> io::Result<()> {
+        file.sync_all()?;
+        if !self.has_a_name {
+            let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            nix::unistd::linkat(
+                AT_FDCWD,
+                Path::new(&nameless),
+                AT_FDCWD,
+                &self.unfinished,
+                follow,
+            )?;
+            self.has_a_name = true;
+        }
+        fs::rename(&self.unfinished, &self.path)?;
+        self.has_a_name = false;
+        File::open(folder_of(&self.path))?.sync_all()
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|error| match self.kind {
+            // Not one who has read enough: what is written to a pipe by its name is wanted whole.
+            Kind::Stream if error.kind() == io::ErrorKind::BrokenPipe => {
+                io::Error::other("nobody reads it any more")
+            }
+            _ => error,
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Naming {
+    fn drop(&mut self) {
+        if self.has_a_name {
+            // What was begun is of no use to anybody.
+            let _ = fs::remove_file(&self.unfinished);
+        }
+    }
+}
+
+/// Writes what a user wants at `path` as a whole.
+pub fn put(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut output = Output::to(path)?;
+    output.write_all(bytes.as_ref())?;
+    output.finish()
+}
+
+/// A file in a folder that has no name and goes with the process. It can be named by `/proc` alone.
+fn nameless(folder: &Path) -> io::Result<File> {
+    if !Path::new("/proc/self/fd").is_dir() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    private(
+        options()
+            .custom_flags(OFlag::O_TMPFILE.bits())
+            .open(folder)?,
+    )
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Whether a name (`/dev/stdout`, or a file that the shell writes to) is standard output's.
+fn is_standard_output(about: &Metadata) -> io::Result<bool> {
+    let standard = File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?;
+    Ok((standard.dev(), standard.ino()) == (about.dev(), about.ino()))
+}
+
+/// Folders that were made for something that is not finished. Dropped before [`MadeFolder::keep`],
+/// they go again, with what is in them; a folder that was there stays as it was left.
+#[derive(Debug)]
+pub struct MadeFolder(Option<PathBuf>);
+
+impl MadeFolder {
+    /// Makes a folder and those above it, where they are missing.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let missing = path.ancestors().take_while(|it| is_missing(it));
+        let made = Self(missing.last().map(Path::to_path_buf));
+        create_folder(path)?;
+        Ok(made)
+    }
+
+    /// What they were made for is finished.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for MadeFolder {
+    fn drop(&mut self) {
+        if let Some(made) = &self.0 {
+            let _ = fs::remove_dir_all(made);
+        }
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && fs::symlink_metadata(path).is_err()
+}
+
 /// Opens a file, which is made when it is missing. What stands in it stays.
 pub fn keep(path: &Path) -> io::Result<File> {
     private(options().create(true).truncate(false).open(path)?)
@@ -74,7 +291,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Opens a file to read it from the disk, past what the system keeps of it in memory. An error of the
 /// kind `InvalidInput` where the file system has no such way.
 pub fn open_past_cache(path: &Path) -> io::Result<File> {
-    let direct = nix::fcntl::OFlag::O_DIRECT.bits();
+    let direct = OFlag::O_DIRECT.bits();
     OpenOptions::new()
         .read(true)
         .custom_flags(direct)
@@ -119,6 +336,9 @@ pub fn finish(file: &File) -> io::Result<()> {
 
 /// Makes a folder and those above it, where they are missing.
 pub fn create_folder(path: &Path) -> io::Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
 
@@ -193,6 +413,73 @@ mod tests {
         create_folder(&within).unwrap();
         assert_eq!(mode(&within), 0o700);
         assert_eq!(mode(within.parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    fn what_a_user_names_is_written_where_it_is_and_never_replaced_unless_it_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        // A file: what was there stays until the new one is whole.
+        fs::write(at("it"), b"before").unwrap();
+        fs::set_permissions(at("it"), Permissions::from_mode(0o666)).unwrap();
+        let mut output = Output::to(&at("it")).unwrap();
+        output.write_all(b"half").unwrap();
+        drop(output);
+        assert_eq!(
+            (fs::read(at("it")).unwrap(), names()),
+            (b"before".to_vec(), 1)
+        );
+        put(&at("it"), b"after").unwrap();
+        assert_eq!(
+            (fs::read(at("it")).unwrap(), names()),
+            (b"after".to_vec(), 1)
+        );
+        assert_eq!(mode(&at("it")), 0o600);
+        // A link is followed, unless it leads nowhere.
+        std::os::unix::fs::symlink("it", at("link")).unwrap();
+        put(&at("link"), b"by the link").unwrap();
+        assert!(at("link").is_symlink() && fs::read(at("it")).unwrap() == b"by the link");
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        let error = put(&at("dangling"), b"x").unwrap_err();
+        assert!(error.to_string().contains("link"), "{error}");
+        assert!(at("dangling").is_symlink() && !at("nowhere").exists());
+        // A folder is none.
+        for path in [folder.path().to_path_buf(), at("new/")] {
+            let error = put(&path, b"x").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        }
+        // A pipe and a device stay what they are.
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let pipe = at("pipe");
+        let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
+        put(&at("pipe"), b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(!fs::metadata(at("pipe")).unwrap().is_file());
+        put(Path::new("/dev/null"), b"x").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        // Something that was made elsewhere.
+        fs::write(at("made"), b"made").unwrap();
+        Output::to(&at("link"))
+            .unwrap()
+            .finish_with(&at("made"))
+            .unwrap();
+        assert_eq!(fs::read(at("it")).unwrap(), b"made");
+        assert_eq!(names(), 4);
+    }
+
+    #[test]
+    fn folders_go_again_that_were_made_in_vain() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("a/b");
+        let made = MadeFolder::at(&folder).unwrap();
+        put(&folder.join("x"), b"x").unwrap();
+        drop(made);
+        assert!(!outer.path().join("a").exists());
+        MadeFolder::at(&folder).unwrap().keep();
+        put(&folder.join("x"), b"x").unwrap();
+        drop(MadeFolder::at(&folder).unwrap());
+        assert!(folder.join("x").exists(), "it was there");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! In: nothing. Out: small value types. Never here: a person, a socket.
 
 pub mod files;
+pub mod form;
 pub mod lasting;
 pub mod limits;
 pub mod micros;
@@ -11,3 +12,4 @@ pub mod period;
 pub mod private;
 pub mod swedish;
 pub mod time;
+pub mod told;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::out::{complain, say};
 use super::user::SystemUser;
 use super::{Common, Failure};
 use crate::access::audit::known;
@@ -153,7 +154,11 @@ impl Which {
         let folder = self.folder.clone();
         let folder = folder.unwrap_or_else(|| config.audit_folder());
         if !folder.is_dir() {
-            return Err(format!("there is no audit in {}", folder.display()).into());
+            let hint = match (&self.folder, &self.common.config) {
+                (None, None) => ": when it lies elsewhere, --config names the file that says where",
+                _ => "",
+            };
+            return Err(format!("there is no audit in {}{hint}", folder.display()).into());
         }
         Ok((folder, formats))
     }
@@ -182,7 +187,9 @@ impl Verify {
             Err(nowhere) if ends.is_empty() => return Err(nowhere),
             Err(nowhere) => {
                 let lost = known::check(Path::new(""), &ends)?;
-                lost.iter().for_each(|finding| println!("wrong: {finding}"));
+                for finding in lost {
+                    say!("wrong: {finding}")?;
+                }
                 return Err(nowhere);
             }
         };
@@ -227,7 +234,7 @@ impl Accept {
         let mut notes = Vec::new();
         for known in anchors::known_ends(state.ledger()) {
             for finding in known::check(&folder, &[known])? {
-                println!("accepted: {finding}");
+                say!("accepted: {finding}")?;
                 let end = there.iter().find(|end| end.chain == known.chain).copied();
                 notes.push(anchors::note(
                     end.unwrap_or(Anchor::of_nothing(known.chain)),
@@ -235,7 +242,7 @@ impl Accept {
             }
         }
         if notes.is_empty() {
-            println!("the audit holds all that the register's log knows");
+            say!("the audit holds all that the register's log knows")?;
             return Ok(());
         }
         let user = SystemUser::of_this_process();
@@ -273,7 +280,7 @@ impl Search {
         };
         let mut search = Searching::begin(&folder, wanted)?;
         for (chain, first) in search.archived() {
-            eprintln!("pu: chain {chain} begins with file {first}: older files are not here");
+            complain!("pu: chain {chain} begins with file {first}: older files are not here");
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if !self.json {

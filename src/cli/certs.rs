@@ -1,17 +1,17 @@
 //! `pu certs`: certificates for trying mutual TLS out.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use super::out::{of_file, say};
 use crate::access::authority::{Authority, DAY, Issued, Order};
 use crate::access::consumers::Category;
 use crate::access::hsa::HsaId;
-use crate::base::files;
+use crate::base::files::{self, MadeFolder};
 use crate::wire::contract::{ENDPOINTS, LOGICAL_ADDRESS_NATIONAL};
 use crate::wire::route::Route;
 
@@ -155,9 +155,10 @@ impl Dev {
             let there = there.display();
             return Err(format!("{there} is there already: --force replaces it").into());
         }
-        files::create_folder(&self.out)?;
+        let made = MadeFolder::at(&self.out).map_err(|error| of_file(&self.out, error))?;
         // The configuration shall work from any folder.
-        let folder = self.out.canonicalize()?;
+        let folder = self.out.canonicalize();
+        let folder = folder.map_err(|error| of_file(&self.out, error))?;
         let authority = Authority::root("pu: bara för test")?;
         write(&folder.join("ca.pem"), &authority.certificate())?;
         let mut hosts = ["localhost", "127.0.0.1", "::1"]
@@ -178,13 +179,13 @@ impl Dev {
         write(&folder.join("crl.pem"), &list)?;
         write(&folder.join("consumers.toml"), &consumers())?;
         write(&folder.join("pu.toml"), &configuration(&folder)?)?;
-        self.tell();
-        Ok(())
+        made.keep();
+        self.tell()
     }
 
-    fn tell(&self) {
+    fn tell(&self) -> Result<(), Failure> {
         let out = self.out.display();
-        println!("Certificates for trying out, in {out}. Trust them nowhere else.\n");
+        say!("Certificates for trying out, in {out}. Trust them nowhere else.\n")?;
         for Client {
             file,
             hsa,
@@ -192,21 +193,22 @@ impl Dev {
             name,
         } in CLIENTS
         {
-            println!("  {:18}{hsa:24}{category} ({name})", format!("{file}.pem"));
+            say!("  {:18}{hsa:24}{category} ({name})", format!("{file}.pem"))?;
         }
-        println!("  expired.pem, revoked.pem   are refused\n");
-        println!("What each may do is in {out}/consumers.toml. Serve the demo register:\n");
-        println!("  pu demo --build-only");
-        println!("  pu serve --config {out}/pu.toml\n");
-        println!("Call as the region, and for it as the platform:\n");
+        say!("  expired.pem, revoked.pem   are refused\n")?;
+        say!("What each may do is in {out}/consumers.toml. Serve the demo register:\n")?;
+        say!("  pu demo --build-only")?;
+        say!("  pu serve --config {out}/pu.toml\n")?;
+        say!("Call as the region, and for it as the platform:\n")?;
         let person = "https://localhost:8443/v1/persons/198401012391";
-        println!(
+        say!(
             "  curl --cacert {out}/ca.pem --cert {out}/region.pem --key {out}/region-key.pem {person}"
-        );
-        println!(
+        )?;
+        say!(
             "  curl --cacert {out}/ca.pem --cert {out}/intermediary.pem --key {out}/intermediary-key.pem \\\n    \
              -H 'x-rivta-original-serviceconsumer-hsaid: SE0000000000-REGION' {person}"
-        );
+        )?;
+        Ok(())
     }
 }
 
@@ -216,12 +218,8 @@ fn keep(folder: &Path, name: &str, issued: &Issued) -> Result<(), Failure> {
     write(&folder.join(format!("{name}-key.pem")), &issued.key)
 }
 
-/// Writes a file anew, so that whoever had the old one open does not see what comes.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    if path.exists() {
-        fs::remove_file(path)?;
-    }
-    Ok(files::write(path, text)?)
+    files::put(path, text).map_err(|error| of_file(path, error))
 }
 
 /// Every right that each kind of customer can have.

@@ -6,11 +6,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::settings::{self, Mistakes, Written};
 use crate::access::alarms::Thresholds;
 use crate::access::audit::push::{Push, Pusher};
 use crate::access::gate::{Gate, GateError};
@@ -29,9 +28,6 @@ use crate::serve::tls::material::{ExpiredLists, Files, UnknownConsumers};
 use crate::store::log::segments::Keeping;
 use crate::wire::contract::LOGICAL_ADDRESS_NATIONAL;
 use crate::wire::rest::Offered;
-
-/// What the build script tells under the same prefix: cargo hands it to what it runs, too.
-const BUILT: &[&str] = &["commit", "date", "rustc", "packages"];
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,11 +87,9 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The file of consumers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub consumers: Option<PathBuf>,
     /// The HSA-id that connections without a certificate count as: those from this machine, such as
     /// a proxy's. Without it, they may ask for nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_consumer: Option<String>,
     /// Whether everybody on this machine may ask for everything: for trying out.
     pub open: bool,
@@ -106,7 +100,6 @@ pub struct Access {
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// Its folder; `audit` in the data folder when it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
     /// Bytes of one file.
     pub file_bytes: u64,
@@ -410,17 +403,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether those of answers let something through.
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Those of answers that let nothing through.
+    fn check(&self) -> Vec<ConfigError> {
         let limits = [
             ("connection_answer_bytes", self.connection_answer_bytes),
             ("consumer_answer_bytes", self.consumer_answer_bytes),
             ("answer_bytes", self.answer_bytes),
         ];
-        match limits.iter().find(|(_, limit)| *limit == 0) {
-            Some((name, _)) => Err(ConfigError::Zero(name)),
-            None => Ok(()),
-        }
+        let zero = limits.iter().filter(|(_, limit)| *limit == 0);
+        zero.map(|(name, _)| ConfigError::Zero(name)).collect()
     }
 }
 
@@ -433,25 +424,14 @@ impl Default for Log {
     }
 }
 
-/// Why a configuration cannot be used.
+/// Why a configuration cannot be used: a rule that settings break together.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A key or value is wrong.
-    #[error("configuration: {0}")]
-    Wrong(Box<figment::Error>),
     /// TLS is asked for without something it needs.
-    #[error("configuration: tls.listen is given, but not tls.{0}")]
+    #[error("tls.listen is given, but not tls.{0}")]
     TlsWithout(&'static str),
     /// An identity format is wrong.
-    #[error("configuration: {0}")]
+    #[error("identity_formats: {0}")]
     Format(#[from] FormatError),
     /// Nobody would be let in.
     #[error(
@@ -488,28 +468,46 @@ pub enum ConfigError {
     Gate(#[from] GateError),
 }
 
+impl ConfigError {
+    /// The setting whose line is told.
+    pub const fn setting(&self) -> &'static str {
+        match self {
+            Self::TlsWithout(_) | Self::OpenToOthers => "tls.listen",
+            Self::Format(_) => "identity_formats",
+            Self::NobodyMayComeIn => "access",
+            Self::OpenAndGuarded => "access.open",
+            Self::NotRecorded => "audit.record",
+            Self::NoAnchorCommand => "audit.anchor_required",
+            Self::LocalConsumer(_) => "access.local_consumer",
+            Self::Allowance | Self::Zero(_) => "limits",
+            Self::Gate(_) => "access.consumers",
+        }
+    }
+}
+
 impl Config {
-    /// Reads the configuration: defaults, `file`, environment.
-    pub fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
-                path: path.to_path_buf(),
-                source,
-            })?;
-            figment = figment.merge(Toml::string(&text));
+    /// Reads the configuration: defaults, `file`, environment. Answers also where its settings stand.
+    pub fn read(file: Option<&Path>) -> Result<(Self, Written), Mistakes> {
+        let (config, written) = settings::read(file)?;
+        let broken = config.broken();
+        if broken.is_empty() {
+            return Ok((config, written));
         }
-        let config: Self = figment
-            .merge(Env::prefixed("PU_").ignore(BUILT).split("__"))
-            .extract()
-            .map_err(|error| ConfigError::Wrong(Box::new(error)))?;
-        config.formats()?;
-        config.tls.files()?;
-        config.limits.check()?;
-        if config.audit.anchor_required && config.audit.anchor_command.is_empty() {
-            return Err(ConfigError::NoAnchorCommand);
+        Err(Mistakes(
+            broken.iter().map(|it| written.mistake(it)).collect(),
+        ))
+    }
+
+    /// The rules that are broken for every command.
+    fn broken(&self) -> Vec<ConfigError> {
+        let mut broken = Vec::new();
+        broken.extend(self.formats().err());
+        broken.extend(self.tls.files().err());
+        broken.extend(self.limits.check());
+        if self.audit.anchor_required && self.audit.anchor_command.is_empty() {
+            broken.push(ConfigError::NoAnchorCommand);
         }
-        Ok(config)
+        broken
     }
 
     /// The identity formats in use.
@@ -523,34 +521,58 @@ impl Config {
         own.chain(&self.other_logical_addresses).cloned().collect()
     }
 
-    /// Who may come in.
-    pub fn gate(&self) -> Result<Gate, ConfigError> {
+    /// The rules about who may come in that are broken.
+    pub fn broken_gate(&self) -> Vec<ConfigError> {
         let Access {
             consumers,
             local_consumer,
             open,
         } = &self.access;
-        match (consumers, open) {
-            (Some(_), true) => Err(ConfigError::OpenAndGuarded),
-            (None, false) => Err(ConfigError::NobodyMayComeIn),
-            (None, true) if self.tls.listen.is_some() => Err(ConfigError::OpenToOthers),
-            (None, true) => Ok(Gate::open()),
-            (Some(_), false) if !self.audit.record => Err(ConfigError::NotRecorded),
-            (Some(file), false) => {
-                let local = local_consumer.as_deref().map(HsaId::parse).transpose();
-                let local = local.map_err(ConfigError::LocalConsumer)?;
-                let allowance = Allowance {
-                    requests_per_second: self.limits.consumer_requests_per_second,
-                    burst: self.limits.consumer_burst,
-                    concurrent: self.limits.consumer_concurrent,
-                    cpu: self.limits.consumer_cpu.0,
-                };
-                if !allowance.is_sound() {
-                    return Err(ConfigError::Allowance);
-                }
-                Ok(Gate::guarded(file, local, allowance)?)
+        let mut broken = Vec::new();
+        let mut rule = |is_broken: bool, error: ConfigError| {
+            if is_broken {
+                broken.push(error);
             }
+        };
+        let is_guarded = consumers.is_some();
+        rule(is_guarded && *open, ConfigError::OpenAndGuarded);
+        rule(!is_guarded && !open, ConfigError::NobodyMayComeIn);
+        rule(
+            *open && self.tls.listen.is_some(),
+            ConfigError::OpenToOthers,
+        );
+        rule(!open && !self.audit.record, ConfigError::NotRecorded);
+        rule(
+            is_guarded && !self.allowance().is_sound(),
+            ConfigError::Allowance,
+        );
+        let local = local_consumer.as_deref().filter(|_| is_guarded);
+        let local = local.map(HsaId::parse).transpose();
+        broken.extend(local.err().map(ConfigError::LocalConsumer));
+        broken
+    }
+
+    /// What a consumer may use whose row does not tell.
+    pub fn allowance(&self) -> Allowance {
+        Allowance {
+            requests_per_second: self.limits.consumer_requests_per_second,
+            burst: self.limits.consumer_burst,
+            concurrent: self.limits.consumer_concurrent,
+            cpu: self.limits.consumer_cpu.0,
         }
+    }
+
+    /// Who may come in.
+    pub fn gate(&self) -> Result<Gate, ConfigError> {
+        if let Some(broken) = self.broken_gate().into_iter().next() {
+            return Err(broken);
+        }
+        let Some(file) = &self.access.consumers else {
+            return Ok(Gate::open());
+        };
+        let local = self.access.local_consumer.as_deref().map(HsaId::parse);
+        let local = local.transpose().map_err(ConfigError::LocalConsumer)?;
+        Ok(Gate::guarded(file, local, self.allowance())?)
     }
 
     /// The folder of the audit.
@@ -620,11 +642,11 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Config, ConfigError> {
+    fn read(text: &str) -> Result<Config, Mistakes> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pu.toml");
         std::fs::write(&path, text).unwrap();
-        Config::read(Some(&path))
+        Config::read(Some(&path)).map(|(config, _)| config)
     }
 
     #[test]
@@ -667,7 +689,11 @@ mod tests {
     #[test]
     fn a_format_that_takes_a_built_in_number_is_refused() {
         let text = "[[identity_formats]]\nnumber = 1\nroot = \"1.2\"\nshort_name = \"X\"\nname = \"x\"\npattern = \"[0-9]{3}\"\n";
-        assert!(matches!(read(text), Err(ConfigError::Format(_))));
+        let message = read(text).unwrap_err().to_string();
+        assert!(
+            message.contains("pu.toml, line 1: identity_formats"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -682,14 +708,55 @@ mod tests {
         let config = read(&whole).unwrap();
         let files = config.tls.files().unwrap().unwrap();
         assert_eq!(files.unknown_consumers, UnknownConsumers::Handshake);
-        let printed = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(read(&settings::print(&config)).unwrap(), config);
+    }
+
+    #[test]
+    fn every_setting_is_printed_and_can_be_read_again() {
+        let config = Config::default();
+        let printed = settings::print(&config);
+        assert_eq!(read(&printed).unwrap(), config);
+        for line in [
+            "data = \"snapshots\" # default",
+            "# listen_unix is not set",
+            "# folder is not set",
+            "consumer_cpu = \"20s\" # default",
+            "identity_formats = [] # default",
+        ] {
+            assert!(printed.lines().any(|it| it == line), "{line}: {printed}");
+        }
+        let set = "data = \"a # b\"\n[access]\nopen = true\n[[identity_formats]]\nnumber = 64\nroot = \"1.2.752.999.1\"\nshort_name = \"RX\"\nname = \"Region\"\npattern = \"[0-9]{8}RX[0-9]{2}\"\n";
+        let config = read(set).unwrap();
+        let printed = settings::print(&config);
+        assert!(printed.contains("data = \"a # b\"\n") && printed.contains("open = true\n"));
         assert_eq!(read(&printed).unwrap(), config);
     }
 
     #[test]
-    fn what_is_printed_can_be_read_again() {
-        let config = Config::default();
-        let printed = toml::to_string_pretty(&config).unwrap();
-        assert_eq!(read(&printed).unwrap(), config);
+    fn all_mistakes_are_told_at_once_with_their_lines_and_what_is_meant() {
+        let text = "lissen = \"x\"\nthreads = \"two\"\n\n[limits]\nbody_byte = 1\nanswer_bytes = \"1\"\n\
+                    [protecton]\nhousehold = \"mask\"\n[protection]\nhousehold = \"hide\"\n[tls]\nhousehold = 1\n[[identity_formats]]\nnummer = 3\n";
+        let told = read(text).unwrap_err().to_string();
+        for mistake in [
+            "line 1: there is no setting lissen: is listen meant?",
+            "line 2: threads takes a whole number, zero or more",
+            "line 5: there is no setting limits.body_byte: is limits.body_bytes meant?",
+            "line 6: limits.answer_bytes takes a whole number, zero or more",
+            "line 7: there is no setting protecton: is protection meant?",
+            "line 10: protection.household takes one of show, mask",
+            "line 12: there is no setting tls.household: is protection.household meant?",
+            "line 13: identity_formats: there is no setting nummer: is number meant?",
+        ] {
+            assert!(
+                told.contains(&format!("pu.toml, {mistake}")),
+                "{mistake}\n{told}"
+            );
+        }
+        assert!(!told.contains("default.") && !told.contains('`'), "{told}");
+        // Rules that settings break together stand where the first of them does.
+        let told = read("\n[audit]\nanchor_required = true\n[limits]\nanswer_bytes = 0\n");
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("line 3: audit.anchor_required"), "{told}");
+        assert!(told.contains("line 4: limits.answer_bytes"), "{told}");
     }
 }

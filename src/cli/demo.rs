@@ -11,6 +11,7 @@ use clap::Args;
 use super::config::{Access, Config, Log, LogFormat, Rest, Search};
 use super::generate::{morning, write_navet};
 use super::import::{Wish, import};
+use super::out::{of_file, say};
 use super::{Failure, logging, serve};
 use crate::base::{files, limits};
 use crate::feed::exchange;
@@ -105,7 +106,7 @@ impl Demo {
             refuse_orphan(&self.data)?;
         }
         let began = Instant::now();
-        println!("Building the demo register in {} ...", self.data.display());
+        say!("Building the demo register in {} ...", self.data.display())?;
         for old in folder::snapshots(&self.data)? {
             fs::remove_file(old.path)?;
         }
@@ -127,12 +128,12 @@ impl Demo {
             snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;
-        report.print();
+        report.print()?;
         if report.rejected() > 0 || report.changed() == 0 {
             return Err("the demo register's own files were not accepted".into());
         }
-        files::write(&mark, making)?;
-        println!("Built in {:.1} s.\n", began.elapsed().as_secs_f64());
+        files::put(&mark, making).map_err(|error| of_file(&mark, error))?;
+        say!("Built in {:.1} s.\n", began.elapsed().as_secs_f64())?;
         Ok(())
     }
 
@@ -176,17 +177,15 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
     let endpoint = find("GetPersonsForProfile", 5).ok_or("no such contract")?;
     let url = format!("http://{address}{}", endpoint.path());
     let (root, extension) = somebody(&state)?;
-    println!(
+    say!(
         "{} persons, served on http://{address}",
         state.snapshot().len()
-    );
-    println!("  WSDL     {url}?wsdl");
-    println!(
-        "  REST     http://{address}/v1/persons/{extension}  /v1/search?name=  /v1/openapi.json"
-    );
-    println!("  health   http://{address}/healthz  /readyz  /metrics\n");
-    println!("Ask for somebody:\n");
-    println!(
+    )?;
+    say!("  WSDL     {url}?wsdl")?;
+    say!("  REST     http://{address}/v1/persons/{extension}  /v1/search?name=  /v1/openapi.json")?;
+    say!("  health   http://{address}/healthz  /readyz  /metrics\n")?;
+    say!("Ask for somebody:\n")?;
+    say!(
         "curl -s '{url}' -H 'Content-Type: text/xml; charset=UTF-8' -d '<s:Envelope \
          xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header><LogicalAddress \
          xmlns=\"urn:riv:itintegration:registry:1\">{}</LogicalAddress></s:Header><s:Body>\
@@ -196,8 +195,8 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
          </GetPersonsForProfile></s:Body></s:Envelope>'\n",
         app.soap.logical_address(),
         endpoint.responder_namespace(),
-    );
-    println!("Stop with Ctrl-C.");
+    )?;
+    say!("Stop with Ctrl-C.")?;
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! `pu export`: the register as an exchange file: backup, and the way to another format version.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::out::say;
 use super::record::{SHOWN, record};
 use super::{Common, Failure, progress};
 use crate::access::audit::Entry;
@@ -19,7 +20,7 @@ use crate::wire::disclosed::Disclosed;
 /// holds those who are registered in them, and nobody who is registered nowhere.
 #[derive(Args)]
 pub struct Export {
-    /// File to write; .gz and .zst are packed
+    /// File to write; .gz and .zst are packed; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Only persons registered in these counties: two digits each
@@ -70,7 +71,9 @@ impl Export {
         bar.finish_and_clear();
         asked += &format!(": {persons} written");
         noted(&asked, SHOWN)?;
-        println!("{}: {persons} persons", self.out.display());
+        if self.out != Path::new("-") {
+            say!("{}: {persons} persons", self.out.display())?;
+        }
         Ok(())
     }
 }

@@ -1,20 +1,22 @@
 //! `pu generate`: an invented population as a Navet file, or straight to a snapshot.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufWriter, Write};
+use std::ffi::OsStr;
+use std::io::{BufWriter, IntoInnerError};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
 
+use super::out::{of_file, say};
 use super::{Failure, progress};
-use crate::base::files;
+use crate::base::files::{MadeFolder, Output};
 use crate::base::time::{Moment, PartialDate};
 use crate::feed::exchange;
 use crate::feed::generate::{Settlers, Taken, Village, base_day, in_order, synthetic_population};
+use crate::feed::packing::{Packed, Packing};
 use crate::feed::read::{Encoding, Navet};
-use crate::feed::write::{Header, Writer};
+use crate::feed::write::{Header, WriteError, Writer};
 use crate::person::identity::Formats;
 use crate::register::import::{Import, Settled};
 use crate::register::post::Post;
@@ -37,7 +39,7 @@ pub struct Generate {
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
     /// What to write: a data folder to be served (DIR/), or a file: .snapshot, .txt (Navet text) or
-    /// .xml (Navet XML); .gz and .zst are packed
+    /// .xml (Navet XML); .gz and .zst are packed; - for Navet text on standard output
     #[arg(long, value_name = "DIR/ or FILE")]
     out: PathBuf,
     /// Exchange file for what a Navet file cannot tell: reserve identities and contact data
@@ -57,33 +59,31 @@ impl Generate {
         let formats = Formats::standard();
         let bar = progress::bar("generating", self.persons as u64, "persons");
         let mut beside = Beside::new(&self, &formats)?;
-        let folder = self.folder();
-        let is_snapshot = self.out.extension().is_some_and(|it| it == "snapshot");
-        let written = if is_snapshot || folder == self.out {
-            self.to_snapshot(folder, &formats, &mut beside, &bar)?
+        let written = if self.is_folder() || self.is_snapshot() {
+            self.to_snapshot(&formats, &mut beside, &bar)?
         } else {
             self.to_navet(&formats, &mut beside, &bar)?;
             self.out.clone()
         };
         let also = beside.finish(&formats)?;
         bar.finish_and_clear();
-        println!("{}: {} persons", written.display(), self.persons);
+        // Standard output has the population itself.
+        if self.out == Path::new("-") {
+            return Ok(());
+        }
+        say!("{}: {} persons", written.display(), self.persons)?;
         for file in also {
-            println!("{}", file.display());
+            say!("{}", file.display())?;
         }
         Ok(())
     }
 
-    /// The folder that is asked for, or that the file is to lie in.
-    fn folder(&self) -> &Path {
-        let ends_as_folder = self.out.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if ends_as_folder || self.out.is_dir() {
-            return &self.out;
-        }
-        let parent = self.out.parent();
-        parent
-            .filter(|it| !it.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
+    fn is_snapshot(&self) -> bool {
+        self.out.extension().is_some_and(|it| it == "snapshot")
+    }
+
+    fn is_folder(&self) -> bool {
+        self.out.as_os_str().as_encoded_bytes().ends_with(b"/") || self.out.is_dir()
     }
 
     fn villages(&self, formats: &Formats) -> impl Iterator<Item = Settlers> + Send {
@@ -92,18 +92,42 @@ impl Generate {
 
     fn to_snapshot(
         &self,
+        formats: &Formats,
+        beside: &mut Beside,
+        bar: &ProgressBar,
+    ) -> Result<PathBuf, Failure> {
+        if self.is_folder() {
+            let _lock = super::take(&self.out)?;
+            if folder::newest(&self.out)?.is_some() {
+                return Err(format!("{} holds a register already", self.out.display()).into());
+            }
+            refuse_orphan(&self.out)?;
+            return self.fill(&self.out, formats, beside, bar);
+        }
+        let in_place = |error| of_file(&self.out, error);
+        let output = Output::to(&self.out).map_err(in_place)?;
+        // It is made beside its place, where nothing else is.
+        let name = format!(".pu-generate.{}.part", uuid::Uuid::new_v4().simple());
+        let beside_it = if output.is_stream() {
+            std::env::temp_dir().join(name)
+        } else {
+            self.out.with_file_name(name)
+        };
+        let made = MadeFolder::at(&beside_it).map_err(|error| of_file(&beside_it, error))?;
+        let written = self.fill(&beside_it, formats, beside, bar)?;
+        output.finish_with(&written).map_err(in_place)?;
+        drop(made);
+        Ok(self.out.clone())
+    }
+
+    /// Writes the population as the first snapshot of a folder.
+    fn fill(
+        &self,
         folder: &Path,
         formats: &Formats,
         beside: &mut Beside,
         bar: &ProgressBar,
     ) -> Result<PathBuf, Failure> {
-        if folder == self.out && folder.is_dir() && folder::newest(folder)?.is_some() {
-            return Err(format!("{} holds a register already", folder.display()).into());
-        }
-        if folder == self.out && folder.is_dir() {
-            refuse_orphan(folder)?;
-        }
-        files::create_folder(folder)?;
         let mut run = Import::new(folder, None, formats, morning(base_day())?, |_| true)?;
         let villages = self.villages(formats).scan(0, |before, settlers| {
             let first = *before;
@@ -130,12 +154,7 @@ impl Generate {
         bar.set_message("writing");
         bar.reset();
         let written = run.finish(|done| bar.set_position(done))?;
-        let written = written.ok_or("nothing was generated")?;
-        if folder == self.out {
-            return Ok(written);
-        }
-        fs::rename(written, &self.out)?;
-        Ok(self.out.clone())
+        Ok(written.ok_or("nothing was generated")?)
     }
 
     /// A village as records; it was the one that began with the person `first` of the country.
@@ -173,7 +192,7 @@ impl Generate {
         beside: &mut Beside,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
-        let mut writer = navet_writer(self.persons, base_day(), formats, &self.out)?;
+        let mut file = NavetFile::begin(self.persons, base_day(), formats, &self.out)?;
         let settle = |settlers: Settlers| {
             let village = settlers.settle();
             let posts: Vec<Post> = village.posts().collect();
@@ -181,7 +200,7 @@ impl Generate {
         };
         in_order(self.villages(formats), settle, |(village, posts)| {
             for post in &posts {
-                writer.write(post)?;
+                file.write(post)?;
             }
             if let Some(exchange) = &mut beside.exchange {
                 for person in village.reserve(&mut beside.taken, formats) {
@@ -192,8 +211,7 @@ impl Generate {
             bar.inc(village.len() as u64);
             Ok::<_, Failure>(())
         })?;
-        writer.finish()?.flush()?;
-        Ok(())
+        file.finish()
     }
 }
 
@@ -241,14 +259,16 @@ impl Beside {
         let Some(folder) = self.changes else {
             return Ok(Vec::new());
         };
-        files::create_folder(&folder)?;
+        let made = MadeFolder::at(&folder).map_err(|error| of_file(&folder, error))?;
         let files = self.days.into_iter().map(|(day, posts)| {
             let path = folder.join(format!("navet_{:08}.txt", day.number()));
             let count = posts.len();
             write_navet(posts.into_iter(), count, day, formats, &path)?;
-            Ok(path)
+            Ok::<_, Failure>(path)
         });
-        files.collect()
+        let files = files.collect::<Result<_, _>>()?;
+        made.keep();
+        Ok(files)
     }
 }
 
@@ -260,52 +280,74 @@ pub fn write_navet(
     formats: &Formats,
     path: &Path,
 ) -> Result<(), Failure> {
-    let mut writer = navet_writer(count, date, formats, path)?;
+    let mut file = NavetFile::begin(count, date, formats, path)?;
     for post in posts {
-        writer.write(&post)?;
+        file.write(&post)?;
     }
-    writer.finish()?.flush()?;
-    Ok(())
+    file.finish()
 }
 
-/// A Navet file for so many posts; its name tells format and packing.
-fn navet_writer<'f>(
-    posts: usize,
-    date: PartialDate,
-    formats: &'f Formats,
-    path: &Path,
-) -> Result<Writer<'f, Box<dyn Write>>, Failure> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let file = BufWriter::with_capacity(1 << 18, files::create(path)?);
-    let (plain, out): (&str, Box<dyn Write>) = if let Some(plain) = name.strip_suffix(".gz") {
-        (
-            plain,
-            Box::new(flate2::write::GzEncoder::new(
-                file,
-                flate2::Compression::fast(),
-            )),
-        )
-    } else if let Some(plain) = name.strip_suffix(".zst") {
-        (plain, Box::new(zstd::Encoder::new(file, 1)?.auto_finish()))
-    } else {
-        (name.as_str(), Box::new(file))
-    };
-    let (navet, encoding) = match plain.rsplit_once('.') {
-        Some((_, "xml")) => (Navet::Xml, Encoding::Latin1),
-        Some((_, "txt")) => (Navet::Text, Encoding::Latin1),
-        _ => return Err("the file's name ends in .snapshot, .txt or .xml".into()),
-    };
-    let header = Header {
-        encoding,
-        order_id: "00000236-FO01-0002".to_owned(),
-        effectuated: date,
-        posts: posts as u64,
-    };
-    Ok(Writer::new(out, navet, header, formats)?)
+/// A Navet file at the place that a user names.
+struct NavetFile<'f> {
+    writer: Writer<'f, Packed<BufWriter<Output>>>,
+    path: PathBuf,
+}
+
+impl<'f> NavetFile<'f> {
+    /// Begins a file for so many posts; its name tells format and packing. Standard output gets text.
+    fn begin(
+        posts: usize,
+        date: PartialDate,
+        formats: &'f Formats,
+        path: &Path,
+    ) -> Result<Self, Failure> {
+        let packing = Packing::of_name(path);
+        let plain = match packing {
+            Packing::Plain => path.to_path_buf(),
+            Packing::Gzip | Packing::Zstd => path.with_extension(""),
+        };
+        let navet = match plain.extension().and_then(OsStr::to_str) {
+            Some("xml") => Navet::Xml,
+            Some("txt") => Navet::Text,
+            None if path == Path::new("-") => Navet::Text,
+            _ => return Err("the name of the file ends in .snapshot, .txt or .xml".into()),
+        };
+        let header = Header {
+            encoding: Encoding::Latin1,
+            order_id: "00000236-FO01-0002".to_owned(),
+            effectuated: date,
+            posts: posts as u64,
+        };
+        let begun = Output::to(path)
+            .and_then(|it| Packed::new(BufWriter::with_capacity(1 << 18, it), packing));
+        let out = begun.map_err(|error| of_file(path, error))?;
+        Ok(Self {
+            writer: Writer::new(out, navet, header, formats).map_err(|it| failed(path, it))?,
+            path: path.to_path_buf(),
+        })
+    }
+
+    fn write(&mut self, post: &Post) -> Result<(), Failure> {
+        self.writer.write(post).map_err(|it| failed(&self.path, it))
+    }
+
+    /// Writes the end, and gives the file its name.
+    fn finish(self) -> Result<(), Failure> {
+        let Self { writer, path } = self;
+        let packed = writer.finish().map_err(|it| failed(&path, it))?;
+        let plain = packed.finish();
+        let output = plain.and_then(|it| it.into_inner().map_err(IntoInnerError::into_error));
+        output
+            .and_then(Output::finish)
+            .map_err(|error| of_file(&path, error))
+    }
+}
+
+fn failed(path: &Path, error: WriteError) -> Failure {
+    match error {
+        WriteError::Io(error) => of_file(path, error),
+        other => format!("cannot write {}: {other}", path.display()).into(),
+    }
 }
 
 /// Six in the morning of a day, when files come.

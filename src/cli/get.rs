@@ -57,6 +57,7 @@ impl Get {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
+        let asked = identities.clone();
         let mut out = std::io::stdout().lock();
         if self.json {
             let grant = register.grant(profile, self.unrestricted);
@@ -80,7 +81,7 @@ impl Get {
             }
             record(&register.config, &disclosed, self.entry(profile, SHOWN))?;
             out.write_all(&lines)?;
-            return Ok(());
+            return self.unknown(register, &asked, profile);
         }
         let answered = register.soap(
             "GetPersonsForProfile",
@@ -103,7 +104,30 @@ impl Get {
         record(&register.config, &disclosed, self.entry(profile, SHOWN))?;
         out.write_all(&answer)?;
         writeln!(out)?;
-        Ok(())
+        self.unknown(register, &asked, profile)
+    }
+
+    /// Fails when there is no such person, by the places of the identities that were given.
+    fn unknown(
+        &self,
+        register: &Register,
+        asked: &[Identity],
+        profile: Profile,
+    ) -> Result<(), Failure> {
+        let grant = register.grant(profile, self.unrestricted);
+        let mut places = Vec::new();
+        for (place, &identity) in asked.iter().enumerate() {
+            if lookup(&register.state, identity, &grant, Follow::Nothing)?.is_none() {
+                places.push((place + 1).to_string());
+            }
+        }
+        match places.as_slice() {
+            [] => Ok(()),
+            [one] => Err(format!("identity {one}: there is no such person").into()),
+            many => {
+                Err(format!("identities {}: there are no such persons", many.join(", ")).into())
+            }
+        }
     }
 
     /// What is recorded of it.

@@ -13,9 +13,11 @@ use crossbeam::channel;
 use indicatif::ProgressBar;
 
 use super::generate::morning;
+use super::out::say;
 use super::{Common, Failure, progress, witnesses};
 use crate::base::files;
 use crate::base::time::Moment;
+use crate::base::told::Told;
 use crate::feed::apply::{ApplyError, Reached, Target as _, Work, by_their_dates, content_of};
 use crate::feed::exchange;
 use crate::feed::file::{self, Format, Options, Summary};
@@ -75,7 +77,7 @@ impl Import {
             snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
-        report.print();
+        report.print()?;
         Ok(())
     }
 
@@ -114,7 +116,7 @@ impl Import {
             end: End::Served,
             took: began.elapsed(),
         };
-        report.print();
+        report.print()?;
         match report.files.iter().find_map(|file| file.failed.as_ref()) {
             Some(failed) => Err(format!("refused: {}", failed.code).into()),
             None => Ok(()),
@@ -220,7 +222,11 @@ fn inspected(
         let summary = watched(&bar, &options, || file::inspect(path, &options))?;
         bar.finish_and_clear();
         if let (false, Err(error)) = (accept_truncated, summary.check(path)) {
-            return Err(error.into());
+            let told = Told(&error);
+            return Err(format!(
+                "{told}; into a register that is not served, --accept-truncated applies what there is of it"
+            )
+            .into());
         }
         files.push((path.clone(), summary));
     }
@@ -343,53 +349,296 @@ impl Report {
     }
 
     /// Prints what became of each file, as a table.
-    pub fn print(&self) {
-        println!(
+    pub fn print(&self) -> Result<(), Failure> {
+        say!(
             "{:<32} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            "file", "read", "changed", "unchanged", "not newer", "rejected"
-        );
+            "file",
+            "read",
+            "changed",
+            "unchanged",
+            "not newer",
+            "rejected"
+        )?;
         for file in &self.files {
             let name = &file.name;
             if file.known {
-                println!("{name:<32} applied before, passed over");
+                say!("{name:<32} applied before, passed over")?;
                 continue;
             }
             if let Some(failed) = &file.failed {
-                println!("{name:<32} refused: {} ({})", failed.code, failed.message);
+                say!("{name:<32} refused: {}", failed.code)?;
                 continue;
             }
             let rejected = file.rejections();
-            println!(
+            say!(
                 "{name:<32} {:>10} {:>10} {:>10} {:>10} {rejected:>10}",
-                file.read, file.changed, file.unchanged, file.not_newer
-            );
+                file.read,
+                file.changed,
+                file.unchanged,
+                file.not_newer
+            )?;
             if file.earlier > 0 {
-                println!("    applied before a stop {:>8}", file.earlier);
+                say!("    applied before a stop {:>8}", file.earlier)?;
             }
             for (reason, count) in &file.rejected {
-                println!("    rejected {count:>8}  {reason}");
+                say!("    rejected {count:>8}  {reason}")?;
             }
             for (warning, count) in &file.warnings {
-                println!("    warning  {count:>8}  {warning}");
+                say!("    warning  {count:>8}  {warning}")?;
             }
             if let Some(rejects) = &file.rejects {
-                println!("    rejected entries are in {}", rejects.display());
+                say!("    rejected entries are in {}", rejects.display())?;
             }
         }
         if self.long_chains > 0 {
-            println!("long chains of linked identities: {}", self.long_chains);
+            say!("long chains of linked identities: {}", self.long_chains)?;
         }
         if self.household_pairs > 0 {
-            println!(
+            say!(
                 "pairs of somebody without protection and a protected relative in one home: {}",
                 self.household_pairs
-            );
+            )?;
         }
         let seconds = self.took.as_secs_f64();
         match &self.end {
-            End::Snapshot(Some(path)) => println!("wrote {} in {seconds:.1} s", path.display()),
-            End::Snapshot(None) => println!("nothing changed"),
-            End::Served => println!("applied by the service in {seconds:.1} s"),
+            End::Snapshot(Some(path)) => say!("wrote {} in {seconds:.1} s", path.display())?,
+            End::Snapshot(None) => say!("nothing changed")?,
+            End::Served => say!("applied by the service in {seconds:.1} s")?,
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::generate::write_navet;
+    use super::super::inbox::Served;
+    use super::*;
+    use crate::base::time::PartialDate;
+    use crate::feed::exchange::{Header, Writer};
+    use crate::feed::packing::Packing;
+    use crate::feed::sample::{Dice, PERSONS, identity};
+    use crate::person::edit::{Group, Person};
+    use crate::person::field::Field;
+    use crate::person::record::RecordRef;
+    use crate::person::value::Value;
+    use crate::person::view::{Grant, Shield, restrict};
+    use crate::register::online::Online;
+    use crate::store::live::Live;
+    use crate::store::log::segments::Keeping;
+    use crate::store::state::State;
+
+    const RESERVE: [&str; 4] = [
+        "22790814AA01",
+        "22950606FH20",
+        "19810829M071",
+        "991981000010",
+    ];
+
+    fn moment(text: &str) -> Moment {
+        Moment::parse(text).unwrap()
+    }
+
+    /// A line of an exchange file: of a reserve identity, or what Navet cannot tell of somebody.
+    fn line(dice: &mut Dice, formats: &Formats) -> Person {
+        let mut any = |reserve: bool| {
+            let list: &[&str] = if reserve { &RESERVE } else { &PERSONS };
+            identity(list[dice.throw(list.len() as u64) as usize])
+        };
+        let is_reserve = any(true).key() % 3 != 0;
+        let (subject, reserve, other) = (any(is_reserve), any(true), any(false));
+        let mut person = Person::new(subject, formats);
+        let set = |person: &mut Person, field: &'static str, value: Value| {
+            person.set(Field::at(field), value);
+        };
+        set(
+            &mut person,
+            "name/surname",
+            Value::from(["Ek", "Lind"][dice.throw(2) as usize]),
+        );
+        if dice.throw(3) == 0 {
+            set(&mut person, "optoutPaperNotification", Value::Boolean(true));
+        }
+        if dice.throw(4) == 0 {
+            set(
+                &mut person,
+                "protectedPersonIndicator",
+                Value::Boolean(true),
+            );
+        }
+        for to in [reserve, other] {
+            if dice.throw(2) == 0 && to != subject {
+                let mut entry = Group::new(Field::at("linkedIdentity"));
+                let mut put = |name, value| entry.set(Field::at(name), value);
+                put(
+                    "linkedIdentity/referredPersonalIdentity",
+                    Value::Identity(to),
+                );
+                put("linkedIdentity/assuranceLevel", Value::from("level3"));
+                put("linkedIdentity/primaryIdentity", Value::Boolean(true));
+                put("linkedIdentity/link", Value::from("to"));
+                person.push(entry);
+            }
+        }
+        if dice.throw(2) == 0 {
+            let version = format!("2025-01-0{}T08:00:00", 1 + dice.throw(3));
+            set(
+                &mut person,
+                "version",
+                Value::Timestamp(moment(&version).timestamp),
+            );
+        }
+        person
+    }
+
+    fn exchange_file(path: &Path, dice: &mut Dice, formats: &Formats) {
+        let header = Header::new(moment("2025-01-01T06:00:00").date_time, 1, formats);
+        let mut writer = Writer::create(path, &header, formats.clone()).unwrap();
+        for _ in 0..2 + dice.throw(12) {
+            writer.write_person(&line(dice, formats)).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn navet_file(path: &Path, dice: &mut Dice, formats: &Formats) {
+        let posts: Vec<_> = (0..2 + dice.throw(8)).map(|_| dice.post(false)).collect();
+        let date = PartialDate::new(2025, 2, 1).unwrap();
+        write_navet(posts.clone().into_iter(), posts.len(), date, formats, path).unwrap();
+    }
+
+    /// The lines that two registers tell otherwise.
+    fn differences(one: &str, other: &str) -> Vec<String> {
+        let pairs = one.lines().zip(other.lines());
+        let mut told: Vec<String> = pairs
+            .filter(|(one, other)| one != other)
+            .map(|(one, other)| format!("{one}\n{other}\n"))
+            .collect();
+        if one.lines().count() != other.lines().count() {
+            told.push("another number of persons".to_owned());
+        }
+        told
+    }
+
+    /// Everybody in a register, as exchange lines.
+    fn told(state: &State, formats: &Formats) -> String {
+        let header = Header::new(moment("2025-01-01T06:00:00").date_time, 1, formats);
+        let mut writer = Writer::new(Vec::new(), Packing::Plain, &header, formats.clone()).unwrap();
+        for record in state.records() {
+            let view = restrict(record.unwrap(), &Grant::backup(), Shield::NONE);
+            writer.write(&view).unwrap();
+        }
+        String::from_utf8(writer.finish().unwrap()).unwrap()
+    }
+
+    fn offline(data: &Path, file: &Path, at: Moment, formats: &Formats) -> State {
+        let wish = Wish {
+            data,
+            formats,
+            at,
+            dated: false,
+            accept_truncated: false,
+            test_persons: false,
+            new_register: None,
+            snapshots_kept: 3,
+        };
+        import(&[file.to_path_buf()], &wish).unwrap();
+        state::open(data, formats).unwrap().unwrap()
+    }
+
+    fn served(data: &Path, file: &Path, at: Moment, formats: &Formats) -> State {
+        let clock = Arc::new(move || at);
+        let live = Live::open(data, formats, Keeping::default(), 3, clock).unwrap();
+        let online = Online::new(&live, formats, Arc::new(is_official));
+        let files = inspected(&[file.to_path_buf()], false).unwrap();
+        let work = Work {
+            path: file,
+            summary: &files[0].1,
+            formats,
+            options: Options::default(),
+            reached: Reached::default(),
+        };
+        let mut report = FileReport::of(file);
+        let mut rejects = Rejects::new(&data.join("rejected"), "x", false);
+        work.apply(&mut Served(&online), &mut report, &mut rejects, |_, _| true)
+            .unwrap();
+        let state = live.store.keep();
+        State::clone(&state)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+
+        /// A file has the same result in a register that stands still and in one at work: records,
+        /// links, protection and versions.
+        #[test]
+        fn a_file_has_the_same_result_offline_and_served(seed: u64) {
+            let formats = Formats::standard();
+            let mut dice = Dice(seed);
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            exchange_file(&at("base.ndjson"), &mut dice, &formats);
+            let base = moment("2025-03-01T06:00:00");
+            for data in ["still", "work"] {
+                files::create_folder(&at(data)).unwrap();
+                offline(&at(data), &at("base.ndjson"), base, &formats);
+            }
+            for (number, day) in (2..6).enumerate() {
+                let now = moment(&format!("2025-03-0{day}T06:00:00"));
+                let file = at(&format!("{number}.{}", ["ndjson", "txt"][number % 2]));
+                if number % 2 == 0 {
+                    exchange_file(&file, &mut dice, &formats);
+                } else {
+                    navet_file(&file, &mut dice, &formats);
+                }
+                let still = offline(&at("still"), &file, now, &formats);
+                let work = served(&at("work"), &file, now, &formats);
+                let different = differences(&told(&still, &formats), &told(&work, &formats));
+                prop_assert!(different.is_empty(), "file {number}: {}", different.join("\n"));
+            }
+        }
+    }
+
+    /// A backup that goes into a register at work comes back as it was, chains and versions too.
+    #[test]
+    fn a_backup_restores_versions_in_a_register_at_work() {
+        let formats = Formats::standard();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut dice = Dice(7);
+        for data in ["from", "to"] {
+            files::create_folder(&at(data)).unwrap();
+        }
+        exchange_file(&at("base.ndjson"), &mut dice, &formats);
+        let early = moment("2025-03-01T06:00:00");
+        let mut from = offline(&at("from"), &at("base.ndjson"), early, &formats);
+        for number in 0..6 {
+            let file = at(&format!("{number}.ndjson"));
+            exchange_file(&file, &mut dice, &formats);
+            from = offline(&at("from"), &file, early, &formats);
+        }
+        let chained = |record: &RecordRef<'_>| record.main_identity().unwrap().is_some();
+        assert!(
+            from.records()
+                .filter(|it| chained(it.as_ref().unwrap()))
+                .count()
+                > 3
+        );
+        let backup = at("backup.ndjson");
+        fs::write(&backup, told(&from, &formats)).unwrap();
+        // A register must begin with somebody.
+        let one = at("one.ndjson");
+        let header = Header::new(early.date_time, 1, &formats);
+        let mut writer = Writer::create(&one, &header, formats.clone()).unwrap();
+        let somebody = Person::new(identity("22790814AA01"), &formats);
+        writer.write_person(&somebody).unwrap();
+        writer.finish().unwrap();
+        offline(&at("to"), &one, moment("2024-01-01T06:00:00"), &formats);
+        let to = served(&at("to"), &backup, moment("2025-06-01T06:00:00"), &formats);
+        let different = differences(&told(&from, &formats), &told(&to, &formats));
+        assert!(different.is_empty(), "{}", different.join("\n"));
     }
 }

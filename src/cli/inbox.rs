@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::base::told::Told;
 use crate::feed::apply::{Batch, Target};
 use crate::feed::generate::is_official;
 use crate::feed::inbox::{AFTER_TROUBLE, Inbox, LOOK, Looked, Watch};
@@ -43,7 +44,7 @@ fn run(app: &Weak<App>, mut inbox: Inbox, formats: &Formats) {
             Ok(Looked::Nothing) => LOOK,
             Ok(Looked::Trouble) => AFTER_TROUBLE,
             Err(error) => {
-                tracing::error!(%error, "the inbox waits");
+                tracing::error!(error = %Told(&error), "the inbox waits");
                 AFTER_TROUBLE
             }
         };
@@ -51,7 +52,7 @@ fn run(app: &Weak<App>, mut inbox: Inbox, formats: &Formats) {
 }
 
 /// A register at work: every batch is a commit.
-struct Served<'o>(&'o Online<'o>);
+pub(super) struct Served<'o>(pub(super) &'o Online<'o>);
 
 impl Target for Served<'_> {
     type Error = CommitError;

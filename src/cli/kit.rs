@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::config::Config;
+use super::out::say;
 use super::{Common, Failure};
 use crate::base::files;
 use made::File;
@@ -88,7 +89,7 @@ impl Kit {
         let names = files.iter().map(|file| file.name.len());
         let width = names.max().unwrap_or_default() + 2;
         for file in &files {
-            println!("{:width$}{}", file.name, file.what);
+            say!("{:width$}{}", file.name, file.what)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::out::say;
 use super::{Common, Failure};
 use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
@@ -71,7 +72,8 @@ impl Wanted {
         let config = self.common.config()?;
         let formats = config.formats()?;
         let folder = log_folder(&config.data);
-        if !config.data.is_dir() {
+        let has_snapshot = crate::store::folder::newest(&config.data).is_ok_and(|it| it.is_some());
+        if !has_snapshot && !folder.is_dir() {
             return Err(format!("there is no register in {}", config.data.display()).into());
         }
         let identity = self.identity.as_deref().map(|it| formats.guess(it));
@@ -87,7 +89,7 @@ impl Wanted {
             while log.next_entry()?.is_some() {}
         }
         if !self.json {
-            println!("{HEAD}");
+            say!("{HEAD}")?;
         }
         let mut left = limit.unwrap_or(u64::MAX);
         while left > 0 {

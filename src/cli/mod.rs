@@ -1,9 +1,9 @@
 //! The command line, one file per command.
 //!
 //! In: arguments and a configuration. Out: what the command says on standard output; how it goes,
-//! on standard error. Exit code 0: done; 1: refused or failed; 2: wrong usage. This is the only
-//! room that prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+//! on standard error. Exit code 0: done; 1: refused or failed; 2: wrong usage. Who has read enough of
+//! what a command says may close the pipe: that is no error. This is the only room that prints, by
+//! `out`.
 
 mod audit;
 mod certs;
@@ -11,6 +11,7 @@ mod check;
 pub mod config;
 mod demo;
 mod export;
+mod findings;
 mod generate;
 mod get;
 mod import;
@@ -18,6 +19,7 @@ mod inbox;
 mod kit;
 mod log;
 mod logging;
+mod out;
 mod progress;
 mod push_anchors;
 mod ready;
@@ -26,19 +28,24 @@ mod recover;
 mod register;
 mod search;
 pub mod serve;
+pub mod settings;
 mod snapshot;
 mod user;
 mod witnesses;
 mod wsdl;
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::base::told::{Told, chain};
 use crate::store::lock::{DataLock, LockError};
 use config::Config;
+use out::{complain, say};
+use settings::{Mistakes, Written};
 
 /// What a command fails with: the error of the room that failed, with its causes.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -94,7 +101,7 @@ enum Command {
     Get(get::Get),
     /// Search for persons
     Search(search::Search),
-    /// Count what deserves a look: protected persons, and households that lead to them
+    /// Say everything at once that is wrong with a register or deserves a look
     Check(check::Check),
     /// Look what is left of a register that has lost something, and go on with it
     Recover(recover::Recover),
@@ -136,19 +143,31 @@ struct Common {
 
 impl Common {
     fn config(&self) -> Result<Config, Failure> {
-        let mut config = Config::read(self.config.as_deref())?;
+        Ok(self.written()?.0)
+    }
+
+    /// The configuration, and where its settings stand.
+    fn written(&self) -> Result<(Config, Written), Mistakes> {
+        let (mut config, written) = Config::read(self.config.as_deref())?;
         if let Some(data) = &self.data {
             config.data.clone_from(data);
         }
-        Ok(config)
+        Ok((config, written))
     }
+}
+
+/// Prints the settings in force, and says what the service would refuse of them.
+fn print(common: &Common) -> Result<(), Failure> {
+    let (config, written) = common.written()?;
+    say!("{}", settings::print(&config).trim_end())?;
+    findings::Findings::of_configuration(&config, &written).refuse()
 }
 
 /// Takes the lock on a data folder, and says which folders had to be closed for it.
 fn take(data: &Path) -> Result<DataLock, LockError> {
     let lock = DataLock::take(data)?;
     for mended in lock.mended() {
-        eprintln!("pu: {mended}");
+        complain!("pu: {mended}");
     }
     Ok(lock)
 }
@@ -174,23 +193,22 @@ impl Arguments {
             Command::Ready(ready) => ready.run(),
             Command::PushAnchors(push) => push.run(),
             Command::Kit(kit) => kit.run(),
-            Command::Config(common) => common.config().and_then(|config| {
-                print!("{}", toml::to_string_pretty(&config)?);
-                Ok(())
-            }),
+            Command::Config(common) => print(&common),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
+            Err(failure) if is_read_enough(&*failure) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprint!("pu: {failure}");
-                let mut cause = failure.source();
-                while let Some(error) = cause {
-                    eprint!(": {error}");
-                    cause = error.source();
-                }
-                eprintln!();
+                complain!("pu: {}", Told(&*failure));
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Whether a command ended because nobody reads any more what it says.
+fn is_read_enough(failure: &(dyn Error + 'static)) -> bool {
+    chain(failure)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

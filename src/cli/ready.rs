@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use clap::Args;
 
+use super::out::say;
 use super::{Common, Failure};
 use crate::base::limits;
 
@@ -46,7 +47,7 @@ impl Ready {
         if status != Some("200") {
             return Err(ReadyError::NotReady { address, said }.into());
         }
-        println!("ready");
+        say!("ready")?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::config::Config;
+use super::out::say;
 use super::user::SystemUser;
 use super::{Common, Failure, witnesses};
 use crate::base::files;
@@ -97,7 +98,7 @@ impl Recover {
             (true, _) => found.mend(&config, because),
             (_, true) => found.accept(&config, because),
             _ => {
-                println!("\n{}", found.advice());
+                say!("\n{}", found.advice())?;
                 Ok(())
             }
         }
@@ -175,9 +176,9 @@ impl Remains {
     }
 
     fn print(&self) -> Result<(), Failure> {
-        let row = |what: &str, told: &str| println!("{what:<9}  {told}");
+        let row = |what: &str, told: &str| say!("{what:<9}  {told}");
         for damaged in &self.damaged {
-            row("damaged", damaged);
+            row("damaged", damaged)?;
         }
         let base = &self.base;
         let created = written(Some(base.created()));
@@ -188,9 +189,9 @@ impl Remains {
                 base.path().display(),
                 base.sequence()
             ),
-        );
+        )?;
         for stretch in self.log.stretches() {
-            row("log", &format!("changes {} can be read", told(&stretch)));
+            row("log", &format!("changes {} can be read", told(&stretch)))?;
         }
         for damage in &self.log.damages {
             let (first, last) = damage.entries;
@@ -203,17 +204,17 @@ impl Remains {
                     damage.at,
                     damage.what
                 ),
-            );
+            )?;
         }
         for saw in &self.saw {
             let at = written(saw.at);
             row(
                 "witness",
                 &format!("{} saw change {}{at}", saw.witness, saw.sequence),
-            );
+            )?;
         }
         if let Err(error) = &self.testimony {
-            row("damaged", &error.to_string());
+            row("damaged", &error.to_string())?;
         }
         for missing in &self.missing {
             let count = missing.end() - missing.start() + 1;
@@ -221,7 +222,7 @@ impl Remains {
             row(
                 "MISSING",
                 &format!("changes {}: {count}{before}{after}", told(missing)),
-            );
+            )?;
         }
         Ok(())
     }
@@ -305,7 +306,7 @@ impl Remains {
             notes,
         )?;
         for missing in &self.missing {
-            println!("given up: changes {}", told(missing));
+            say!("given up: changes {}", told(missing))?;
         }
         Ok(())
     }
@@ -328,11 +329,11 @@ impl Remains {
         }
         let path = self.base_path();
         files::copy_finished(self.base.path(), &path)?;
-        println!(
+        say!(
             "copied     {} to {}",
             self.base.path().display(),
             path.display()
-        );
+        )?;
         Ok(())
     }
 
@@ -343,7 +344,7 @@ impl Remains {
                 .log
                 .write(&self.data, schema_hash(), first, config.keeping())?;
             if let Some(aside) = aside {
-                println!("set aside  the log as it was: {}", aside.display());
+                say!("set aside  the log as it was: {}", aside.display())?;
             }
         }
         if self.testimony.is_err() {
@@ -407,7 +408,7 @@ fn go_on(
         live.committer.tell_goes_on()?;
     }
     live.committer.tend();
-    println!("recorded   as change {sequence} ({by})");
+    say!("recorded   as change {sequence} ({by})")?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::out::complain;
 use super::record::{SHOWN, record};
 use super::register::Register;
 use super::{Common, Failure};
@@ -17,7 +18,7 @@ use crate::person::view::{Profile, View};
 use crate::query::search::{Explanation, Found};
 use crate::query::work::Budget;
 use crate::wire::disclosed::Disclosed;
-use crate::wire::fault::{Trouble, tell};
+use crate::wire::fault::Trouble;
 use crate::wire::search::{Language, Search as Wanted};
 
 /// Search in a register that need not be served.
@@ -79,10 +80,7 @@ impl Search {
         profile: Profile,
     ) -> Result<(), Failure> {
         let formats = &register.formats;
-        let told = |trouble: &Trouble| {
-            let address = &register.config.logical_address;
-            Failure::from(tell(trouble, address, uuid::Uuid::nil()).text)
-        };
+        let told = |trouble: &Trouble| Failure::from(format!("the search is refused: {trouble}"));
         let recorded = |disclosed: &Disclosed, answer| {
             record(&register.config, disclosed, self.entry(profile, answer))
         };
@@ -223,9 +221,9 @@ fn explain(explanation: &Explanation) {
         .max()
         .unwrap_or(0)
         .max(12);
-    eprintln!("{:width$}  {:>10}", "step", "left");
+    complain!("{:width$}  {:>10}", "step", "left");
     for step in &explanation.steps {
-        eprintln!("{:width$}  {:>10}", step.what, step.left);
+        complain!("{:width$}  {:>10}", step.what, step.left);
     }
     for (name, number) in [
         ("postings", explanation.postings),
@@ -234,6 +232,6 @@ fn explain(explanation: &Explanation) {
         ("work", explanation.work),
         ("microseconds", explanation.microseconds),
     ] {
-        eprintln!("{name:width$}  {number:>10}");
+        complain!("{name:width$}  {number:>10}");
     }
 }

@@ -11,12 +11,15 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
+use super::findings::{Extent, Findings, Status};
+use super::settings::Written;
 use super::{Common, Failure, inbox, logging, push_anchors, witnesses};
 use crate::access::alarms::Alarms;
 use crate::access::audit::push::Pusher;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
 use crate::base::time::Moment;
+use crate::base::told::Told;
 use crate::base::{files, limits};
 use crate::feed::inbox::Inbox;
 use crate::person::identity::Formats;
@@ -66,17 +69,26 @@ const ROOT: &str = "pu serve does not run as root: a mistake in it would be a mi
 impl Serve {
     /// Serves until told to stop.
     pub fn run(self) -> Result<(), Failure> {
-        let mut config = self.common.config()?;
+        let (mut config, written) = self.common.written()?;
         config.as_root |= self.as_root;
         if nix::unistd::geteuid().is_root() && !config.as_root {
             return Err(ROOT.into());
         }
-        run(&config)
+        run(&config, &written)
     }
 }
 
-fn run(config: &Config) -> Result<(), Failure> {
+fn run(config: &Config, written: &Written) -> Result<(), Failure> {
     logging::start(&config.log);
+    let findings = Findings::of(config, written, Extent::Quick);
+    for finding in findings.all() {
+        match finding.status {
+            Status::Ok => {}
+            Status::Warning => tracing::warn!("{finding}"),
+            Status::Wrong => tracing::error!("{finding}"),
+        }
+    }
+    findings.refuse()?;
     let lock = DataLock::take(&config.data)?;
     for mended in lock.mended() {
         tracing::warn!(folder = %mended.path.display(), "{mended}");
@@ -310,7 +322,7 @@ fn look_at_consumers(app: &App) {
         Reload::Unchanged => {}
         Reload::InForce(consumers) => tracing::info!(consumers, "new consumers are in force"),
         Reload::Refused(error) => {
-            tracing::error!(%error, "the consumers in force stay: the new file is refused");
+            tracing::error!(error = %Told(&error), "the consumers in force stay: the new file is refused");
         }
     }
 }

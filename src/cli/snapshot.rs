@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, progress};
+use super::out::{failure, say};
+use super::{Common, Failure, progress};
 use crate::person::field::schema_hash;
 use crate::person::identity::Formats;
 use crate::person::keys::INDEXES;
@@ -34,17 +35,35 @@ pub enum Snapshot {
 /// One snapshot.
 #[derive(Args)]
 pub struct One {
-    /// A snapshot file, or a data folder for its newest one
-    #[arg(default_value = "snapshots")]
-    path: PathBuf,
+    /// A snapshot file, or a data folder for its newest one [default: the data folder]
+    #[arg(conflicts_with = "data")]
+    path: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// A data folder.
 #[derive(Args)]
 pub struct Folder {
-    /// The data folder
-    #[arg(default_value = "snapshots")]
-    data: PathBuf,
+    /// The data folder, as by --data
+    #[arg(value_name = "DIR", conflicts_with = "data")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Folder {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        path_of(self.folder.as_ref(), &self.common)
+    }
+}
+
+/// What is named by itself, or the data folder.
+fn path_of(named: Option<&PathBuf>, common: &Common) -> Result<PathBuf, Failure> {
+    match named {
+        Some(path) => Ok(path.clone()),
+        None => Ok(common.config()?.data),
+    }
 }
 
 impl Snapshot {
@@ -52,8 +71,8 @@ impl Snapshot {
         match self {
             Self::Info(one) => info(&one.open()?)?,
             Self::Verify(one) => verify(&one.open()?)?,
-            Self::Build(folder) => build(&folder.data, true)?,
-            Self::Upgrade(folder) => build(&folder.data, false)?,
+            Self::Build(folder) => build(&folder.path()?, true)?,
+            Self::Upgrade(folder) => build(&folder.path()?, false)?,
         }
         Ok(())
     }
@@ -61,12 +80,11 @@ impl Snapshot {
 
 impl One {
     fn open(&self) -> Result<File, Failure> {
-        let path = if self.path.is_dir() {
-            folder::newest(&self.path)?
-                .ok_or_else(|| format!("there is no snapshot in {}", self.path.display()))?
-                .path
+        let named = path_of(self.path.as_ref(), &self.common)?;
+        let path = if named.is_dir() || self.path.is_none() {
+            newest(&named)?.path
         } else {
-            self.path.clone()
+            named
         };
         Ok(File::open(&path, schema_hash())?)
     }
@@ -77,29 +95,32 @@ impl One {
     reason = "bytes per person are shown with one decimal"
 )]
 fn info(file: &File) -> Result<(), Failure> {
-    println!("file       {}", file.path().display());
-    println!("sequence   {}", file.sequence());
-    println!(
+    say!("file       {}", file.path().display())?;
+    say!("sequence   {}", file.sequence())?;
+    say!(
         "created    {}",
         String::from_utf8_lossy(&file.created().written())
-    );
-    println!("schema     {:016x}", file.schema_hash());
-    println!("persons    {}", file.len());
-    println!();
-    println!("{:<12} {:>16} {:>14}", "section", "bytes", "bytes/person");
+    )?;
+    say!("schema     {:016x}", file.schema_hash())?;
+    say!("persons    {}", file.len())?;
+    say!()?;
+    say!("{:<12} {:>16} {:>14}", "section", "bytes", "bytes/person")?;
     let persons = file.len().max(1) as f64;
     let sizes = file
         .sections()
         .map(|(section, extent)| (section.name(), extent.length));
     let whole = std::iter::once(("file", file.file_bytes() as u64));
     for (name, bytes) in sizes.chain(whole) {
-        println!("{name:<12} {bytes:>16} {:>14.1}", bytes as f64 / persons);
+        say!("{name:<12} {bytes:>16} {:>14.1}", bytes as f64 / persons)?;
     }
-    println!();
-    println!(
+    say!()?;
+    say!(
         "{:<26} {:>12} {:>14} {:>14}",
-        "index", "keys", "entries", "bytes/person"
-    );
+        "index",
+        "keys",
+        "entries",
+        "bytes/person"
+    )?;
     let searchable = file.searchable().map_err(|damaged| {
         let told = file.what_is_damaged();
         told.map_or_else(|| Failure::from(damaged), Failure::from)
@@ -108,7 +129,7 @@ fn info(file: &File) -> Result<(), Failure> {
         let size = searchable.size(row.index);
         let bytes = size.bytes as f64 / persons;
         let (name, keys, entries) = (row.name, size.keys, size.positions);
-        println!("{name:<26} {keys:>12} {entries:>14} {bytes:>14.2}");
+        say!("{name:<26} {keys:>12} {entries:>14} {bytes:>14.2}")?;
     }
     Ok(())
 }
@@ -121,15 +142,14 @@ fn build(data: &Path, always: bool) -> Result<(), Failure> {
         let bar = progress::bar("building", state.persons()?, "persons");
         let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;
         bar.finish_and_clear();
-        println!("wrote {}", path.display());
+        say!("wrote {}", path.display())?;
         return verify(&File::open(&path, schema_hash())?);
     }
-    let newest = folder::newest(data)?
-        .ok_or_else(|| format!("there is no snapshot in {}", data.display()))?;
+    let newest = newest(data)?;
     let old = match File::open(&newest.path, schema_hash()) {
         Ok(same) if always => same,
         Ok(_) => {
-            println!("{}: nothing to do", newest.path.display());
+            say!("{}: nothing to do", newest.path.display())?;
             return Ok(());
         }
         Err(OpenError::FormatVersion { .. }) => File::open_old(&newest.path, schema_hash())?,
@@ -146,14 +166,21 @@ fn build(data: &Path, always: bool) -> Result<(), Failure> {
     let builder = Builder::new(data, Some(Arc::new(old)))?;
     let path = builder.finish(about, &formats, &sources, |done| bar.set_position(done))?;
     bar.finish_and_clear();
-    println!("wrote {}", path.display());
+    say!("wrote {}", path.display())?;
     Ok(())
+}
+
+/// The newest snapshot of a data folder.
+fn newest(data: &Path) -> Result<folder::SnapshotFile, Failure> {
+    let found = folder::newest(data).map_err(|error| failure("read", data, error))?;
+    Ok(found.ok_or_else(|| format!("there is no snapshot in {}", data.display()))?)
 }
 
 /// The state of a register that has changed since its newest snapshot, with the formats that this one
 /// was written with.
 fn changed(data: &Path) -> Result<Option<(Formats, State)>, Failure> {
-    let Some(newest) = folder::newest(data)? else {
+    let newest = folder::newest(data).map_err(|error| failure("read", data, error))?;
+    let Some(newest) = newest else {
         return Ok(None);
     };
     // One of an older format is written again first.
@@ -185,6 +212,6 @@ fn verify(file: &File) -> Result<(), Failure> {
         Ok::<u64, Damaged>(record.identity().key())
     })?;
     bar.finish_and_clear();
-    println!("{}: whole, {} persons", file.path().display(), file.len());
+    say!("{}: whole, {} persons", file.path().display(), file.len())?;
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use crate::base::files;
+use super::out::{of_file, say};
+use crate::base::files::{self, MadeFolder};
 use crate::person::schema::Core;
 use crate::wire::describe::{package_name, write_packages};
 use crate::wire::openapi;
@@ -20,14 +21,16 @@ pub struct Wsdl {
 
 impl Wsdl {
     pub fn run(self) -> Result<(), Failure> {
+        let made = MadeFolder::at(&self.out).map_err(|error| of_file(&self.out, error))?;
         write_packages(&self.out)?;
         for domain in Core::ALL {
-            println!("{}", self.out.join(package_name(domain)).display());
+            say!("{}", self.out.join(package_name(domain)).display())?;
         }
         let path = self.out.join("openapi.json");
         let document = serde_json::to_string_pretty(&openapi::document())?;
-        files::write(&path, document + "\n")?;
-        println!("{}", path.display());
+        files::put(&path, document + "\n").map_err(|error| of_file(&path, error))?;
+        made.keep();
+        say!("{}", path.display())?;
         Ok(())
     }
 }

@@ -71,39 +71,6 @@ struct LastLine {
 const LAST_LINE_BYTES: usize = 200;
 const FIRST_LINE_BYTES: usize = 1 << 20;
 
-/// How a file is packed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Packing {
-    /// Not at all.
-    Plain,
-    /// gzip: read by everything.
-    Gzip,
-    /// zstd: smaller and several times quicker.
-    Zstd,
-}
-
-impl Packing {
-    /// As the end of a file's name tells.
-    pub fn of_name(path: &std::path::Path) -> Self {
-        match path.extension().and_then(std::ffi::OsStr::to_str) {
-            Some("gz") => Self::Gzip,
-            Some("zst") => Self::Zstd,
-            _ => Self::Plain,
-        }
-    }
-
-    /// As the first bytes of a file tell.
-    fn of_content(bytes: &[u8]) -> Self {
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            Self::Gzip
-        } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            Self::Zstd
-        } else {
-            Self::Plain
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -111,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::base::limits;
+    use crate::feed::packing::Packing;
     use crate::person::edit::Person;
     use crate::person::edit::tests::{full, identity};
     use crate::person::format::{Birth, built_in};

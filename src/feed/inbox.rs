@@ -18,6 +18,7 @@ use super::exchange;
 use super::file::{self, Format, Options, Summary};
 use super::report::{Failed, FileReport, Rejects, name_of};
 use crate::base::files;
+use crate::base::told::Told;
 use crate::person::identity::Formats;
 
 /// The folder of files that were applied.
@@ -352,7 +353,7 @@ impl Inbox {
             Err(
                 error @ (ApplyError::Register(_) | ApplyError::Rejects(_) | ApplyError::Reading),
             ) => {
-                tracing::error!(%error, "a file waits in the inbox");
+                tracing::error!(error = %Told(&error), "a file waits in the inbox");
                 Ok(Looked::Trouble)
             }
             Err(ApplyError::Stopped) => Ok(Looked::Trouble),

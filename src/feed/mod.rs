@@ -18,6 +18,7 @@ pub mod failure;
 pub mod file;
 pub mod generate;
 pub mod inbox;
+pub mod packing;
 mod pen;
 pub mod read;
 pub mod report;
@@ -28,4 +29,4 @@ mod window;
 pub mod write;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

@@ -13,7 +13,7 @@ use crate::person::schema::{Facet, Kind};
 use crate::person::value::Value;
 use crate::register::post::{Edit, Post};
 
-pub(super) const PERSONS: [&str; 8] = [
+pub(crate) const PERSONS: [&str; 8] = [
     "191212121212",
     "202412302396",
     "199002262385",
@@ -24,12 +24,12 @@ pub(super) const PERSONS: [&str; 8] = [
     "197001782395",
 ];
 
-pub(super) fn identity(value: &str) -> Identity {
+pub(crate) fn identity(value: &str) -> Identity {
     Formats::standard().guess(value).unwrap()
 }
 
 /// Numbers out of a seed.
-pub(super) struct Dice(pub u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
     pub fn throw(&mut self, sides: u64) -> u64 {

@@ -23,7 +23,7 @@ use super::merge::{self, Outcome};
 use super::persons::Persons;
 use super::post::Post;
 use super::refusal::Refusal;
-use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather};
+use super::settle::{GatherError, Gathered, MOST_MEMBERS, gather, settle_in_file};
 use super::{chain, supplement};
 
 /// Why a run fails as a whole.
@@ -71,6 +71,8 @@ pub struct Import<'f, R = Builder> {
     ledger: Ledger,
     /// Who waits for an identity that is not there.
     waiting: BTreeMap<u64, BTreeSet<u64>>,
+    /// Whom changed records have pointed at before, who may still point back.
+    former: BTreeMap<u64, BTreeSet<u64>>,
     /// Whose chains must be settled.
     touched: BTreeSet<u64>,
     /// Who came from a line with a version of its own: restored, not changed.
@@ -216,6 +218,7 @@ impl<'f, R: Records> Import<'f, R> {
             is_test: Box::new(is_test),
             ledger: Ledger::default(),
             waiting: BTreeMap::new(),
+            former: BTreeMap::new(),
             touched: BTreeSet::new(),
             restored: BTreeSet::new(),
             applied: 0,
@@ -278,6 +281,11 @@ impl<'f, R: Records> Import<'f, R> {
         if linked {
             self.touched.insert(identity.key());
         }
+        let former: Vec<Identity> = before.map(chain::neighbours).unwrap_or_default();
+        if !former.is_empty() {
+            let all = self.former.entry(identity.key()).or_default();
+            all.extend(former.iter().map(|it| it.key()));
+        }
         // Those who pointed here before there was a record.
         if before.is_none() && self.waiting.contains_key(&identity.key()) {
             self.touched.insert(identity.key());
@@ -305,19 +313,11 @@ impl<'f, R: Records> Import<'f, R> {
                 settled.insert(member.identity().key());
                 self.waiting.remove(&member.identity().key());
             }
-            let before = members.clone();
+            let is_restored = |identity: Identity| self.restored.contains(&identity.key());
             let mut longest = 0;
-            for place in chain::settle(&mut members) {
-                let member = &mut members[place];
+            for place in settle_in_file(&mut members, is_restored, &self.at) {
+                let member = &members[place];
                 longest = longest.max(chain::length(member));
-                let version = member.value(VERSION).and_then(Value::as_timestamp);
-                // A restored record keeps its version when settling only tells what lines do not:
-                // the protection that others lend.
-                let restored =
-                    self.restored.contains(&member.identity().key()) && **member == *before[place];
-                if !restored && version.is_none_or(|version| version < self.at.timestamp) {
-                    merge::touch(member, &self.at);
-                }
                 // It was valid before its links were settled, and links are always valid.
                 let record = member.to_record().map_err(|_| ImportError::Damaged)?;
                 self.records.put(&record)?;
@@ -342,9 +342,10 @@ impl<R: Records> Persons for Import<'_, R> {
     }
 
     fn waiting(&self, identity: Identity) -> Vec<Identity> {
-        let waiting = self.waiting.get(&identity.key());
-        let waiting = waiting.into_iter().flatten();
-        waiting.map(|&key| Identity::from_key(key)).collect()
+        let of = |all: &BTreeMap<u64, BTreeSet<u64>>| all.get(&identity.key()).cloned();
+        let waiting = [of(&self.waiting), of(&self.former)];
+        let waiting = waiting.into_iter().flatten().flatten();
+        waiting.map(Identity::from_key).collect()
     }
 }
 

@@ -3,19 +3,22 @@
 //! committed is not applied again, and nothing else was lost.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::change::Change;
 use super::desk::commit;
 use super::import::Applied;
-use super::merge::{self, Outcome};
+use super::merge::{self, Outcome, touch};
 use super::persons::{Changed, Persons};
 use super::post::Post;
 use super::refusal::Refusal;
-use super::settle::settled;
+use super::settle::{Gathered, gather, settle_in_file};
 use super::{chain, supplement};
-use crate::base::time::Moment;
+use crate::base::time::{Moment, Timestamp};
 use crate::person::edit::Person;
 use crate::person::field::Field;
 use crate::person::identity::{Formats, Identity};
@@ -26,16 +29,113 @@ use crate::store::entry::{Note, Origin};
 use crate::store::live::Live;
 use crate::store::state::State;
 
+const VERSION: Field = Field::at("version");
 const TEST_INDICATOR: Field = Field::at("testIndicator");
 
 /// Tells test identities.
 pub type IsTest = Arc<dyn Fn(Identity) -> bool + Send + Sync>;
 
-/// A register at work, as files are applied to it.
+/// A register at work, as files are applied to it: with the same result as where the register stands
+/// still, and chains are settled once, at the end of a file.
 pub struct Online<'l> {
     live: &'l Live,
     formats: Arc<Formats>,
     is_test: IsTest,
+    file: RefCell<Unsettled>,
+}
+
+/// The chains that a file has touched, as its entries alone have left them. Everybody sees them settled
+/// after each entry; the next entry of the file is applied to what it would find where nothing is
+/// settled before the end.
+#[derive(Clone, Default)]
+struct Unsettled {
+    /// The file, by its content.
+    content: String,
+    /// Records of those that an entry was about, and of those that only settling has changed, as they
+    /// were before the file.
+    records: OrdMap<Identity, Kept>,
+    /// Who came from lines with a version of their own.
+    restored: OrdSet<Identity>,
+}
+
+/// A record as entries alone have left it.
+#[derive(Clone)]
+struct Kept {
+    record: Arc<[u8]>,
+    /// The digest of the one that everybody was shown in its place.
+    shown: u128,
+}
+
+impl Unsettled {
+    /// Somebody as entries alone have left them, who is `seen` now. When that is not what the file has
+    /// made of them, somebody else has changed them since: that counts.
+    fn person(&self, identity: Identity, seen: Option<Person>) -> Result<Option<Person>, Damaged> {
+        let (Some(kept), Some(seen)) = (self.records.get(&identity), &seen) else {
+            return Ok(seen);
+        };
+        if digest(seen)? != kept.shown {
+            return Ok(Some(seen.clone()));
+        }
+        let mut person = RecordRef::open(&kept.record).and_then(Person::from_record)?;
+        person.shares_protected_home = seen.shares_protected_home;
+        Ok(Some(person))
+    }
+
+    /// Keeps somebody as entries alone have left them.
+    fn put(&mut self, person: &Person) -> Result<(), Refusal> {
+        let record = person.to_record().map_err(Refusal::Record)?.into();
+        let shown = digest(person)?;
+        self.records
+            .insert(person.identity(), Kept { record, shown });
+        Ok(())
+    }
+
+    /// Notes what everybody is shown in place of somebody who is kept.
+    fn show(&mut self, person: &Person) -> Result<(), Damaged> {
+        if let Some(kept) = self.records.get_mut(&person.identity()) {
+            kept.shown = digest(person)?;
+        }
+        Ok(())
+    }
+}
+
+/// What tells records apart, but for the mark that each commit gives to households.
+fn digest(person: &Person) -> Result<u128, Damaged> {
+    let mut person = person.clone();
+    person.shares_protected_home = false;
+    let record = person.to_record().map_err(|_| Damaged)?;
+    Ok(xxh3_128(&record))
+}
+
+/// A register as a file's entries alone have left it.
+struct Entries<'p, P> {
+    persons: &'p P,
+    file: &'p Unsettled,
+    /// Whom the newest entry is about, as it leaves them.
+    subject: &'p Person,
+}
+
+impl<P: Persons<Error = Damaged>> Persons for Entries<'_, P> {
+    type Error = Damaged;
+
+    fn person(&self, identity: Identity) -> Result<Option<Person>, Damaged> {
+        if identity == self.subject.identity() {
+            return Ok(Some(self.subject.clone()));
+        }
+        self.file.person(identity, self.persons.person(identity)?)
+    }
+
+    /// And those with whom somebody is shown: one may point at them at whom they do not point.
+    fn waiting(&self, identity: Identity) -> Vec<Identity> {
+        let mut waiting = self.persons.waiting(identity);
+        let seen = self.persons.person(identity).ok().flatten();
+        waiting.extend(seen.iter().flat_map(chain::neighbours));
+        waiting
+    }
+}
+
+fn version_of(person: &Person) -> Option<Timestamp> {
+    person.value(VERSION).and_then(Value::as_timestamp)
 }
 
 /// One entry of a file.
@@ -53,6 +153,7 @@ impl<'l> Online<'l> {
             live,
             formats: Arc::new(formats.clone()),
             is_test,
+            file: RefCell::default(),
         }
     }
 
@@ -87,29 +188,34 @@ impl<'l> Online<'l> {
         };
         // Kept until the committer has compared: so no other record can lie where one of these does.
         let basis = self.live.store.keep();
-        let foreseen = foresee(
-            &basis,
-            &batch,
-            &formats,
-            &is_test,
-            &self.live.committer.now(),
-        )?;
+        let mut file = self.file.take();
+        if file.content != content {
+            file = Unsettled {
+                content: content.to_owned(),
+                ..Unsettled::default()
+            };
+        }
+        let now = self.live.committer.now();
+        let foreseen = foresee(&basis, &batch, &formats, &is_test, &now, file.clone())?;
         let work = move |draft: &mut Draft| {
             let foreseen = if foreseen.holds_in(draft.state())? {
                 foreseen
             } else {
-                foresee(draft.state(), &batch, &formats, &is_test, draft.at())?
+                foresee(draft.state(), &batch, &formats, &is_test, draft.at(), file)?
             };
-            for change in foreseen.changes {
+            let is_something = |it: &Change| !it.records.is_empty() || !it.waits.is_empty();
+            for change in foreseen.changes.into_iter().filter(is_something) {
                 chains.count(change.longest_chain);
                 commit(draft, change, origin.clone())?;
             }
             draft.commit(origin, Vec::new(), vec![progress])?;
             // The batch and the basis go back: they are not freed on the committer's time.
-            Ok((foreseen.applied, batch, basis))
+            Ok::<_, CommitError>((foreseen.applied, foreseen.file, batch, basis))
         };
         let (applied, _) = self.live.committer.wait(work)?;
-        applied.map(|(applied, ..)| applied)
+        let (applied, file, ..) = applied?;
+        self.file.replace(file);
+        Ok(applied)
     }
 
     /// Notes that a file was applied to its end. Gives the number of the entry that says so.
@@ -136,6 +242,8 @@ struct Foreseen {
     read: Vec<(Identity, Option<Place>)>,
     /// Who waited for whom.
     waiting: Vec<(Identity, Vec<Identity>)>,
+    /// What the file has left behind with it.
+    file: Unsettled,
 }
 
 /// Where a record's bytes lie. Records never change in place.
@@ -190,6 +298,7 @@ fn foresee(
     formats: &Formats,
     is_test: &IsTest,
     at: &Moment,
+    mut file: Unsettled,
 ) -> Result<Foreseen, Damaged> {
     let noting = Noting {
         state,
@@ -200,13 +309,18 @@ fn foresee(
     let mut persons = Changed::over(&noting, []);
     let (mut applied, mut changes) = (Vec::with_capacity(batch.len()), Vec::new());
     for wanted in batch {
-        match one(&persons, wanted, formats, is_test, at)? {
+        let before = file.clone();
+        match one(&persons, wanted, formats, is_test, at, &mut file)? {
             Ok(mut change) => {
+                told_apart(&mut change, &noting, &mut file, at)?;
                 persons.take(&mut change);
                 changes.push(change);
                 applied.push(Applied::Changed);
             }
-            Err(unchanged) => applied.push(unchanged),
+            Err(unchanged) => {
+                file = before;
+                applied.push(unchanged);
+            }
         }
     }
     drop(persons);
@@ -215,7 +329,29 @@ fn foresee(
         changes,
         read: noting.read.into_inner().into_iter().collect(),
         waiting: noting.waiting.into_inner().into_iter().collect(),
+        file,
     })
+}
+
+/// Sees to it that nobody sees two records of one version, unless one of them is restored.
+fn told_apart(
+    change: &mut Change,
+    visible: &Noting<'_>,
+    file: &mut Unsettled,
+    at: &Moment,
+) -> Result<(), Damaged> {
+    for (person, record) in change.persons.iter_mut().zip(&mut change.records) {
+        let identity = person.identity();
+        let visible = visible.person(identity)?;
+        let is_other =
+            |visible: &Person| version_of(visible) == version_of(person) && **visible != **person;
+        if !file.restored.contains(&identity) && visible.is_some_and(|it| is_other(&it)) {
+            touch(person, at);
+            *record = person.to_record().map_err(|_| Damaged)?;
+        }
+        file.show(person)?;
+    }
+    Ok(())
 }
 
 /// What one entry makes of the register, or what became of it instead.
@@ -225,12 +361,14 @@ fn one<P: Persons<Error = Damaged>>(
     formats: &Formats,
     is_test: &IsTest,
     at: &Moment,
+    file: &mut Unsettled,
 ) -> Result<Result<Change, Applied>, Damaged> {
     let identity = match wanted {
         Wanted::Post(post) => post.subject,
         Wanted::Person(person) => person.identity(),
     };
-    let current = persons.person(identity)?;
+    let seen = persons.person(identity)?;
+    let current = file.person(identity, seen.clone())?;
     let mut person = match wanted {
         Wanted::Post(post) => match merge::apply(post, current.as_ref(), formats, at) {
             Outcome::NotNewer => return Ok(Err(Applied::NotNewer)),
@@ -247,17 +385,85 @@ fn one<P: Persons<Error = Damaged>>(
     if is_test(identity) {
         person.set(TEST_INDICATOR, Value::Boolean(true));
     }
+    let neighbours = |person: &Option<Person>| person.as_ref().map(chain::neighbours);
+    let before: Vec<Identity> = [neighbours(&seen), neighbours(&current)]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
     let alone = chain::neighbours(&person).is_empty()
-        && current.is_none_or(|current| chain::neighbours(&current).is_empty())
+        && before.is_empty()
         && persons.waiting(identity).is_empty();
-    let change = if alone {
+    let change = if alone && !file.records.contains_key(&identity) {
         Change::of(vec![person], Vec::new(), identity)
     } else {
-        settled(persons, [person], identity, at)
+        if let Wanted::Person(line) = wanted
+            && version_of(line).is_some()
+            && version_of(line) == version_of(&person)
+        {
+            file.restored.insert(identity);
+        }
+        let starts = [identity].into_iter().chain(before);
+        file.put(&person)
+            .and_then(|()| settled(persons, starts.collect(), &person, at, file))
     };
     match change {
         Ok(change) => Ok(Ok(change)),
         Err(Refusal::Damaged(damaged)) => Err(damaged),
         Err(refusal) => Ok(Err(Applied::Rejected(refusal))),
     }
+}
+
+/// The change that settles the chains of `starts`, as the file has left them.
+fn settled<P: Persons<Error = Damaged>>(
+    persons: &P,
+    starts: Vec<Identity>,
+    subject: &Person,
+    at: &Moment,
+    file: &mut Unsettled,
+) -> Result<Change, Refusal> {
+    let (mut done, mut waits) = (BTreeSet::new(), Vec::new());
+    let (mut changed, mut longest_chain) = (BTreeMap::new(), 0);
+    for start in starts {
+        if done.contains(&start) {
+            continue;
+        }
+        let entries = Entries {
+            persons,
+            file: &*file,
+            subject,
+        };
+        let Gathered {
+            mut members,
+            missing,
+        } = gather(&entries, start)?;
+        waits.extend(missing);
+        let before = members.clone();
+        let restored = file.restored.clone();
+        let is_restored = |identity| restored.contains(&identity);
+        for place in settle_in_file(&mut members, is_restored, at) {
+            longest_chain = longest_chain.max(chain::length(&members[place]));
+        }
+        for (member, before) in members.into_iter().zip(before) {
+            let identity = member.identity();
+            done.insert(identity);
+            let seen = persons.person(identity)?;
+            if seen.as_ref() == Some(&member) {
+                changed.remove(&identity);
+                file.show(&member)?;
+                continue;
+            }
+            if identity != subject.identity() {
+                file.put(&before)?;
+            }
+            file.show(&member)?;
+            // Whoever points at somebody who does not point back is a start of their own, and knows more.
+            changed.insert(identity, member);
+        }
+    }
+    let change = Change::of(changed.into_values().collect(), waits, subject.identity())?;
+    Ok(Change {
+        longest_chain,
+        ..change
+    })
 }

@@ -5,14 +5,18 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::base::time::Moment;
 use crate::person::edit::Person;
+use crate::person::field::Field;
 use crate::person::identity::Identity;
 use crate::person::record::Damaged;
+use crate::person::value::Value;
 
 use super::chain;
 use super::change::Change;
 use super::merge::touch;
 use super::persons::{Changed, Persons};
 use super::refusal::Refusal;
+
+const VERSION: Field = Field::at("version");
 
 /// Identities in one chain: a guard against references that run wild.
 pub const MOST_MEMBERS: usize = 500;
@@ -43,21 +47,23 @@ pub fn gather<P: Persons>(
     identity: Identity,
 ) -> Result<Gathered, GatherError<P::Error>> {
     let mut members: Vec<Person> = Vec::new();
-    let mut missing = Vec::new();
-    let mut queue = VecDeque::from([(identity, identity)]);
+    let mut not_there = BTreeSet::new();
+    let mut queue = VecDeque::from([identity]);
     let mut seen = BTreeSet::from([identity]);
-    while let Some((identity, pointed_from)) = queue.pop_front() {
+    while let Some(identity) = queue.pop_front() {
         match persons.person(identity).map_err(GatherError::Unreadable)? {
             Some(person) => {
                 let neighbours = chain::neighbours(&person);
                 for neighbour in neighbours.into_iter().chain(persons.waiting(identity)) {
                     if seen.insert(neighbour) {
-                        queue.push_back((neighbour, identity));
+                        queue.push_back(neighbour);
                     }
                 }
                 members.push(person);
             }
-            None => missing.push((identity, pointed_from)),
+            None => {
+                not_there.insert(identity);
+            }
         }
         if members.len() > MOST_MEMBERS {
             return Err(GatherError::Endless);
@@ -65,7 +71,35 @@ pub fn gather<P: Persons>(
     }
     // Whoever the search began with, the chain is listed in one order.
     members.sort_by_key(Person::identity);
+    // Everybody who points at somebody waits, not only the first: their chain may be parted.
+    let pairs = members.iter().flat_map(|member| {
+        let pointed = chain::neighbours(member).into_iter();
+        pointed.map(|it| (it, member.identity()))
+    });
+    let missing = pairs.filter(|(it, _)| not_there.contains(it)).collect();
     Ok(Gathered { members, missing })
+}
+
+/// Settles the members of a chain as a file's entries have left them. Answers the places of those that
+/// changed. Their versions move to the moment of the file, unless they are there already; a record that
+/// was restored with its version keeps it when settling only tells what lines do not: the protection
+/// that others lend.
+pub fn settle_in_file(
+    members: &mut [Person],
+    is_restored: impl Fn(Identity) -> bool,
+    at: &Moment,
+) -> Vec<usize> {
+    let before = members.to_vec();
+    let places = chain::settle(members);
+    for &place in &places {
+        let member = &mut members[place];
+        let keeps_version = is_restored(member.identity()) && **member == *before[place];
+        let version = member.value(VERSION).and_then(Value::as_timestamp);
+        if !keeps_version && version.is_none_or(|version| version < at.timestamp) {
+            touch(member, at);
+        }
+    }
+    places
 }
 
 /// The change that `changed` make together: their versions have moved already; the chains they
@@ -116,9 +150,7 @@ mod tests {
     use super::*;
     use crate::person::edit::tests::identity;
     use crate::person::edit::{Group, Person};
-    use crate::person::field::Field;
     use crate::person::identity::Formats;
-    use crate::person::value::Value;
     use crate::register::persons::tests::Few;
 
     const LINKED_ID: Field = Field::at("linkedIdentity/referredPersonalIdentity");

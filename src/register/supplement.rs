@@ -5,14 +5,18 @@
 //! line of a PNR or SNR is a supplement: the groups it holds take the place of the register's, and
 //! what it does not hold stays.
 
+use std::collections::BTreeSet;
+
 use crate::base::time::Moment;
 use crate::person::edit::Person;
 use crate::person::field::Field;
+use crate::person::identity::Identity;
 use crate::person::value::Value;
 
 use super::merge::touch;
 
 const VERSION: Field = Field::at("version");
+const LINKED: Field = Field::at("linkedIdentity");
 const BOOKKEEPING: Field = Field::at("populationRegistrationRecord");
 
 /// What a supplement may carry: what neither Navet nor the register itself says.
@@ -21,7 +25,7 @@ const SUPPLEMENT: [Field; 5] = [
     Field::at("contactPerson"),
     Field::at("updatePersonContactInformationActor"),
     Field::at("optoutPaperNotification"),
-    Field::at("linkedIdentity"),
+    LINKED,
 ];
 
 /// The person as it is from now on; `None` when the line is not newer than what is there.
@@ -37,7 +41,7 @@ pub fn apply(mut line: Person, current: Option<&Person>, at: &Moment) -> Option<
                 .iter()
                 .for_each(|&field| person.copy_from(&line, field));
             person.keeps_protection = line.keeps_protection;
-            if person == *current {
+            if says_the_same(&person, current) {
                 return None;
             }
             person
@@ -65,10 +69,32 @@ pub fn apply(mut line: Person, current: Option<&Person>, at: &Moment) -> Option<
     Some(person)
 }
 
+/// Whether a supplemented person is the one that was there. Settling adds to the list of linked
+/// identities: what the register was told of it counts.
+fn says_the_same(person: &Person, current: &Person) -> bool {
+    let without = |person: &Person| {
+        let mut person = person.clone();
+        person.clear(LINKED);
+        person
+    };
+    without(person) == without(current) && links(person) == links(current)
+}
+
+/// Whom a person is linked to, by themselves.
+fn links(person: &Person) -> BTreeSet<Identity> {
+    let link = Field::at("linkedIdentity/link");
+    let id = Field::at("linkedIdentity/referredPersonalIdentity");
+    person
+        .entries(LINKED)
+        .filter(|entry| entry.text(link) == Some("to"))
+        .filter_map(|entry| entry.value(id)?.as_identity())
+        .collect()
+}
+
 /// Whether a line without a version says nothing new. The lists of linked identities are settled
 /// by the register, so the line's own need not be complete.
 fn same_but_version(line: &Person, current: &Person) -> bool {
-    const LEFT_OUT: [Field; 2] = [VERSION, Field::at("linkedIdentity")];
+    const LEFT_OUT: [Field; 2] = [VERSION, LINKED];
     const MANDATORY: [Field; 2] = [Field::at("primaryIdentity"), Field::at("testIndicator")];
     // Records are compared, not trees: a group that its surroundings demand stands in every record.
     let bare = |person: &Person| {
@@ -80,15 +106,6 @@ fn same_but_version(line: &Person, current: &Person) -> bool {
         person.inherited = crate::person::view::Shield::NONE;
         person.shares_protected_home = false;
         person.to_record()
-    };
-    let links = |person: &Person| {
-        let link = Field::at("linkedIdentity/link");
-        let id = Field::at("linkedIdentity/referredPersonalIdentity");
-        person
-            .entries(Field::at("linkedIdentity"))
-            .filter(|entry| entry.text(link) == Some("to"))
-            .filter_map(|entry| entry.value(id)?.as_identity())
-            .collect::<std::collections::BTreeSet<_>>()
     };
     bare(line) == bare(current) && links(line) == links(current)
 }

@@ -14,6 +14,7 @@ use crate::access::audit::push::{PushError, Pusher};
 use crate::access::audit::verify::{Anchor, Finding};
 use crate::access::audit::{Audit, known};
 use crate::base::limits;
+use crate::base::told::Told;
 use crate::store::commit::CommitError;
 use crate::store::entry::{Note, Origin};
 use crate::store::ledger::Ledger;
@@ -140,10 +141,10 @@ fn run(app: &Weak<App>) {
 /// Writes the ends that have moved; trouble is logged.
 pub fn write_aloud(app: &App) {
     if let Err(error) = write(app) {
-        tracing::error!(%error, "the ends of the audit cannot be written into the log");
+        tracing::error!(error = %Told(&error), "the ends of the audit cannot be written into the log");
     }
     if let Some(Err(error)) = app.audit.as_ref().map(|audit| app.anchors.pay(audit)) {
-        tracing::error!(%error, "the ends of the audit cannot be brought to their second place");
+        tracing::error!(error = %Told(&error), "the ends of the audit cannot be brought to their second place");
     }
 }
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::App;
+use crate::base::told::Told;
 use crate::person::identity::Identity;
 use crate::person::record::Damaged;
 use crate::register::household::{Marks, look, standing};
@@ -78,7 +79,7 @@ fn run(app: &Weak<App>) {
         if counted != snapshot {
             counted = snapshot;
             if let Err(error) = count(&app) {
-                tracing::error!(%error, "households with a protected member cannot be counted");
+                tracing::error!(error = %Told(&error), "households with a protected member cannot be counted");
             }
         }
     }

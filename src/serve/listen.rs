@@ -26,6 +26,7 @@ use super::door::Doors;
 use super::readiness::Phase;
 use super::record::put_down_the_pen;
 use super::tls::Tls;
+use crate::base::told::Told;
 
 /// How to listen.
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ pub fn start(
             .name(format!("serve-{number}"))
             .spawn(move || {
                 if let Err(error) = run(number, app, sockets, stop, listening) {
-                    tracing::error!(%error, "a serving thread failed");
+                    tracing::error!(error = %Told(&error), "a serving thread failed");
                 }
             });
         started.push(thread.map_err(ListenError::Thread)?);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 
+use crate::base::told::Told;
 use crate::person::record::{Damaged, RecordRef};
 use crate::store::error::VerifyError;
 use crate::store::layout::Section;
@@ -119,10 +120,10 @@ impl Readiness {
         match mended {
             Ok(()) => self.set(Phase::Ready),
             Err(error) if answers => {
-                tracing::error!(%error, "the snapshot stays damaged: its whole blocks are answered from");
+                tracing::error!(error = %Told(&error), "the snapshot stays damaged: its whole blocks are answered from");
             }
             Err(error) => {
-                tracing::error!(%damage, %error, "the snapshot is damaged: nothing will be answered");
+                tracing::error!(damage = %Told(damage), error = %Told(&error), "the snapshot is damaged: nothing will be answered");
                 self.set(Phase::Damaged);
             }
         }

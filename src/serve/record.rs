@@ -9,6 +9,7 @@ use super::App;
 use super::entrance::Admitted;
 use crate::access::audit::{Audit, Entry, Fate, Pen, Ticket};
 use crate::access::hsa::HsaId;
+use crate::base::told::Told;
 use crate::person::identity::Identity;
 use crate::wire::disclosed::Disclosed;
 use crate::wire::fault::{REFUSED_CHANGE, Trouble};
@@ -69,7 +70,7 @@ pub async fn record<'e>(app: &App, entry: impl FnOnce() -> Entry<'e>) -> Result<
     if ticket.fate() == Fate::Pending {
         PEN.with_borrow_mut(|pen| {
             if let Some(Err(error)) = pen.as_mut().map(Pen::write) {
-                tracing::error!(%error, "the audit cannot be written: nothing is disclosed");
+                tracing::error!(error = %Told(&error), "the audit cannot be written: nothing is disclosed");
             }
         });
     }
@@ -88,7 +89,7 @@ fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, entry: &Entry<'_>) -> Result<
     let pen = match pen {
         Some(pen) => pen,
         None => pen.insert(audit.pen().map_err(|error| {
-            tracing::error!(%error, "the audit cannot be opened: nothing is disclosed");
+            tracing::error!(error = %Told(&error), "the audit cannot be opened: nothing is disclosed");
             Trouble::NotAudited
         })?),
     };

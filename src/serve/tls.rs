@@ -25,6 +25,7 @@ use tokio_rustls::server::TlsStream;
 use super::peer::Certified;
 use super::readiness::Readiness;
 use crate::access::hsa::HsaId;
+use crate::base::told::Told;
 use failure::{Failure, Handshakes};
 use material::{BadFile, Files, Material, Stat, seconds_until};
 
@@ -123,7 +124,7 @@ impl Tls {
             }
             Err(error) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "new certificates are refused; the old stay in force");
+                tracing::error!(error = %Told(&error), "new certificates are refused; the old stay in force");
                 Looked::Refused
             }
         }

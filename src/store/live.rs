@@ -18,6 +18,7 @@ use super::snapshot::Snapshot;
 use super::state::{Opened, RegisterError, State, Store, open_to_write};
 use super::witness::{self, Testimony, Witness};
 use crate::base::limits;
+use crate::base::told::Told;
 use crate::person::identity::Formats;
 
 /// A register at work, in a folder that this process owns.
@@ -298,7 +299,7 @@ fn tend(live: &Weak<Live>, changes: usize) -> Option<Duration> {
     match live.compact() {
         Ok(()) => Some(LOOK),
         Err(error) => {
-            tracing::error!(%error, "no new snapshot was made; the log goes on");
+            tracing::error!(error = %Told(&error), "no new snapshot was made; the log goes on");
             Some(match error {
                 CompactError::Mend(_) => AFTER_DAMAGE,
                 _ => AFTER_TROUBLE,

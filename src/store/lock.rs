@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, remove_unfinished};
 use super::state::log_folder;
-use crate::base::files::{self, Closed, FolderError};
+use crate::base::files::{self, Closed, FolderError, MadeFolder};
 
 /// The lock on a data folder, held until dropped. The system lets go of it when the process ends,
 /// however it ends.
@@ -14,6 +15,9 @@ use crate::base::files::{self, Closed, FolderError};
 pub struct DataLock {
     file: File,
     mended: Vec<Mended>,
+    folder: PathBuf,
+    /// The folder, when it was made for this lock.
+    made: Option<MadeFolder>,
 }
 
 /// A folder that others could enter until now.
@@ -61,6 +65,7 @@ impl DataLock {
             source,
         };
         let mut mended = Vec::new();
+        let made = MadeFolder::at(folder).map_err(failed)?;
         close(folder, &mut mended)?;
         let log = log_folder(folder);
         if log.is_dir() {
@@ -71,11 +76,18 @@ impl DataLock {
         let file = files::keep(&path).map_err(failed)?;
         files::give_to_owner_of_folder(&file, &path).map_err(failed)?;
         match file.try_lock() {
+            // Its holder may have taken the folder away with what it had not begun.
+            Ok(()) if !is_at(&file, &path) => Err(LockError::Held(folder.to_path_buf())),
             Ok(()) => {
                 file.set_len(0).map_err(failed)?;
                 // Whoever owns the folder now may clear away what a crash left behind.
                 remove_unfinished(folder).map_err(failed)?;
-                Ok(Self { file, mended })
+                Ok(Self {
+                    file,
+                    mended,
+                    folder: folder.to_path_buf(),
+                    made: Some(made),
+                })
             }
             Err(TryLockError::WouldBlock) => Err(LockError::Held(folder.to_path_buf())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
@@ -107,6 +119,27 @@ impl DataLock {
         let told = fs::read_to_string(folder.join(NAME)).ok()?;
         Some(PathBuf::from(told)).filter(|inbox| inbox.is_dir())
     }
+}
+
+impl Drop for DataLock {
+    /// A folder that was made for nothing goes again.
+    fn drop(&mut self) {
+        let is_used = fs::read_dir(&self.folder).map_or(true, |entries| {
+            entries
+                .filter_map(Result::ok)
+                .any(|entry| entry.file_name() != NAME)
+        });
+        if let Some(made) = self.made.take().filter(|_| is_used) {
+            made.keep();
+        }
+    }
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let ours = file.metadata().map(|it| (it.dev(), it.ino()));
+    let there = fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
 }
 
 /// Lets nobody else into a folder of the register.
@@ -145,8 +178,16 @@ mod tests {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(DataLock::take(&data).unwrap().mended(), []);
+        let lock = DataLock::take(&data).unwrap();
+        assert_eq!(lock.mended(), []);
         assert_eq!(mode(&data.join(NAME)), 0o600);
+        // A folder that is taken for nothing goes again, and one that is used stays.
+        drop(lock);
+        assert!(!data.exists());
+        let lock = DataLock::take(&data).unwrap();
+        fs::write(data.join("something"), b"").unwrap();
+        drop(lock);
+        assert!(data.exists());
         let log = log_folder(&data);
         fs::create_dir(&log).unwrap();
         set(&log, 0o755);

@@ -143,8 +143,8 @@ pub enum Wrong {
     /// The file before it ends too early, or is gone.
     #[error("entries before this file are missing")]
     Short,
-    /// The file has fewer bytes than it was made with.
-    #[error("the file ends here, and was made longer: it has been cut")]
+    /// The file has fewer bytes than it was made with, or ends within an entry.
+    #[error("the file ends here, and was longer: it has been cut")]
     Cut,
 }
 

@@ -906,7 +906,7 @@ fn certificates_for_trying_out_work_as_they_are_told_to() {
         &format!("'{}'", folder.path().display()),
     );
     fs::write(out.join("pu.toml"), file).unwrap();
-    let config = Config::read(Some(&out.join("pu.toml"))).unwrap();
+    let (config, _) = Config::read(Some(&out.join("pu.toml"))).unwrap();
     let service = Service::over(folder, |own| *own = config);
     for (name, lets_in) in [
         ("region", true),

@@ -59,6 +59,8 @@ mod losses;
 mod lookup;
 // The model: posts in any order against a register written the simplest way.
 mod model;
+// Mistakes of operators: what commands do when they are used wrongly, or stopped in the middle.
+mod mistakes;
 // Non-interference: what is hidden changes no answer, no error, no count and no way to them.
 mod noninterference;
 // The operator: files, the audit and alarms, on which whoever runs the register relies.

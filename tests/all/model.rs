@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use pu::base::time::Moment;
-use pu::feed::exchange::{Header, Packing, Reader, Writer};
+use pu::feed::exchange::{Header, Reader, Writer};
+use pu::feed::packing::Packing;
 use pu::person::edit::Group;
 use pu::person::field::Field;
 use pu::person::identity::Formats;

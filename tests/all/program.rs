@@ -19,7 +19,8 @@ pub struct Ran {
     pub err: String,
 }
 
-fn program() -> Command {
+/// `pu`, without the settings of who runs the tests.
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pu"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PU_")) {
         command.env_remove(name);

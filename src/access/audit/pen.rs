@@ -8,6 +8,7 @@ use super::chain::{Chain, End};
 use super::entry::{Entry, Note, TooLarge};
 use super::{Audit, AuditError, folder};
 use crate::base::micros::Micros;
+use crate::base::told::Told;
 
 /// Writes one chain of an audit. What is pending when it is dropped is written, the chain is closed
 /// and flushed, and given back for the next pen.
@@ -258,7 +259,7 @@ impl Drop for Pen {
             self.write()
         });
         if let Err(error) = written {
-            tracing::error!(chain = self.chain.number, %error, "the disclosure audit cannot be closed");
+            tracing::error!(chain = self.chain.number, error = %Told(&error), "the disclosure audit cannot be closed");
         }
         self.chain.settle(&self.audit.shared);
         self.chain.tell();

@@ -22,7 +22,7 @@ fn read(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pu.toml");
     fs::write(&path, text).unwrap();
-    Config::read(Some(&path)).unwrap()
+    Config::read(Some(&path)).unwrap().0
 }
 
 /// Takes the `#` from every setting that has a default.

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{FIRST_LINE_BYTES, FirstLine, Header, LAST_LINE_BYTES, LastLine, Packing, VERSION};
+use super::{FIRST_LINE_BYTES, FirstLine, Header, LAST_LINE_BYTES, LastLine, VERSION};
 use crate::base::limits;
 use crate::base::private::Private;
 use crate::base::time::DateTime;
+use crate::feed::packing::Packing;
 use crate::person::edit::Person;
 use crate::person::format::FormatRow;
 use crate::person::identity::Formats;

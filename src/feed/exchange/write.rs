@@ -1,11 +1,12 @@
 //! Writing an exchange file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
-use super::{FirstLine, Header, LastLine, Packing, VERSION};
-use crate::base::{files, limits};
+use super::{FirstLine, Header, LastLine, VERSION};
+use crate::base::files::Output;
+use crate::base::limits;
+use crate::feed::packing::{Packed, Packing};
 use crate::person::edit::Person;
 use crate::person::identity::Formats;
 use crate::person::json;
@@ -15,9 +16,17 @@ use crate::person::view::{Grant, Shield, View, restrict};
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The file system, or whatever is written to, refuses.
-    #[error("cannot write the exchange file: {0}")]
+    /// What is written to refuses.
+    #[error("cannot write")]
     Io(#[from] io::Error),
+    /// The file cannot be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A record in the register is damaged.
     #[error("person {line} cannot be written: the record is damaged")]
     Damaged {
@@ -52,43 +61,6 @@ pub struct Writer<W: Write> {
     persons: u64,
 }
 
-enum Packed<W: Write> {
-    Plain(W),
-    Gzip(flate2::write::GzEncoder<W>),
-    Zstd(zstd::Encoder<'static, W>),
-}
-
-impl<W: Write> Packed<W> {
-    fn new(out: W, packing: Packing) -> io::Result<Self> {
-        Ok(match packing {
-            Packing::Plain => Self::Plain(out),
-            Packing::Gzip => Self::Gzip(flate2::write::GzEncoder::new(
-                out,
-                flate2::Compression::fast(),
-            )),
-            Packing::Zstd => Self::Zstd(zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?),
-        })
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(out) => out.write_all(bytes),
-            Self::Gzip(out) => out.write_all(bytes),
-            Self::Zstd(out) => out.write_all(bytes),
-        }
-    }
-
-    fn finish(self) -> io::Result<W> {
-        let mut out = match self {
-            Self::Plain(out) => out,
-            Self::Gzip(out) => out.finish()?,
-            Self::Zstd(out) => out.finish()?,
-        };
-        out.flush()?;
-        Ok(out)
-    }
-}
-
 impl<W: Write> Writer<W> {
     /// Begins a file. `formats` are those of the register that the persons come from.
     pub fn new(
@@ -97,6 +69,10 @@ impl<W: Write> Writer<W> {
         header: &Header,
         formats: Formats,
     ) -> Result<Self, WriteError> {
+        Self::begun(Packed::new(out, packing)?, header, formats)
+    }
+
+    fn begun(out: Packed<W>, header: &Header, formats: Formats) -> Result<Self, WriteError> {
         let first = FirstLine {
             pu_exchange: VERSION,
             created: String::from_utf8_lossy(&header.created.written()).into_owned(),
@@ -104,7 +80,7 @@ impl<W: Write> Writer<W> {
             identity_formats: header.identity_formats.clone(),
         };
         let mut writer = Self {
-            out: Packed::new(out, packing)?,
+            out,
             formats,
             line: Vec::new(),
             persons: 0,
@@ -160,28 +136,26 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// An exchange file on disk. It has its name only when it is whole and on the disk: until then it
-/// is written beside it, with `.part` added.
+/// An exchange file at the place that a user names.
 pub struct FileWriter {
-    writer: Writer<BufWriter<File>>,
-    part: PathBuf,
+    writer: Writer<BufWriter<Output>>,
     path: PathBuf,
 }
 
-impl Writer<BufWriter<File>> {
-    /// Begins a file on disk, packed as its name tells.
+impl Writer<BufWriter<Output>> {
+    /// Begins a file, packed as its name tells.
     pub fn create(
         path: &Path,
         header: &Header,
         formats: Formats,
     ) -> Result<FileWriter, WriteError> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let out = BufWriter::with_capacity(1 << 18, files::create(&part)?);
+        let begun = Output::to(path).and_then(|output| {
+            let out = BufWriter::with_capacity(1 << 18, output);
+            Packed::new(out, Packing::of_name(path))
+        });
+        let out = begun.map_err(|source| at(path, source))?;
         Ok(FileWriter {
-            writer: Self::new(out, Packing::of_name(path), header, formats)?,
-            part,
+            writer: Self::begun(out, header, formats).map_err(|error| error.at(path))?,
             path: path.to_owned(),
         })
     }
@@ -190,20 +164,42 @@ impl Writer<BufWriter<File>> {
 impl FileWriter {
     /// Writes one person as the view shows it.
     pub fn write(&mut self, view: &View<'_>) -> Result<(), WriteError> {
-        self.writer.write(view)
+        self.writer
+            .write(view)
+            .map_err(|error| error.at(&self.path))
     }
 
     /// Writes one whole person.
     pub fn write_person(&mut self, person: &Person) -> Result<(), WriteError> {
-        self.writer.write_person(person)
+        let written = self.writer.write_person(person);
+        written.map_err(|error| error.at(&self.path))
     }
 
     /// Writes the last line and gives the file its name. Answers how many persons it holds.
     pub fn finish(self) -> Result<u64, WriteError> {
-        let persons = self.writer.persons();
-        let out = self.writer.finish()?;
-        out.get_ref().sync_all()?;
-        std::fs::rename(&self.part, &self.path)?;
+        let Self { writer, path } = self;
+        let persons = writer.persons();
+        let out = writer.finish().map_err(|error| error.at(&path))?;
+        let output = out.into_inner().map_err(IntoInnerError::into_error);
+        let done = output.and_then(Output::finish);
+        done.map_err(|source| at(&path, source))?;
         Ok(persons)
+    }
+}
+
+fn at(path: &Path, source: io::Error) -> WriteError {
+    WriteError::File {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+impl WriteError {
+    /// The same, of a file.
+    fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Io(source) => at(path, source),
+            other => other,
+        }
     }
 }

@@ -73,6 +73,7 @@ pub struct BadFile {
     /// The file.
     pub path: PathBuf,
     /// Why.
+    #[source]
     pub why: Why,
 }
 
@@ -80,7 +81,7 @@ pub struct BadFile {
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
     /// It cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read")]
     Unreadable(#[from] io::Error),
     /// It is larger than any such file is.
     #[error("is larger than {} bytes", limits::CERTIFICATE_FILE_BYTES)]
@@ -179,6 +180,45 @@ impl Files {
             authorities: all(&self.client_authorities)?,
             lists: all(&self.revocation_lists)?,
         })
+    }
+}
+
+/// A look at the files from outside the service.
+pub struct Looked {
+    /// Files that cannot be used.
+    pub bad: Vec<BadFile>,
+    /// When the server's certificate expires, in seconds of Unix time.
+    pub certificate_until: Option<i64>,
+    /// When the first revocation list expires.
+    pub lists_until: Option<i64>,
+}
+
+impl Files {
+    /// Looks at every file, and at all of them together when each can be read.
+    pub fn look(&self) -> Looked {
+        let bad: Vec<BadFile> = self
+            .paths()
+            .filter_map(|path| read(path, *path == self.key).err())
+            .collect();
+        let material = if bad.is_empty() {
+            let nobody: Known = Arc::new(|_| false);
+            let contents = self.read();
+            Some(contents.and_then(|contents| Material::of(self, &contents, &nobody, 0)))
+        } else {
+            None
+        };
+        match material {
+            Some(Ok(material)) => Looked {
+                bad,
+                certificate_until: Some(material.certificate_until),
+                lists_until: material.lists_until,
+            },
+            other => Looked {
+                bad: bad.into_iter().chain(other.and_then(Result::err)).collect(),
+                certificate_until: None,
+                lists_until: None,
+            },
+        }
     }
 }
 

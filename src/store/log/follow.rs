@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ReadError;
 use super::recover::{self, Blocks, Segment};
+use super::{ReadError, Wrong};
 use crate::store::entry::Entry;
 
 /// Who reads a log from the files alone.
@@ -110,11 +110,35 @@ impl Follower {
         let segment = segments.swap_remove(holding);
         let is_other = |(now, _): &(Segment, Blocks)| now.path != segment.path;
         if !self.reading.as_ref().is_none_or(is_other) {
-            return Ok(false);
+            return self.is_short(segments);
         }
         let blocks = Blocks::all(&segment)?;
         self.reading = Some((segment, blocks));
         Ok(true)
+    }
+}
+
+impl Follower {
+    /// Whether more has come into the segment that was read to its end while later ones were looked
+    /// for. When nothing has, and there are later ones, entries between them are missing.
+    fn is_short(&mut self, segments: Vec<Segment>) -> Result<bool, ReadError> {
+        let later = segments.into_iter().find(|it| it.about.first > self.next);
+        let (Some(later), Some((_, blocks))) = (later, &mut self.reading) else {
+            return Ok(false);
+        };
+        if later.about.before < blocks.next() {
+            return Ok(false);
+        }
+        if let Some(head) = blocks.head()?
+            && blocks.bytes_of(head).is_ok()
+        {
+            return Ok(true);
+        }
+        Err(ReadError::Damaged {
+            path: later.path,
+            at: 0,
+            what: Wrong::Short,
+        })
     }
 }
 
@@ -177,6 +201,55 @@ mod tests {
         let log = Segments::open(folder.path(), 7, 100, keeping).unwrap();
         append(&log, 1);
         assert_eq!(rest(&mut all), [101]);
+    }
+
+    #[test]
+    fn a_segment_that_is_cut_or_gone_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keeping = Keeping {
+            segment_bytes: 4096,
+            keep_bytes: u64::MAX,
+        };
+        let log = Segments::open(folder.path(), 7, 0, keeping).unwrap();
+        for _ in 0..20 {
+            append(&log, 2);
+        }
+        drop(log);
+        let read = || {
+            let mut follower = Follower::open(folder.path(), 7, 0).unwrap();
+            loop {
+                match follower.next_entry() {
+                    Ok(Some(_)) => {}
+                    other => return other.map(drop),
+                }
+            }
+        };
+        read().unwrap();
+        let segments = recover::segments(folder.path(), 7).unwrap();
+        assert!(segments.len() > 3);
+        let path = &segments[1].path;
+        let whole = std::fs::read(path).unwrap();
+        // At the end of a block, and within one.
+        let mut blocks = Blocks::all(&segments[1]).unwrap();
+        let head = blocks.head().unwrap().unwrap();
+        blocks.pass(head);
+        for at in [blocks.at(), blocks.at() + 100] {
+            std::fs::write(path, &whole[..usize::try_from(at).unwrap()]).unwrap();
+            let error = read().unwrap_err();
+            assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+        }
+        std::fs::remove_file(path).unwrap();
+        let error = read().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ReadError::Damaged {
+                    what: Wrong::Short,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -26,6 +26,23 @@ pub struct Segment {
     pub path: PathBuf,
     /// What its head tells.
     pub about: FileHead,
+    /// Bytes that it has.
+    pub bytes: u64,
+}
+
+impl Segment {
+    /// Refuses a file that has fewer bytes than it was made with: it is made as long as it ever gets, so
+    /// no power cut makes it short.
+    pub fn check_length(&self) -> Result<(), ReadError> {
+        if self.bytes < self.about.bytes {
+            return Err(ReadError::Damaged {
+                path: self.path.clone(),
+                at: self.bytes,
+                what: Wrong::Cut,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The end of a segment's entries.
@@ -76,7 +93,7 @@ pub fn first_of(path: &Path) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// A segment, when its head can be read and it has not been cut.
+/// A segment, when its head can be read.
 pub fn segment(path: PathBuf, schema_hash: u64) -> Result<Segment, ReadError> {
     let mut head = [0; FILE_HEAD];
     let read = File::open(&path).and_then(|file| {
@@ -96,12 +113,7 @@ pub fn segment(path: PathBuf, schema_hash: u64) -> Result<Segment, ReadError> {
             at: bytes,
             what,
         }),
-        Ok(about) if bytes < about.bytes => Err(ReadError::Damaged {
-            path,
-            at: bytes,
-            what,
-        }),
-        Ok(about) => Ok(Segment { path, about }),
+        Ok(about) => Ok(Segment { path, about, bytes }),
         Err(what) => Err(ReadError::Foreign { path, what }),
     }
 }
@@ -209,15 +221,19 @@ impl Blocks {
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), ReadError> {
         self.file
             .read_exact_at(bytes, at)
-            .map_err(|source| ReadError::Io {
-                path: self.path.clone(),
-                source,
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => self.damaged(at, Wrong::Cut),
+                _ => ReadError::Io {
+                    path: self.path.clone(),
+                    source,
+                },
             })
     }
 }
 
 /// Finds the end of the newest segment, having checked every block before it.
 pub fn end(segment: &Segment) -> Result<End, ReadError> {
+    segment.check_length()?;
     let mut blocks = Blocks::all(segment)?;
     let torn = loop {
         let head = blocks.head()?;

@@ -173,7 +173,7 @@ impl Segments {
         active.file = Some(self.medium.open(&path)?);
         active.at = FILE_HEAD as u64;
         active.room = bytes;
-        let kept = Kept::new(Segment { path, about });
+        let kept = Kept::new(Segment { path, about, bytes });
         *kept.marks.lock() = Some(Vec::new());
         self.files.write().push(Arc::new(kept));
         Ok(())
@@ -521,6 +521,7 @@ fn check(segments: &[Segment], after: u64) -> Result<Option<recover::End>, ReadE
     let Some(newest) = segments.last() else {
         return Ok(None);
     };
+    segments.iter().try_for_each(Segment::check_length)?;
     let end = recover::end(newest)?;
     // Going back from the newest, each file must follow on the one before it until the snapshot is
     // reached.

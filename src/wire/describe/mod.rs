@@ -46,7 +46,7 @@ pub enum Wanted<'a> {
 
 /// A description that could not be written to a folder.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}", path.display())]
 pub struct WriteError {
     path: PathBuf,
     source: std::io::Error,
@@ -97,7 +97,7 @@ pub fn write_packages(folder: &Path) -> Result<(), WriteError> {
             let path = folder.join(package_name(domain)).join(path);
             path.parent()
                 .map_or(Ok(()), files::create_folder)
-                .and_then(|()| files::write(&path, bytes))
+                .and_then(|()| files::put(&path, bytes))
                 .map_err(|source| WriteError { path, source })?;
         }
     }
