@@ -3,11 +3,13 @@
 //!
 //! In: nothing. Out: small value types. Never here: a person, a socket.
 
+pub mod causes;
 pub mod files;
 pub mod lasting;
 pub mod limits;
 pub mod micros;
 pub mod period;
 pub mod private;
+pub mod seldom;
 pub mod swedish;
 pub mod time;

@@ -10,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use super::logging::{self, LevelError};
 use crate::access::alarms::Thresholds;
 use crate::access::audit::push::Push;
 use crate::access::gate::{Gate, GateError};
@@ -70,6 +71,8 @@ pub struct Config {
     pub snapshots: Snapshots,
     /// Skatteverket's files.
     pub feed: Feed,
+    /// How the service ends.
+    pub shutdown: Shutdown,
     /// Ceilings.
     pub limits: Limits,
     /// The log.
@@ -91,6 +94,8 @@ pub struct Access {
     pub local_consumer: Option<String>,
     /// Whether everybody on this machine may ask for everything: for trying out.
     pub open: bool,
+    /// Whether a new file of consumers may shut out more than half of those in force.
+    pub allow_fewer: bool,
 }
 
 /// `[audit]`
@@ -180,6 +185,14 @@ pub struct Feed {
     /// The folder in which files are looked for while serving; `inbox` in the data folder when it is
     /// not given.
     pub inbox: Option<PathBuf>,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// Seconds for which `/readyz` says that the node will close before it does.
+    pub announce_seconds: u64,
 }
 
 /// `[limits]`
@@ -275,6 +288,7 @@ impl Default for Config {
             changes: Changes::default(),
             snapshots: Snapshots::default(),
             feed: Feed::default(),
+            shutdown: Shutdown::default(),
             limits: Limits::default(),
             log: Log::default(),
             identity_formats: Vec::new(),
@@ -353,6 +367,13 @@ impl Default for Snapshots {
             keep: limits::SNAPSHOTS_KEPT,
             changes: limits::CHANGES_PER_SNAPSHOT,
         }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        let announce_seconds = limits::ANNOUNCE_SECONDS;
+        Self { announce_seconds }
     }
 }
 
@@ -463,6 +484,9 @@ pub enum ConfigError {
     /// The consumers cannot be read.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// A level of logging that does not exist.
+    #[error("configuration: {0}")]
+    Level(#[from] LevelError),
 }
 
 impl Config {
@@ -483,6 +507,7 @@ impl Config {
         config.formats()?;
         config.tls.files()?;
         config.limits.check()?;
+        logging::filter(&config.log.level)?;
         if config.audit.anchor_required && config.audit.anchor_command.is_empty() {
             return Err(ConfigError::NoAnchorCommand);
         }
@@ -506,6 +531,7 @@ impl Config {
             consumers,
             local_consumer,
             open,
+            allow_fewer,
         } = &self.access;
         match (consumers, open) {
             (Some(_), true) => Err(ConfigError::OpenAndGuarded),
@@ -525,7 +551,7 @@ impl Config {
                 if !allowance.is_sound() {
                     return Err(ConfigError::Allowance);
                 }
-                Ok(Gate::guarded(file, local, allowance)?)
+                Ok(Gate::guarded(file, local, allowance, *allow_fewer)?)
             }
         }
     }
@@ -585,6 +611,7 @@ impl Config {
             handshakes_per_second: self.limits.handshakes_per_second,
             header_seconds: self.limits.header_seconds,
             patience: Duration::from_millis(self.limits.patience_milliseconds),
+            announce: Duration::from_secs(self.shutdown.announce_seconds),
             drain_seconds: self.limits.drain_seconds,
         }
     }

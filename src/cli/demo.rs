@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::config::{Access, Config, Log, LogFormat, Rest, Search};
+use super::config::{Access, Config, Log, LogFormat, Rest, Search, Shutdown};
 use super::generate::{morning, write_navet};
 use super::import::{Wish, import};
 use super::{Failure, logging, serve};
@@ -66,9 +66,12 @@ impl Demo {
                 open: true,
                 ..Access::default()
             },
+            shutdown: Shutdown {
+                announce_seconds: 0,
+            },
             ..Config::default()
         };
-        logging::start(&config.log);
+        logging::start(&config.log)?;
         let lock = super::take(&config.data)?;
         self.build(&config.formats()?)?;
         if self.build_only {

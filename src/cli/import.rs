@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -86,6 +87,7 @@ impl Import {
                 exchange::check(path, formats)?;
             }
         }
+        readable_by_owner_of(inbox)?;
         let mut names = Vec::new();
         for (path, _) in &files {
             let name = format!("import-{}-{}", uuid::Uuid::new_v4().simple(), name_of(path));
@@ -115,12 +117,29 @@ impl Import {
     }
 }
 
+/// Whether the service can read what we put into its inbox: it runs as the owner of that, and what we make
+/// is our own unless root gives it away.
+fn readable_by_owner_of(inbox: &Path) -> Result<(), Failure> {
+    let owner = fs::metadata(inbox).map_err(|error| format!("{}: {error}", inbox.display()))?;
+    let us = nix::unistd::geteuid();
+    if us.is_root() || us.as_raw() == owner.uid() {
+        return Ok(());
+    }
+    Err(format!(
+        "the service that works on the register runs as user {}, who could not read a file that user {us} \
+         hands over: run pu import as that user, or as root",
+        owner.uid()
+    )
+    .into())
+}
+
 /// Copies a file into the inbox, where it gets its name when it is whole.
 fn copy_into(path: &Path, inbox: &Path, name: &str) -> Result<(), Failure> {
     let unfinished = inbox.join(format!(".{name}.tmp"));
     let copy = || {
         let mut from = File::open(path)?;
         let mut to = files::create_new(&unfinished)?;
+        files::give_to_owner_of_folder(&to, &unfinished)?;
         io::copy(&mut from, &mut to)?;
         to.sync_all()?;
         fs::rename(&unfinished, inbox.join(name))

@@ -23,6 +23,7 @@ mod register;
 mod search;
 pub mod serve;
 mod snapshot;
+mod systemd;
 mod user;
 mod wsdl;
 

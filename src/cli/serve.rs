@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::Config;
-use super::{Common, Failure, inbox, logging};
+use super::{Common, Failure, inbox, logging, systemd};
 use crate::access::alarms::Alarms;
 use crate::access::audit::{Audit, Keeping};
 use crate::access::gate::Reload;
@@ -18,14 +18,18 @@ use crate::person::view::HouseholdRule;
 use crate::register::desk::Desk;
 use crate::serve::App;
 use crate::serve::anchors;
+use crate::serve::descriptors::Descriptors;
+use crate::serve::handed::Handed;
+use crate::serve::health::{self, Health};
 use crate::serve::host::Hosts;
 use crate::serve::households;
 use crate::serve::leaving::Outgoing;
-use crate::serve::listen::{Running, start};
+use crate::serve::listen::{Running, start_with};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
+use crate::serve::sigbus;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::ledger::Ledger;
@@ -65,23 +69,44 @@ impl Serve {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
-    logging::start(&config.log);
+    let handed = Handed::from_environment()?;
+    logging::start(&config.log)?;
+    sigbus::tell_before_the_end()?;
     let lock = DataLock::take(&config.data)?;
     for mended in lock.mended() {
         tracing::warn!(folder = %mended.path.display(), "{mended}");
     }
-    let (app, running) = begin(config)?;
+    let (app, mut running) = begin_with(config, handed)?;
     lock.tell_inbox(&config.inbox())?;
-    let tls = running.tls.map(tracing::field::display);
-    tracing::info!(address = %running.address, tls, "listening");
+    running.companions.push(systemd::start(&app)?);
+    let state = app.store.keep();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = option_env!("PU_COMMIT").unwrap_or("unknown"),
+        folder = %config.data.display(),
+        sequence = state.sequence(),
+        persons = state.persons(),
+        consumers = app.gate.consumers().len(),
+        address = %running.address,
+        tls = running.tls.map(tracing::field::display),
+        unix = config.listen_unix.as_ref().map(|it| tracing::field::display(it.display())),
+        "listening"
+    );
+    drop(state);
     until_told(&app)?;
     tracing::info!("stopping");
+    systemd::stopping();
     running.stop();
     Ok(())
 }
 
 /// Opens the register and listens.
 pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
+    begin_with(config, Handed::default())
+}
+
+/// The same, on sockets that were handed over where there are such.
+fn begin_with(config: &Config, handed: Handed) -> Result<(Arc<App>, Running), Failure> {
     let formats = config.formats()?;
     let live = Arc::new(Live::open(
         &config.data,
@@ -125,9 +150,11 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         ),
         tls,
         callers: Arc::default(),
+        descriptors: Arc::new(descriptors(config)),
         households: households::Known::default(),
         metrics,
         readiness: Readiness::default(),
+        health: Health::of(&config.data),
         body_bytes: config.limits.body_bytes,
         body_seconds: config.limits.body_seconds,
         answer_seconds: config.limits.answer_seconds,
@@ -139,8 +166,11 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
     app.store.on_publish(move |sequence| news.tell(sequence));
     anchors::hold(&app);
     let state = app.store.pin();
+    if let Some(audit) = &app.audit {
+        audit.prepare(u32::try_from(config.listening().threads()).unwrap_or(u32::MAX));
+    }
     let inbox = Inbox::open(&config.inbox(), &formats)?;
-    let mut running = start(&app, &config.listening(), app.tls.as_ref())?;
+    let mut running = start_with(&app, &config.listening(), app.tls.as_ref(), handed)?;
     if let Some(tls) = &app.tls {
         running.companions.push(tls.watch(app.readiness.clone())?);
     }
@@ -148,6 +178,7 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         .companions
         .push(inbox::start(&app, inbox, &formats)?);
     running.companions.push(anchors::start(&app)?);
+    running.companions.push(health::start(&app)?);
     running.companions.push(households::start(&app)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
@@ -156,6 +187,17 @@ pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
         app.readiness.warm(snapshot)?;
     }
     Ok((Arc::clone(&app), running))
+}
+
+/// As many descriptors as the system gives.
+fn descriptors(config: &Config) -> Descriptors {
+    let ways =
+        1 + usize::from(config.tls.listen.is_some()) + usize::from(config.listen_unix.is_some());
+    let threads = config.listening().threads();
+    let connections = threads
+        .saturating_mul(config.limits.connections_per_thread)
+        .saturating_mul(ways);
+    Descriptors::take(threads, connections as u64)
 }
 
 /// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.
@@ -188,7 +230,7 @@ fn look_at_consumers(app: &App) {
         Reload::Unchanged => {}
         Reload::InForce(consumers) => tracing::info!(consumers, "new consumers are in force"),
         Reload::Refused(error) => {
-            tracing::error!(%error, "the consumers in force stay: the new file is refused");
+            tracing::error!(%error, consumers = app.gate.consumers().len(), "the consumers in force stay: the new file is refused");
         }
     }
 }
@@ -209,7 +251,12 @@ pub fn until_told(app: &App) -> Result<(), Failure> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = snapshot.recv() => app.live.want_snapshot(),
-                _ = reload.recv() => app.tls.iter().for_each(|tls| tls.look_soon()),
+                _ = reload.recv() => {
+                    systemd::reloading();
+                    app.tls.iter().for_each(|tls| tls.look_soon());
+                    look_at_consumers(app);
+                    systemd::reloaded();
+                }
                 () = tokio::time::sleep(UPKEEP) => {
                     app.metrics.upkeep();
                     look_at_consumers(app);

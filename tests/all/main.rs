@@ -15,6 +15,8 @@ mod program;
 
 // The attacks that once told where somebody is.
 mod attacks;
+// Addresses: one service to each, sockets that a service manager holds, and what it is told.
+mod addresses;
 // The disclosure audit on the command line: what is verified, found and shown.
 mod audit;
 // Access: consumers, their rights and limits, intermediaries, and what the audit holds of it.
@@ -27,6 +29,8 @@ mod command_line;
 mod contracts;
 // Durability: kill -9 under load, and many who change one person at once.
 mod durable;
+// The end: whoever asks while a service stops gets an answer, or is told before to ask elsewhere.
+mod ending;
 // Errors: each wrong request has its own precise answer, and the connection goes on.
 mod errors;
 // The front end: HTTP/2, an orderly end, one process to a folder, and damage.
@@ -35,6 +39,8 @@ mod front_end;
 mod golden;
 // The handshake: who is let in, who loses the way in, and callers who take too much or too long.
 mod handshake;
+// Health: a node says what works before somebody asks in vain.
+mod health;
 // Hostile callers: what each attack gets, and what a good caller notices of all of them at once.
 mod hostile;
 // The inbox: files into a served register, whatever is stopped in the middle.

@@ -83,8 +83,22 @@ pub struct Serving {
 impl Serving {
     /// Starts to serve the register in `data` on a free port, with more lines of configuration.
     pub fn start(data: &Path, more: &str) -> Self {
+        Self::spawn(data, more, &mut program())
+    }
+
+    /// The same, by a shell that does something before, with a standard input for it.
+    pub fn start_after(data: &Path, more: &str, before: &str, input: Stdio) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("{before}\nexec \"$0\" \"$@\"");
+        shell
+            .args(["-c", &script, env!("CARGO_BIN_EXE_pu")])
+            .stdin(input);
+        Self::spawn(data, more, &mut shell)
+    }
+
+    fn spawn(data: &Path, more: &str, command: &mut Command) -> Self {
         let config = configure(data, more);
-        let mut child = program()
+        let mut child = command
             .args(["serve", "--as-root"])
             .arg("--config")
             .arg(config)
@@ -156,7 +170,17 @@ pub fn configure(data: &Path, more: &str) -> PathBuf {
     } else {
         "access.open = true\n"
     };
-    let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{open}{more}\n");
+    let listen = if more.starts_with("listen = ") {
+        ""
+    } else {
+        "listen = \"127.0.0.1:0\"\n"
+    };
+    let announce = if more.contains("announce_seconds") {
+        ""
+    } else {
+        "shutdown.announce_seconds = 0\n"
+    };
+    let text = format!("data = '{folder}'\n{listen}threads = 2\n{open}{announce}{more}\n");
     std::fs::write(&config, text).unwrap();
     config
 }
