@@ -121,16 +121,18 @@ impl Import {
 /// is our own unless root gives it away.
 fn readable_by_owner_of(inbox: &Path) -> Result<(), Failure> {
     let owner = fs::metadata(inbox).map_err(|error| format!("{}: {error}", inbox.display()))?;
-    let us = nix::unistd::geteuid();
-    if us.is_root() || us.as_raw() == owner.uid() {
+    may_hand_over(nix::unistd::geteuid().as_raw(), owner.uid()).map_err(Failure::from)
+}
+
+fn may_hand_over(us: u32, owner: u32) -> Result<(), String> {
+    const ROOT: u32 = 0;
+    if us == ROOT || us == owner {
         return Ok(());
     }
     Err(format!(
-        "the service that works on the register runs as user {}, who could not read a file that user {us} \
-         hands over: run pu import as that user, or as root",
-        owner.uid()
-    )
-    .into())
+        "the service that works on the register runs as user {owner}, who could not read a file that user \
+         {us} hands over: run pu import as that user, or as root"
+    ))
 }
 
 /// Copies a file into the inbox, where it gets its name when it is whole.
@@ -382,5 +384,17 @@ impl Report {
             End::Snapshot(None) => println!("nothing changed"),
             End::Served => println!("applied by the service in {seconds:.1} s"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_service_could_not_read_is_not_handed_over() {
+        assert!(may_hand_over(1_000, 1_000).is_ok() && may_hand_over(0, 1_000).is_ok());
+        let why = may_hand_over(1_000, 1_001).unwrap_err();
+        assert!(why.contains("1001") && why.contains("user 1000"), "{why}");
     }
 }

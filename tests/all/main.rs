@@ -71,5 +71,7 @@ mod search;
 mod search_language;
 // Answers that nobody takes: they do not pile up.
 mod untaken;
+// What a service says of itself: at its start, of files, of consumers, in its metrics and at a bad end.
+mod told;
 // Updates: the contracts that change the register, in every version, and the reading of contact data.
 mod updates;

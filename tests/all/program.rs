@@ -154,8 +154,13 @@ impl Serving {
     }
 
     /// Tells it to stop (SIGTERM), and waits. Answers how it ended and its whole log.
-    pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
+    pub fn stop(self) -> (ExitStatus, Vec<String>) {
         self.signal("-TERM");
+        self.end()
+    }
+
+    /// Waits until it has ended. Answers how, and its whole log.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let lines = self.log.take().unwrap().join().unwrap();
         (self.child.wait().unwrap(), lines)
     }
