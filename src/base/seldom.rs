@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 const APART: Duration = Duration::from_secs(1);
 
 /// Something that may be told seldom.
+#[derive(Default)]
 pub struct Seldom(Mutex<(Option<Instant>, u64)>);
 
 impl Seldom {

@@ -24,7 +24,7 @@ use crate::serve::health::{self, Health};
 use crate::serve::host::Hosts;
 use crate::serve::households;
 use crate::serve::leaving::Outgoing;
-use crate::serve::listen::{Running, start_with};
+use crate::serve::listen::{ListenError, Running, start_with};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::patterns;
@@ -78,7 +78,9 @@ fn run(config: &Config) -> Result<(), Failure> {
     }
     let (app, mut running) = begin_with(config, handed)?;
     lock.tell_inbox(&config.inbox())?;
-    running.companions.push(systemd::start(&app)?);
+    running
+        .companions
+        .push(systemd::start(&app).map_err(ListenError::Thread)?);
     let state = app.store.keep();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -172,14 +174,23 @@ fn begin_with(config: &Config, handed: Handed) -> Result<(Arc<App>, Running), Fa
     let inbox = Inbox::open(&config.inbox(), &formats)?;
     let mut running = start_with(&app, &config.listening(), app.tls.as_ref(), handed)?;
     if let Some(tls) = &app.tls {
-        running.companions.push(tls.watch(app.readiness.clone())?);
+        running.companions.push(
+            tls.watch(app.readiness.clone())
+                .map_err(ListenError::Thread)?,
+        );
     }
     running
         .companions
-        .push(inbox::start(&app, inbox, &formats)?);
-    running.companions.push(anchors::start(&app)?);
-    running.companions.push(health::start(&app)?);
-    running.companions.push(households::start(&app)?);
+        .push(inbox::start(&app, inbox, &formats).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(anchors::start(&app).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(health::start(&app).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(households::start(&app).map_err(ListenError::Thread)?);
     let snapshot = Arc::clone(state.snapshot());
     if config.verify_on_start {
         app.readiness.verify(snapshot)?;

@@ -241,19 +241,10 @@ pub fn start_with(
         None => (None, Vec::new()),
     };
     let (mut unix, file) = match listening.unix.as_deref() {
-        Some(path) => match handed.unix(path) {
-            Some(socket) => {
-                let listener = Listener::lent(socket).map_err(|source| ListenError::Unix {
-                    path: path.to_path_buf(),
-                    source,
-                })?;
-                (shares(&listener)?, None)
-            }
-            None => {
-                let (socket, file) = unix_socket(path)?;
-                (shares(&Listener::own(socket))?, Some(file))
-            }
-        },
+        Some(path) => {
+            let (listener, file) = unix_listener(path, &mut handed)?;
+            (shares(&listener)?, file)
+        }
         None => (Vec::new(), None),
     };
     handed.check_empty()?;
@@ -328,6 +319,22 @@ impl Drop for UnixFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The unix socket: the one that was handed over, or one of our own, with its file.
+fn unix_listener(
+    path: &Path,
+    handed: &mut Handed,
+) -> Result<(Listener, Option<UnixFile>), ListenError> {
+    let Some(socket) = handed.unix(path) else {
+        let (socket, file) = unix_socket(path)?;
+        return Ok((Listener::own(socket), Some(file)));
+    };
+    let listener = Listener::lent(socket).map_err(|source| ListenError::Unix {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok((listener, None))
 }
 
 /// The unix socket, for its owner and group. One that a dead process has left is replaced.

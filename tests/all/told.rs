@@ -185,7 +185,7 @@ fn an_emptied_file_of_consumers_shuts_nobody_out_and_a_new_one_is_taken_when_tol
 #[test]
 fn metrics_tell_their_form_the_program_the_process_and_the_persons_served() {
     let service = Service::over(register(persons()), |config| {
-        config.rest.reserve_identities = true
+        config.rest.reserve_identities = true;
     });
     let persons = || {
         let text = service.get("/metrics").body;
