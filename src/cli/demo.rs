@@ -77,10 +77,11 @@ impl Demo {
         if self.build_only {
             return Ok(());
         }
+        let signals = serve::Signals::hear()?;
         let (app, running) = serve::begin(&config)?;
         lock.tell_inbox(&config.inbox())?;
         welcome(&app, running.address)?;
-        serve::until_told(&app)?;
+        signals.until_told(&app);
         running.stop();
         Ok(())
     }

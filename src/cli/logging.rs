@@ -45,10 +45,11 @@ pub enum LevelError {
 
 /// What a level in the configuration lets through.
 pub fn filter(level: &str) -> Result<EnvFilter, LevelError> {
-    for directive in level.split(',').map(str::trim) {
+    let directives: Vec<&str> = level.split(',').map(str::trim).collect();
+    for directive in &directives {
         let (target, of_target) = match directive.split_once('=') {
             Some((target, level)) => (Some(target.trim()), level.trim()),
-            None => (None, directive),
+            None => (None, *directive),
         };
         let unknown = |word: &str| LevelError::Unknown(word.to_owned());
         match target {
@@ -59,7 +60,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, LevelError> {
             _ => {}
         }
     }
-    EnvFilter::try_new(level).map_err(|_| LevelError::Form(level.to_owned()))
+    EnvFilter::try_new(directives.join(",")).map_err(|_| LevelError::Form(level.to_owned()))
 }
 
 /// Whether something logs by this name.

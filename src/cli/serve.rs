@@ -1,10 +1,12 @@
 //! `pu serve`: the service.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::Config;
 use super::{Common, Failure, inbox, logging, systemd};
@@ -76,6 +78,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     for mended in lock.mended() {
         tracing::warn!(folder = %mended.path.display(), "{mended}");
     }
+    let signals = Signals::hear()?;
     let (app, mut running) = begin_with(config, handed)?;
     lock.tell_inbox(&config.inbox())?;
     running
@@ -95,7 +98,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         "listening"
     );
     drop(state);
-    until_told(&app)?;
+    signals.until_told(&app);
     tracing::info!("stopping");
     systemd::stopping();
     running.stop();
@@ -246,34 +249,70 @@ fn look_at_consumers(app: &App) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot,
-/// SIGHUP for a look at the files of TLS.
-pub fn until_told(app: &App) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut snapshot = signal(SignalKind::user_defined1())?;
-        let mut reload = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = snapshot.recv() => app.live.want_snapshot(),
-                _ = reload.recv() => {
-                    systemd::reloading();
-                    app.tls.iter().for_each(|tls| tls.look_soon());
-                    look_at_consumers(app);
-                    systemd::reloaded();
-                }
-                () = tokio::time::sleep(UPKEEP) => {
-                    app.metrics.upkeep();
-                    look_at_consumers(app);
-                    patterns::ring(app);
+/// The signals by which a service is told what to do. They are heard from the moment this is made: one that
+/// comes while the service starts must not end it in the middle of an answer.
+pub struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    snapshot: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    /// Begins to hear.
+    pub fn hear() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let within = runtime.enter();
+        let (terminate, interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let (snapshot, reload) = (
+            signal(SignalKind::user_defined1())?,
+            signal(SignalKind::hangup())?,
+        );
+        drop(within);
+        Ok(Self {
+            runtime,
+            terminate,
+            interrupt,
+            snapshot,
+            reload,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot,
+    /// SIGHUP for a look at the consumers and the files of TLS.
+    pub fn until_told(self, app: &App) {
+        let Self {
+            runtime,
+            mut terminate,
+            mut interrupt,
+            mut snapshot,
+            mut reload,
+        } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = snapshot.recv() => app.live.want_snapshot(),
+                    _ = reload.recv() => {
+                        systemd::reloading();
+                        app.tls.iter().for_each(|tls| tls.look_soon());
+                        look_at_consumers(app);
+                        systemd::reloaded();
+                    }
+                    () = tokio::time::sleep(UPKEEP) => {
+                        app.metrics.upkeep();
+                        look_at_consumers(app);
+                        patterns::ring(app);
+                    }
                 }
             }
-        }
-    })
+        });
+    }
 }

@@ -70,7 +70,7 @@ impl Queue {
     /// Of a socket that listens and does not block; to be made within the thread's runtime.
     #[expect(
         deprecated,
-        reason = "a socket owns its descriptor, which is all that the newer, unsafe form asks for"
+        reason = "a socket owns its descriptor, which is all that the newer form has one promise"
     )]
     pub fn new(socket: Socket, load: Load, is_lent: bool) -> io::Result<Self> {
         Ok(Self {

@@ -310,7 +310,7 @@ fn what_root_serves_stays_its_owners() {
         nix::unistd::chown(&path, Some(owner.into()), Some(owner.into())).unwrap();
     }
     let serving = Serving::start(data, "").ready();
-    assert!(get(&serving, PERSON).contains("personRecord"));
+    assert!(get(&serving, PERSON).contains("201001012382"));
     pu(&["import", "--data", data.to_str().unwrap(), FILE]).well();
     fs::copy(FILE, data.join("inbox/again.txt")).unwrap();
     until("it is put away", || {
