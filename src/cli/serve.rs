@@ -302,7 +302,7 @@ impl Signals {
                     _ = snapshot.recv() => app.live.want_snapshot(),
                     _ = reload.recv() => {
                         systemd::reloading();
-                        app.tls.iter().for_each(|tls| tls.look_soon());
+                        app.tls.iter().for_each(|tls| _ = tls.look());
                         look_at_consumers(app);
                         systemd::reloaded();
                     }
