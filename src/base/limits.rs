@@ -178,6 +178,9 @@ pub const ANNOUNCE_SECONDS: u64 = 5;
 /// How long a connection without a request stays open when a node closes: what is on its way comes in.
 pub const CLOSING_IDLE: Duration = Duration::from_millis(500);
 
+/// How long connections that are being made are still taken when a node closes.
+pub const CLOSING_QUEUE: Duration = Duration::from_millis(100);
+
 /// How often a node looks whether it works.
 pub const HEALTH_EVERY: Duration = Duration::from_secs(1);
 

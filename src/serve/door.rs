@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockRef, Socket};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -179,15 +179,11 @@ impl Doors {
         let most = self.listening.connections_per_thread;
         let room = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let mut stop = self.stop.clone();
-        let one = async |accepted: Option<(Socket, SockAddr)>| {
+        let one = async || {
             let turns = async {
                 let place = Arc::clone(&room).acquire_owned().await.ok()?;
                 let turn = turn().await?;
-                let taken = match accepted {
-                    Some(accepted) => accepted,
-                    None => taken(queue.next().await).await?,
-                };
-                Some((place, turn, taken))
+                Some((place, turn, taken(queue.next().await).await?))
             };
             let Some((place, turn, (socket, remote))) = turns.await else {
                 return;
@@ -207,17 +203,18 @@ impl Doors {
                 biased;
                 // Nobody says any more when to stop: then it is now.
                 _ = stop.wait_for(|it| *it) => break,
-                () = one(None) => {}
+                () = one() => {}
             }
         }
-        queue.close();
-        let left = async {
-            while let Some(accepted) = queue.left() {
-                one(Some(accepted)).await;
-            }
-        };
-        // Those for whom there is no room cannot be waited for.
-        let _ = tokio::time::timeout(limits::CLOSING_IDLE, left).await;
+        if queue.close() {
+            let left = async {
+                loop {
+                    one().await;
+                }
+            };
+            // It never ends by itself.
+            let _ = tokio::time::timeout(limits::CLOSING_QUEUE, left).await;
+        }
     }
 
     /// Notes an open connection, unless its address has as many as it may, or the process.

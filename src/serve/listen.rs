@@ -422,8 +422,12 @@ fn run(
             }
         };
         // Each is closed, and its socket with it, when told to stop.
-        tokio::join!(doors.plain(plain), tls, unix);
-        let _ = doors.ending.send(true);
+        let ending = async {
+            // Nobody says any more when to stop: then it is now.
+            let _ = doors.stop.clone().wait_for(|it| *it).await;
+            doors.ending.send_replace(true);
+        };
+        tokio::join!(doors.plain(plain), tls, unix, ending);
         let drained = tokio::time::timeout(drain, doors.ending.closed());
         if drained.await.is_err() {
             tracing::warn!("some requests did not finish in time");

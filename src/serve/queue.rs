@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nix::libc::{BPF_K, BPF_RET};
+use nix::libc::{BPF_ABS, BPF_B, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET};
 use socket2::{SockAddr, SockFilter, Socket};
 use tokio::io::unix::AsyncFd;
 
@@ -99,24 +99,26 @@ impl Queue {
         }
     }
 
-    /// Lets nobody new in, so that the queue comes to its end; one that is lent is left to who goes on.
-    pub fn close(&self) {
+    /// Lets nobody new knock, so that the queue comes to its end; who has knocked still comes in. False when
+    /// it is lent: then it is left to who goes on.
+    pub fn close(&self) -> bool {
         if !self.is_lent {
-            // "Take nothing of what comes": who knocks now knocks again, and is then refused. Where the
-            // system takes no such filter, the last moment is less orderly.
-            let nothing = SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, 0);
-            let _ = self.socket.get_ref().attach_filter(&[nothing]);
+            // What asks for a new connection is not heard: it is asked again later, and then refused. Where
+            // the system takes no such filter, the last moment is less orderly.
+            let _ = self.socket.get_ref().attach_filter(&NO_NEW_CONNECTIONS);
         }
-    }
-
-    /// A connection that is in the queue and was not taken.
-    pub fn left(&self) -> Option<(Socket, SockAddr)> {
-        if self.is_lent {
-            return None;
-        }
-        take(self.socket.get_ref()).ok()
+        !self.is_lent
     }
 }
+
+/// A filter of packets that drops those that ask for a new connection (SYN), and none else.
+const NO_NEW_CONNECTIONS: [SockFilter; 4] = [
+    // The flags, in the header of TCP.
+    SockFilter::new((BPF_LD | BPF_B | BPF_ABS) as u16, 0, 0, 13),
+    SockFilter::new((BPF_JMP | BPF_JSET | BPF_K) as u16, 0, 1, 0x02),
+    SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, 0),
+    SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, u32::MAX),
+];
 
 fn take(socket: &Socket) -> io::Result<(Socket, SockAddr)> {
     let (taken, from) = socket.accept()?;
