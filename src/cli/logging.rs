@@ -55,7 +55,10 @@ pub fn filter(level: &str) -> Result<EnvFilter, LevelError> {
         match target {
             Some(target) if !is_target(target) => return Err(unknown(target)),
             None if is_target(of_target) => {}
-            _ if of_target.parse::<u8>().is_ok() => return Err(unknown(of_target)),
+            // Both are levels to the parser.
+            _ if of_target.is_empty() || of_target.parse::<u8>().is_ok() => {
+                return Err(unknown(of_target));
+            }
             _ if of_target.parse::<LevelFilter>().is_err() => return Err(unknown(of_target)),
             _ => {}
         }
