@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -116,6 +116,27 @@ pub enum GateError {
         /// What is wrong.
         error: Box<ConsumersError>,
     },
+    /// It would shut out everybody, or most of those who are let in.
+    #[error(
+        "the consumers in {path}: {kept} of the {in_force} in force would be left; if that is meant, \
+         set access.allow_fewer = true"
+    )]
+    Fewer {
+        /// The file.
+        path: PathBuf,
+        /// How many of them are in it.
+        kept: usize,
+        /// How many are in force.
+        in_force: usize,
+    },
+    /// It names nobody.
+    #[error(
+        "the consumers in {path}: there are none; if that is meant, set access.allow_fewer = true"
+    )]
+    Nobody {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// What those without rights may do, all together.
@@ -134,6 +155,8 @@ pub struct Gate {
     /// Whom connections count as that bear no name: those from this machine.
     local: Option<HsaId>,
     allowance: Allowance,
+    /// Whether a file may shut out most of those who are let in.
+    allow_fewer: bool,
     file: PathBuf,
     /// The text of the file as it was looked at last.
     looked_at: Mutex<String>,
@@ -143,8 +166,10 @@ pub struct Gate {
     pub headers_ignored: AtomicU64,
     /// Files that came into force after the first.
     pub reloads: AtomicU64,
-    /// Files that were not whole.
+    /// Files that were not whole, or would have shut out most consumers.
     pub refused_files: AtomicU64,
+    /// Whether the file that is there is another than the one in force.
+    is_refused: AtomicBool,
 }
 
 impl Gate {
@@ -160,19 +185,24 @@ impl Gate {
     }
 
     /// A gate for the consumers of a file. `local` is whom connections without a certificate count
-    /// as; `allowance` holds for those whose limits the file does not tell.
+    /// as; `allowance` holds for those whose limits the file does not tell; with `allow_fewer`, a new
+    /// file may shut out most of those who are let in.
     pub fn guarded(
         file: &Path,
         local: Option<HsaId>,
         allowance: Allowance,
+        allow_fewer: bool,
     ) -> Result<Self, GateError> {
-        let gate = Self::new(
-            Consumers::default(),
-            None,
-            local,
-            allowance,
-            file.to_path_buf(),
-        );
+        let gate = Self {
+            allow_fewer,
+            ..Self::new(
+                Consumers::default(),
+                None,
+                local,
+                allowance,
+                file.to_path_buf(),
+            )
+        };
         match gate.look() {
             Reload::Refused(error) => Err(error),
             Reload::InForce(_) | Reload::Unchanged => {
@@ -194,21 +224,41 @@ impl Gate {
             anyone,
             local,
             allowance,
+            allow_fewer: false,
             file,
             looked_at: Mutex::default(),
             strangers: Usage::new(STRANGERS),
             headers_ignored: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             refused_files: AtomicU64::new(0),
+            is_refused: AtomicBool::new(false),
         }
     }
 
-    /// Looks whether the file has changed, and puts it in force when it has and is whole. A file that
-    /// is not whole is told of once.
+    /// Looks whether the file has changed, and puts it in force when it has, is whole, and does not shut
+    /// out most of those who are let in. A file that is refused is told of once.
     pub fn look(&self) -> Reload {
         if self.anyone.is_some() {
             return Reload::Unchanged;
         }
+        let reload = self.look_at_file();
+        match reload {
+            Reload::Unchanged => {}
+            Reload::InForce(_) => self.is_refused.store(false, Ordering::Relaxed),
+            Reload::Refused(_) => {
+                self.refused_files.fetch_add(1, Ordering::Relaxed);
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
+        }
+        reload
+    }
+
+    /// Whether the file that is there is another than the one in force.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    fn look_at_file(&self) -> Reload {
         let mut looked_at = self.looked_at.lock();
         let path = self.file.clone();
         let text = match std::fs::read_to_string(&path) {
@@ -220,25 +270,47 @@ impl Gate {
                 if !is_new {
                     return Reload::Unchanged;
                 }
-                self.refused_files.fetch_add(1, Ordering::Relaxed);
                 return Reload::Refused(GateError::File { path, source });
             }
         };
-        let read = Consumers::read(&text, self.allowance, &self.consumers.load());
+        let in_force = self.consumers.load_full();
+        let read = Consumers::read(&text, self.allowance, &in_force);
         *looked_at = text;
         match read {
             Ok(consumers) => {
+                if let Err(error) = self.lets_enough_in(&in_force, &consumers) {
+                    return Reload::Refused(error);
+                }
                 let count = consumers.len();
                 self.consumers.store(Arc::new(consumers));
                 self.reloads.fetch_add(1, Ordering::Relaxed);
                 Reload::InForce(count)
             }
             Err(error) => {
-                self.refused_files.fetch_add(1, Ordering::Relaxed);
                 let error = Box::new(error);
                 Reload::Refused(GateError::Consumers { path, error })
             }
         }
+    }
+
+    /// Whether a new file keeps half of those who are let in, and somebody. A file that is being written,
+    /// or was emptied by mistake, does not.
+    fn lets_enough_in(&self, in_force: &Consumers, new: &Consumers) -> Result<(), GateError> {
+        let path = self.file.clone();
+        let kept = in_force.all().filter(|it| new.find(&it.hsa_id).is_some());
+        let (kept, in_force) = (kept.count(), in_force.len());
+        if self.allow_fewer || (kept * 2 >= in_force && !new.is_empty()) {
+            return Ok(());
+        }
+        Err(if in_force == 0 {
+            GateError::Nobody { path }
+        } else {
+            GateError::Fewer {
+                path,
+                kept,
+                in_force,
+            }
+        })
     }
 
     /// Whether everybody is let in, and counts as one.
@@ -377,7 +449,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), FILE).unwrap();
         let allowance = Consumer::UNLIMITED;
-        let gate = Gate::guarded(file.path(), local.map(id), allowance).unwrap();
+        let gate = Gate::guarded(file.path(), local.map(id), allowance, false).unwrap();
         Guarded { gate, file }
     }
 
@@ -509,8 +581,36 @@ mod tests {
         .unwrap();
         assert!(matches!(gate.look(), Reload::InForce(3)));
         assert!(!gate.knows(&id(REGION)) && gate.knows(&id("SE2321000016-C3D4")));
-        let missing = Gate::guarded(file.path().with_extension("x").as_path(), None, STRANGERS);
+        let missing = Gate::guarded(&file.path().with_extension("x"), None, STRANGERS, false);
         assert!(matches!(missing, Err(GateError::File { .. })));
+    }
+
+    #[test]
+    fn a_file_that_would_shut_out_most_is_refused_unless_that_is_meant() {
+        let Guarded { gate, file } = guarded(None);
+        let rows: Vec<&str> = FILE.split_inclusive("[[consumer]]").collect();
+        let one = format!("[[consumer]]{}", rows[1].trim_end_matches("[[consumer]]"));
+        for fewer in ["", "# nobody\n", &one] {
+            std::fs::write(file.path(), fewer).unwrap();
+            let refused = gate.look();
+            let kept = usize::from(fewer == one);
+            assert!(
+                matches!(&refused, Reload::Refused(GateError::Fewer { kept: it, in_force: 3, .. }) if *it == kept),
+                "{refused:?}"
+            );
+            assert!(gate.is_refused() && gate.knows(&id(PLATFORM)));
+        }
+        assert_eq!(gate.refused_files.load(Ordering::Relaxed), 3);
+        std::fs::write(file.path(), FILE).unwrap();
+        assert!(matches!(gate.look(), Reload::InForce(3)));
+        assert!(!gate.is_refused());
+
+        let open = |allow_fewer| Gate::guarded(file.path(), None, STRANGERS, allow_fewer);
+        let gate = open(true).unwrap();
+        std::fs::write(file.path(), "").unwrap();
+        assert!(matches!(gate.look(), Reload::InForce(0)));
+        assert!(matches!(open(false), Err(GateError::Nobody { .. })));
+        assert!(open(true).is_ok());
     }
 
     #[test]

@@ -342,6 +342,19 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
 
+/// The same, for the owner of the folder in which they are made, who must go on with them when root makes
+/// them.
+pub fn create_folder_for_owner(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        create_folder_for_owner(folder)?;
+    }
+    create_folder(path)?;
+    give_to_owner_of_folder(&File::open(path)?, path)
+}
+
 /// Makes a folder, or closes the one that is there to all but its owner. One that is somebody
 /// else's, or that is not `known` to be the register's own and holds something, is not touched.
 pub fn close_folder(path: &Path, known: impl Fn(&Path) -> bool) -> Result<Closed, FolderError> {
@@ -413,6 +426,16 @@ mod tests {
         create_folder(&within).unwrap();
         assert_eq!(mode(&within), 0o700);
         assert_eq!(mode(within.parent().unwrap()), 0o700);
+        let within = folder.path().join("c/d");
+        create_folder_for_owner(&within).unwrap();
+        create_folder_for_owner(&within).unwrap();
+        for made in [&within, within.parent().unwrap()] {
+            let owner = fs::metadata(folder.path()).unwrap().uid();
+            assert_eq!(
+                (mode(made), fs::metadata(made).unwrap().uid()),
+                (0o700, owner)
+            );
+        }
     }
 
     #[test]

@@ -187,6 +187,40 @@ pub const AUDIT_FILE_BYTES: u64 = 256 << 20;
 /// Bytes of the entries that are written to the disclosure audit together.
 pub const AUDIT_BLOCK_BYTES: usize = 16 << 20;
 
+/// Bytes that must be free on the disk of the disclosure audit before anything is disclosed.
+pub const AUDIT_ROOM_BYTES: u64 = 64 << 10;
+
+/// Connections that may wait at one address until a thread takes them.
+pub const CONNECTIONS_QUEUED: i32 = 1_024;
+
+/// File descriptors kept back for the service's own files.
+pub const DESCRIPTORS_KEPT: u64 = 64;
+
+/// The same for each serving thread.
+pub const DESCRIPTORS_PER_THREAD: u64 = 8;
+
+/// How many file descriptors there are where the system does not say.
+pub const DESCRIPTORS_ASSUMED: u64 = 1_024;
+
+/// Connections on which only questions how the service is are answered, when there is room for no others.
+/// They are taken from the descriptors kept back.
+pub const SPARE_CONNECTIONS: u64 = 16;
+
+/// Seconds for which a node says that it will close before it does.
+pub const ANNOUNCE_SECONDS: u64 = 5;
+
+/// How long a connection without a request stays open when a node closes: what is on its way comes in.
+pub const CLOSING_IDLE: Duration = Duration::from_millis(500);
+
+/// How long connections that are being made are still taken when a node closes.
+pub const CLOSING_QUEUE: Duration = Duration::from_millis(100);
+
+/// How often a node looks whether it works.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a serving thread may stand still before the node says that it is stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(10);
+
 /// Identities in one list of one entry of the disclosure audit.
 pub const AUDIT_IDENTITIES: usize = 100_000;
 

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod micros;
 pub mod period;
 pub mod private;
+pub mod seldom;
 pub mod swedish;
 pub mod time;
 pub mod told;

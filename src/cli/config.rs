@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::logging::{self, LevelError};
 use super::settings::{self, Mistakes, Written};
 use crate::access::alarms::Thresholds;
 use crate::access::audit::push::{Push, Pusher};
@@ -74,6 +75,8 @@ pub struct Config {
     pub snapshots: Snapshots,
     /// Skatteverket's files.
     pub feed: Feed,
+    /// How the service ends.
+    pub shutdown: Shutdown,
     /// Ceilings.
     pub limits: Limits,
     /// The log.
@@ -93,6 +96,8 @@ pub struct Access {
     pub local_consumer: Option<String>,
     /// Whether everybody on this machine may ask for everything: for trying out.
     pub open: bool,
+    /// Whether a new file of consumers may shut out more than half of those in force.
+    pub allow_fewer: bool,
 }
 
 /// `[audit]`
@@ -186,6 +191,14 @@ pub struct Feed {
     /// The folder in which files are looked for while serving; `inbox` in the data folder when it is
     /// not given.
     pub inbox: Option<PathBuf>,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// Seconds for which `/readyz` says that the node will close before it does.
+    pub announce_seconds: u64,
 }
 
 /// `[limits]`
@@ -282,6 +295,7 @@ impl Default for Config {
             changes: Changes::default(),
             snapshots: Snapshots::default(),
             feed: Feed::default(),
+            shutdown: Shutdown::default(),
             limits: Limits::default(),
             log: Log::default(),
             identity_formats: Vec::new(),
@@ -369,6 +383,13 @@ impl Snapshots {
     /// How long between two times that the newest snapshot is read through; `None` for never.
     pub fn scrub_every(&self) -> Option<Duration> {
         (self.scrub_hours > 0).then(|| Duration::from_secs(u64::from(self.scrub_hours) * 3_600))
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        let announce_seconds = limits::ANNOUNCE_SECONDS;
+        Self { announce_seconds }
     }
 }
 
@@ -466,6 +487,9 @@ pub enum ConfigError {
     /// The consumers cannot be read.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// A level of logging that does not exist.
+    #[error("configuration: {0}")]
+    Level(#[from] LevelError),
 }
 
 impl ConfigError {
@@ -475,6 +499,7 @@ impl ConfigError {
             Self::TlsWithout(_) | Self::OpenToOthers => "tls.listen",
             Self::Format(_) => "identity_formats",
             Self::NobodyMayComeIn => "access",
+            Self::Level(_) => "log.level",
             Self::OpenAndGuarded => "access.open",
             Self::NotRecorded => "audit.record",
             Self::NoAnchorCommand => "audit.anchor_required",
@@ -504,6 +529,8 @@ impl Config {
         broken.extend(self.formats().err());
         broken.extend(self.tls.files().err());
         broken.extend(self.limits.check());
+        let level = logging::filter(&self.log.level).err();
+        broken.extend(level.map(ConfigError::Level));
         if self.audit.anchor_required && self.audit.anchor_command.is_empty() {
             broken.push(ConfigError::NoAnchorCommand);
         }
@@ -527,6 +554,7 @@ impl Config {
             consumers,
             local_consumer,
             open,
+            allow_fewer: _,
         } = &self.access;
         let mut broken = Vec::new();
         let mut rule = |is_broken: bool, error: ConfigError| {
@@ -572,7 +600,8 @@ impl Config {
         };
         let local = self.access.local_consumer.as_deref().map(HsaId::parse);
         let local = local.transpose().map_err(ConfigError::LocalConsumer)?;
-        Ok(Gate::guarded(file, local, self.allowance())?)
+        let allow_fewer = self.access.allow_fewer;
+        Ok(Gate::guarded(file, local, self.allowance(), allow_fewer)?)
     }
 
     /// The folder of the audit.
@@ -633,6 +662,7 @@ impl Config {
             handshakes_per_second: self.limits.handshakes_per_second,
             header_seconds: self.limits.header_seconds,
             patience: Duration::from_millis(self.limits.patience_milliseconds),
+            announce: Duration::from_secs(self.shutdown.announce_seconds),
             drain_seconds: self.limits.drain_seconds,
         }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::config::{Access, Config, Log, LogFormat, Rest, Search};
+use super::config::{Access, Config, Log, LogFormat, Rest, Search, Shutdown};
 use super::generate::{morning, write_navet};
 use super::import::{Wish, import};
 use super::out::{of_file, say};
@@ -67,18 +67,22 @@ impl Demo {
                 open: true,
                 ..Access::default()
             },
+            shutdown: Shutdown {
+                announce_seconds: 0,
+            },
             ..Config::default()
         };
-        logging::start(&config.log);
+        logging::start(&config.log)?;
         let lock = super::take(&config.data)?;
         self.build(&config.formats()?)?;
         if self.build_only {
             return Ok(());
         }
+        let signals = serve::Signals::hear()?;
         let (app, running) = serve::begin(&config)?;
         lock.tell_inbox(&config.inbox())?;
         welcome(&app, running.address)?;
-        serve::until_told(&app)?;
+        signals.until_told(&app);
         running.stop();
         Ok(())
     }

@@ -58,7 +58,7 @@ impl Export {
         };
         noted(&asked, BEGUN)?;
         let mut writer = Writer::create(&self.out, &header, formats)?;
-        let bar = progress::bar("exporting", state.persons()?, "persons");
+        let bar = progress::bar("exporting", state.persons(), "persons");
         let everything = Grant::backup();
         for record in state.records() {
             let view = restrict(record?, &everything, Shield::NONE);

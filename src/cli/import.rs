@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -95,6 +96,7 @@ impl Import {
                 exchange::check(path, formats)?;
             }
         }
+        readable_by_owner_of(inbox)?;
         let mut names = Vec::new();
         for (path, _) in &files {
             let name = format!("import-{}-{}", uuid::Uuid::new_v4().simple(), name_of(path));
@@ -124,12 +126,31 @@ impl Import {
     }
 }
 
+/// Whether the service can read what we put into its inbox: it runs as the owner of that, and what we make
+/// is our own unless root gives it away.
+fn readable_by_owner_of(inbox: &Path) -> Result<(), Failure> {
+    let owner = fs::metadata(inbox).map_err(|error| format!("{}: {error}", inbox.display()))?;
+    may_hand_over(nix::unistd::geteuid().as_raw(), owner.uid()).map_err(Failure::from)
+}
+
+fn may_hand_over(us: u32, owner: u32) -> Result<(), String> {
+    const ROOT: u32 = 0;
+    if us == ROOT || us == owner {
+        return Ok(());
+    }
+    Err(format!(
+        "the service that works on the register runs as user {owner}, who could not read a file that user \
+         {us} hands over: run pu import as that user, or as root"
+    ))
+}
+
 /// Copies a file into the inbox, where it gets its name when it is whole.
 fn copy_into(path: &Path, inbox: &Path, name: &str) -> Result<(), Failure> {
     let unfinished = inbox.join(format!(".{name}.tmp"));
     let copy = || {
         let mut from = File::open(path)?;
         let mut to = files::create_new(&unfinished)?;
+        files::give_to_owner_of_folder(&to, &unfinished)?;
         io::copy(&mut from, &mut to)?;
         to.sync_all()?;
         fs::rename(&unfinished, inbox.join(name))
@@ -640,5 +661,12 @@ mod tests {
         let to = served(&at("to"), &backup, moment("2025-06-01T06:00:00"), &formats);
         let different = differences(&told(&from, &formats), &told(&to, &formats));
         assert!(different.is_empty(), "{}", different.join("\n"));
+    }
+
+    #[test]
+    fn a_file_that_the_service_could_not_read_is_not_handed_over() {
+        assert!(may_hand_over(1_000, 1_000).is_ok() && may_hand_over(0, 1_000).is_ok());
+        let why = may_hand_over(1_000, 1_001).unwrap_err();
+        assert!(why.contains("1001") && why.contains("user 1000"), "{why}");
     }
 }

@@ -13,6 +13,7 @@ use crate::person::identity::Formats;
 use crate::register::import::Applied;
 use crate::register::online::Online;
 use crate::serve::App;
+use crate::serve::health::{Part, Reason};
 use crate::serve::metrics::Feed;
 use crate::serve::readiness::Phase;
 use crate::store::commit::CommitError;
@@ -33,21 +34,28 @@ fn run(app: &Weak<App>, mut inbox: Inbox, formats: &Formats) {
     let mut pause = Duration::ZERO;
     while App::rest(app, pause) {
         let Some(app) = app.upgrade() else { return };
-        if app.readiness.phase() != Phase::Ready {
+        let may_take = || {
+            let told = app.health.told().why_not(Part::Changes);
+            let is_lost = matches!(told, Some(Reason::FolderReplaced | Reason::LogReplaced));
+            app.readiness.phase() == Phase::Ready && !is_lost
+        };
+        if !may_take() {
             pause = PAUSE;
             continue;
         }
         let online = Online::new(&app.live, formats, Arc::new(is_official));
-        let ready = || app.readiness.phase() == Phase::Ready;
-        pause = match inbox.look(&mut Served(&online), &app.metrics.feed, ready) {
-            Ok(Looked::File) => Duration::ZERO,
-            Ok(Looked::Nothing) => LOOK,
-            Ok(Looked::Trouble) => AFTER_TROUBLE,
+        let looked = inbox.look(&mut Served(&online), &app.metrics.feed, may_take);
+        let (then, reason) = match looked {
+            Ok(Looked::File) => (Duration::ZERO, None),
+            Ok(Looked::Nothing) => (LOOK, None),
+            Ok(Looked::Trouble) => (AFTER_TROUBLE, Some(Reason::FileWaits)),
             Err(error) => {
                 tracing::error!(error = %Told(&error), "the inbox waits");
-                AFTER_TROUBLE
+                (AFTER_TROUBLE, Some(Reason::Inbox))
             }
         };
+        app.health.say_of_files(reason);
+        pause = then;
     }
 }
 

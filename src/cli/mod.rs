@@ -30,6 +30,7 @@ mod search;
 pub mod serve;
 pub mod settings;
 mod snapshot;
+mod systemd;
 mod user;
 mod witnesses;
 mod wsdl;

@@ -8,12 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::Config;
 use super::findings::{Extent, Findings, Status};
 use super::settings::Written;
-use super::{Common, Failure, inbox, logging, push_anchors, witnesses};
+use super::{Common, Failure, inbox, logging, push_anchors, systemd, witnesses};
 use crate::access::alarms::Alarms;
 use crate::access::audit::push::Pusher;
 use crate::access::audit::{Audit, Keeping};
@@ -28,16 +29,20 @@ use crate::register::desk::Desk;
 use crate::register::nrid::{self, WentOn};
 use crate::serve::App;
 use crate::serve::anchors;
+use crate::serve::descriptors::Descriptors;
+use crate::serve::handed::Handed;
+use crate::serve::health::{self, Health};
 use crate::serve::host::Hosts;
 use crate::serve::households;
 use crate::serve::leaving::Outgoing;
-use crate::serve::listen::{Running, start};
+use crate::serve::listen::{ListenError, Running, start_with};
 use crate::serve::metrics::Metrics;
 use crate::serve::news::News;
 use crate::serve::patterns;
 use crate::serve::readiness::Readiness;
 use crate::serve::sandbox::{self, Needs, Sandbox};
 use crate::serve::scrub;
+use crate::serve::sigbus;
 use crate::serve::tls::{Known, Tls};
 use crate::serve::wide::Wide;
 use crate::store::commit::CommitError;
@@ -79,7 +84,9 @@ impl Serve {
 }
 
 fn run(config: &Config, written: &Written) -> Result<(), Failure> {
-    logging::start(&config.log);
+    let handed = Handed::from_environment()?;
+    logging::start(&config.log)?;
+    sigbus::tell_before_the_end()?;
     let findings = Findings::of(config, written, Extent::Quick);
     for finding in findings.all() {
         match finding.status {
@@ -94,12 +101,29 @@ fn run(config: &Config, written: &Written) -> Result<(), Failure> {
         tracing::warn!(folder = %mended.path.display(), "{mended}");
     }
     let pusher = shut_in(config)?;
-    let (app, running) = begin_with(config, pusher)?;
+    let signals = Signals::hear()?;
+    let (app, mut running) = begin_with(config, pusher, handed)?;
     lock.tell_inbox(&config.inbox())?;
-    let tls = running.tls.map(tracing::field::display);
-    tracing::info!(address = %running.address, tls, "listening");
-    until_told(&app)?;
+    running
+        .companions
+        .push(systemd::start(&app).map_err(ListenError::Thread)?);
+    let state = app.store.keep();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = option_env!("PU_COMMIT").unwrap_or("unknown"),
+        folder = %config.data.display(),
+        sequence = state.sequence(),
+        persons = state.persons(),
+        consumers = app.gate.consumers().len(),
+        address = %running.address,
+        tls = running.tls.map(tracing::field::display),
+        unix = config.listen_unix.as_ref().map(|it| tracing::field::display(it.display())),
+        "listening"
+    );
+    drop(state);
+    signals.until_told(&app);
     tracing::info!("stopping");
+    systemd::stopping();
     running.stop();
     Ok(())
 }
@@ -173,10 +197,15 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Opens the register and listens, in a process that is not shut in.
 pub fn begin(config: &Config) -> Result<(Arc<App>, Running), Failure> {
-    begin_with(config, config.push().map(Pusher::Own))
+    begin_with(config, config.push().map(Pusher::Own), Handed::default())
 }
 
-fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Running), Failure> {
+/// The same: anchors are brought away by `pusher`, and sockets that were handed over are listened on.
+fn begin_with(
+    config: &Config,
+    pusher: Option<Pusher>,
+    handed: Handed,
+) -> Result<(Arc<App>, Running), Failure> {
     let formats = config.formats()?;
     let live = Arc::new(Live::open(
         &config.data,
@@ -226,9 +255,11 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
         ),
         tls,
         callers: Arc::default(),
+        descriptors: Arc::new(descriptors(config)),
         households: households::Known::default(),
         metrics,
         readiness: Readiness::default(),
+        health: Health::of(&config.data),
         body_bytes: config.limits.body_bytes,
         body_seconds: config.limits.body_seconds,
         answer_seconds: config.limits.answer_seconds,
@@ -239,18 +270,33 @@ fn begin_with(config: &Config, pusher: Option<Pusher>) -> Result<(Arc<App>, Runn
     });
     app.store.on_publish(move |sequence| news.tell(sequence));
     anchors::hold(&app);
+    if let Some(audit) = &app.audit {
+        audit.prepare(u32::try_from(config.listening().threads()).unwrap_or(u32::MAX));
+    }
     let inbox = Inbox::open(&config.inbox(), &formats)?;
-    let mut running = start(&app, &config.listening(), app.tls.as_ref())?;
+    let mut running = start_with(&app, &config.listening(), app.tls.as_ref(), handed)?;
     if let Some(tls) = &app.tls {
-        running.companions.push(tls.watch(app.readiness.clone())?);
+        running.companions.push(
+            tls.watch(app.readiness.clone())
+                .map_err(ListenError::Thread)?,
+        );
     }
     running
         .companions
-        .push(inbox::start(&app, inbox, &formats)?);
-    running.companions.push(anchors::start(&app)?);
-    running.companions.push(households::start(&app)?);
+        .push(inbox::start(&app, inbox, &formats).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(anchors::start(&app).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(health::start(&app).map_err(ListenError::Thread)?);
+    running
+        .companions
+        .push(households::start(&app).map_err(ListenError::Thread)?);
     if let Some(every) = config.snapshots.scrub_every() {
-        running.companions.push(scrub::start(&app, every)?);
+        running
+            .companions
+            .push(scrub::start(&app, every).map_err(ListenError::Thread)?);
     }
     if config.verify_on_start {
         app.readiness.verify(&app.live)?;
@@ -292,6 +338,17 @@ fn let_numbers_go_on(live: &Live, formats: &Formats) -> Result<(), CommitError> 
     Ok(())
 }
 
+/// As many descriptors as the system gives.
+fn descriptors(config: &Config) -> Descriptors {
+    let ways =
+        1 + usize::from(config.tls.listen.is_some()) + usize::from(config.listen_unix.is_some());
+    let threads = config.listening().threads();
+    let connections = threads
+        .saturating_mul(config.limits.connections_per_thread)
+        .saturating_mul(ways);
+    Descriptors::take(threads, connections as u64)
+}
+
 /// The audit, where disclosures are recorded, unless it lacks what the register's log knows of it.
 fn audit(config: &Config, ledger: &Ledger) -> Result<Option<Arc<Audit>>, Failure> {
     if !config.audit.record {
@@ -322,39 +379,81 @@ fn look_at_consumers(app: &App) {
         Reload::Unchanged => {}
         Reload::InForce(consumers) => tracing::info!(consumers, "new consumers are in force"),
         Reload::Refused(error) => {
-            tracing::error!(error = %Told(&error), "the consumers in force stay: the new file is refused");
+            let error = Told(&error);
+            tracing::error!(%error, consumers = app.gate.consumers().len(), "the consumers in force stay: the new file is refused");
         }
     }
 }
 
-/// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot,
-/// SIGHUP for a look at the files of TLS.
-pub fn until_told(app: &App) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut snapshot = signal(SignalKind::user_defined1())?;
-        let mut reload = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = snapshot.recv() => app.live.want_snapshot(),
-                _ = reload.recv() => app.tls.iter().for_each(|tls| tls.look_soon()),
-                () = tokio::time::sleep(UPKEEP) => {
-                    app.metrics.upkeep();
-                    look_at_consumers(app);
-                    if app.live.numbers_wait.load(Ordering::Relaxed)
-                        && nrid::go_on(&app.live, app.desk.formats()).is_ok()
-                    {
-                        tracing::info!("reserve identities are issued again");
+/// The signals by which a service is told what to do. They are heard from the moment this is made: one that
+/// comes while the service starts must not end it in the middle of an answer.
+pub struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    snapshot: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    /// Begins to hear.
+    pub fn hear() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let within = runtime.enter();
+        let (terminate, interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let (snapshot, reload) = (
+            signal(SignalKind::user_defined1())?,
+            signal(SignalKind::hangup())?,
+        );
+        drop(within);
+        Ok(Self {
+            runtime,
+            terminate,
+            interrupt,
+            snapshot,
+            reload,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT, keeping the metrics small meanwhile. SIGUSR1 asks for a new snapshot,
+    /// SIGHUP for a look at the consumers and the files of TLS.
+    pub fn until_told(self, app: &App) {
+        let Self {
+            runtime,
+            mut terminate,
+            mut interrupt,
+            mut snapshot,
+            mut reload,
+        } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = snapshot.recv() => app.live.want_snapshot(),
+                    _ = reload.recv() => {
+                        systemd::reloading();
+                        app.tls.iter().for_each(|tls| _ = tls.look());
+                        look_at_consumers(app);
+                        systemd::reloaded();
                     }
-                    patterns::ring(app);
+                    () = tokio::time::sleep(UPKEEP) => {
+                        app.metrics.upkeep();
+                        look_at_consumers(app);
+                        if app.live.numbers_wait.load(Ordering::Relaxed)
+                            && nrid::go_on(&app.live, app.desk.formats()).is_ok()
+                        {
+                            tracing::info!("reserve identities are issued again");
+                        }
+                        patterns::ring(app);
+                    }
                 }
             }
-        }
-    })
+        });
+    }
 }

@@ -139,7 +139,7 @@ fn info(file: &File) -> Result<(), Failure> {
 fn build(data: &Path, always: bool) -> Result<(), Failure> {
     let _lock = super::take(data)?;
     if always && let Some((formats, state)) = changed(data)? {
-        let bar = progress::bar("building", state.persons()?, "persons");
+        let bar = progress::bar("building", state.persons(), "persons");
         let path = write_whole(data, &formats, &state, |done| bar.set_position(done))?;
         bar.finish_and_clear();
         say!("wrote {}", path.display())?;

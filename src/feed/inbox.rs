@@ -42,6 +42,8 @@ pub struct Inbox {
     formats: Formats,
     /// What was seen at the last look.
     seen: BTreeMap<PathBuf, Seen>,
+    /// What lies there and is no file that can be taken, and has been told of.
+    passed_over: BTreeMap<PathBuf, String>,
 }
 
 /// A file as it was seen.
@@ -158,12 +160,13 @@ impl Inbox {
             folder.join(FAILED),
             folder.join(WORK),
         ] {
-            files::create_folder(&folder).map_err(failed(&folder))?;
+            files::create_folder_for_owner(&folder).map_err(failed(&folder))?;
         }
         Ok(Self {
             folder: folder.to_path_buf(),
             formats: formats.clone(),
             seen: BTreeMap::new(),
+            passed_over: BTreeMap::new(),
         })
     }
 
@@ -200,19 +203,22 @@ impl Inbox {
     /// Looks at what is in the folder.
     fn see(&mut self) -> Result<(), InboxError> {
         let mut seen = BTreeMap::new();
+        let mut passed_over = BTreeMap::new();
         for entry in fs::read_dir(&self.folder).map_err(failed(&self.folder))? {
             let path = entry.map_err(failed(&self.folder))?.path();
             let unfinished = path
                 .extension()
                 .is_some_and(|it| ["tmp", "part", "filepart"].iter().any(|other| it == *other));
-            if unfinished || name_of(&path).starts_with('.') {
+            let name = name_of(&path);
+            if unfinished || name.starts_with('.') || name == DONE || name == FAILED {
                 continue;
             }
             // One that has gone since is none.
             let Ok(about) = fs::symlink_metadata(&path) else {
                 continue;
             };
-            if !about.is_file() {
+            if let Some(why) = why_not(&path, &about) {
+                passed_over.insert(path, why);
                 continue;
             }
             let now = Seen {
@@ -231,6 +237,13 @@ impl Inbox {
             seen.insert(path, known);
         }
         self.seen = seen;
+        for (path, why) in &passed_over {
+            if self.passed_over.get(path) != Some(why) {
+                let file = name_of(path);
+                tracing::warn!(file, reason = why, "passed over in the inbox");
+            }
+        }
+        self.passed_over = passed_over;
         Ok(())
     }
 
@@ -293,6 +306,7 @@ impl Inbox {
                 ..FileReport::of(path)
             });
             watch.file(if report.known { "known" } else { "done" });
+            tell_done(&report);
             self.put_away(path, DONE, report)?;
             return Ok(Looked::File);
         }
@@ -318,7 +332,11 @@ impl Inbox {
             },
         };
         if applied > 0 {
-            tracing::info!(entries = applied, "going on with a file that was stopped");
+            tracing::info!(
+                file = name,
+                entries = applied,
+                "going on with a file that was stopped"
+            );
         }
         let mut unsaved = None;
         let end = work.apply(target, &mut report, &mut rejects, |report, done| {
@@ -339,6 +357,7 @@ impl Inbox {
             Ok(()) => {
                 drop(rejects);
                 watch.file("done");
+                tell_done(&report);
                 self.put_away(path, DONE, report)?;
                 Ok(Looked::File)
             }
@@ -353,7 +372,8 @@ impl Inbox {
             Err(
                 error @ (ApplyError::Register(_) | ApplyError::Rejects(_) | ApplyError::Reading),
             ) => {
-                tracing::error!(error = %Told(&error), "a file waits in the inbox");
+                let error = Told(&error);
+                tracing::error!(file = name, %error, "a file waits in the inbox");
                 Ok(Looked::Trouble)
             }
             Err(ApplyError::Stopped) => Ok(Looked::Trouble),
@@ -367,7 +387,15 @@ impl Inbox {
         report: FileReport,
         watch: &impl Watch,
     ) -> Result<(), InboxError> {
-        tracing::warn!(code = why.code, "a file was refused");
+        let file = &report.name;
+        let (changed, rejected) = (report.changed, report.rejections());
+        tracing::warn!(
+            file,
+            code = why.code,
+            changed,
+            rejected,
+            "a file was refused"
+        );
         watch.file("failed");
         let report = FileReport {
             failed: Some(why),
@@ -410,11 +438,44 @@ impl Inbox {
         let unfinished = self.folder.join(WORK).join(".tmp");
         let save = || {
             let file = files::create(&unfinished)?;
+            files::give_to_owner_of_folder(&file, &unfinished)?;
             serde_json::to_writer_pretty(&file, what).map_err(io::Error::other)?;
             fs::rename(&unfinished, path)
         };
         save().map_err(failed(path))
     }
+}
+
+/// Why something in the inbox cannot be taken.
+fn why_not(path: &Path, about: &fs::Metadata) -> Option<String> {
+    if about.is_symlink() {
+        return Some("it is a link".to_owned());
+    }
+    if about.is_dir() {
+        return Some("it is a folder".to_owned());
+    }
+    if !about.is_file() {
+        return Some("it is no file".to_owned());
+    }
+    let error = fs::File::open(path).err()?;
+    (error.kind() != io::ErrorKind::NotFound).then(|| error.to_string())
+}
+
+/// Says what came of a file.
+fn tell_done(report: &FileReport) {
+    let message = if report.known {
+        "a file had been applied before"
+    } else {
+        "a file was applied"
+    };
+    tracing::info!(
+        file = report.name,
+        changed = report.changed,
+        unchanged = report.unchanged,
+        not_newer = report.not_newer,
+        rejected = report.rejections(),
+        "{message}"
+    );
 }
 
 /// Tells what has come to a report.

@@ -146,7 +146,7 @@ impl Rejects {
 
     fn open(&self) -> io::Result<(BufWriter<File>, BufWriter<File>)> {
         if let Some(folder) = self.posts.parent() {
-            files::create_folder(folder)?;
+            files::create_folder_for_owner(folder)?;
         }
         let posts = self.private(&self.posts)?;
         let mut reasons = self.private(&self.reasons)?;
@@ -163,7 +163,9 @@ impl Rejects {
                 _ => {}
             }
         }
-        files::append(path)
+        let file = files::append(path)?;
+        files::give_to_owner_of_folder(&file, path)?;
+        Ok(file)
     }
 
     /// Hands everything to the system.

@@ -41,9 +41,14 @@ pub(super) struct Place {
 }
 
 impl Callers {
-    /// Connections that were closed at once, because their address had as many as it may.
+    /// Connections that were closed at once, because their address, or the process, had as many as it may.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// A connection was closed at once, because the process has as many as it may.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A place among `most` of one address; 0 is no limit.

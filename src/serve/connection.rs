@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -20,17 +21,29 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::App;
 use super::leaving::Line;
-use super::page::{Answer, TEXT, page, pass_over};
+use super::page::{Answer, TEXT, page, pass_over, refuse};
 use super::peer::Peer;
-use super::route::answer;
+use super::route::{answer, tells_how_it_is};
 use super::tls::Tls;
 use crate::base::limits;
+use crate::wire::fault::HttpRefusal;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Which HTTP is spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Protocol {
     Http1,
     Http2,
+}
+
+/// What may be asked on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Everything.
+    Usual,
+    /// How the service is, once: there is room for no more connections.
+    Spare,
 }
 
 /// How connections are served.
@@ -151,8 +164,8 @@ impl Server {
         self: &Arc<Self>,
         stream: I,
         protocol: Protocol,
-        peer: Peer,
-        ending: watch::Receiver<()>,
+        (peer, way): (Peer, Way),
+        ending: watch::Receiver<bool>,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -168,8 +181,12 @@ impl Server {
                 );
                 let under_way = (protocol == Protocol::Http2).then(|| activity.begin());
                 async move {
-                    let answer = server.answer(&peer, request, &activity).await;
+                    let mut answer = server.answer((&peer, way), request, &activity).await;
                     drop(under_way);
+                    let is_last = way == Way::Spare || server.app.health.is_closing();
+                    if let (Protocol::Http1, true, Ok(answer)) = (protocol, is_last, &mut answer) {
+                        answer.headers_mut().insert(CONNECTION, CLOSE);
+                    }
                     answer
                 }
             })
@@ -193,10 +210,14 @@ impl Server {
 
     async fn answer(
         &self,
-        peer: &Arc<Peer>,
+        (peer, way): (&Arc<Peer>, Way),
         request: Request<Incoming>,
         activity: &Activity,
     ) -> Result<Answer, Infallible> {
+        if way == Way::Spare && !tells_how_it_is(request.uri().path()) {
+            activity.end.notify_one();
+            return Ok(refuse(&self.app, HttpRefusal::Overloaded));
+        }
         if let (Peer::Certified(certified), Some(tls)) = (&**peer, &self.tls)
             && let Err(failure) = tls.judge_again(certified)
         {
@@ -215,7 +236,7 @@ impl Server {
         connection: C,
         first: Option<Duration>,
         activity: &Activity,
-        mut ending: watch::Receiver<()>,
+        mut ending: watch::Receiver<bool>,
     ) -> hyper::Result<()>
     where
         C: GracefulConnection<Error = hyper::Error>,
@@ -228,6 +249,15 @@ impl Server {
             biased;
             done = connection.as_mut() => return done,
             _ = has_to_end.next() => {}
+        }
+        // A request may be on its way. HTTP/2 is told what was taken; to HTTP/1.1 the next answer says
+        // that it was the last.
+        if first.is_none() && self.app.health.is_closing() {
+            tokio::select! {
+                biased;
+                done = connection.as_mut() => return done,
+                () = sleep(limits::CLOSING_IDLE) => {}
+            }
         }
         connection.as_mut().graceful_shutdown();
         // Who does not take the answer is not waited for.
@@ -242,7 +272,7 @@ impl Server {
         &self,
         first: Option<Duration>,
         activity: &Activity,
-        ending: &mut watch::Receiver<()>,
+        ending: &mut watch::Receiver<bool>,
     ) {
         let whole = Instant::now() + self.patience.whole;
         loop {
@@ -253,7 +283,7 @@ impl Server {
             let stall = stall.unwrap_or_else(|| Instant::now() + patience);
             tokio::select! {
                 biased;
-                _ = ending.changed() => return,
+                _ = ending.wait_for(|it| *it) => return,
                 () = activity.end.notified() => return,
                 () = sleep_until(whole.min(idle).min(stall)) => {
                     let now = Instant::now();

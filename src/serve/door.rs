@@ -2,38 +2,63 @@
 //! and leaves it in the kernel's queue until then.
 
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use socket2::{SockRef, Socket};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
 use super::callers::{From, Place};
-use super::connection::{Protocol, Server, spoken};
+use super::connection::{Protocol, Server, Way, spoken};
+use super::descriptors::Taken;
 use super::listen::Listening;
 use super::peer::Peer;
+use super::queue::{Counted, Queue};
 use super::tls::Tls;
 use crate::base::limits;
+use crate::base::seldom::Seldom;
 
 /// A thread's side of the ways in.
 pub(super) struct Doors {
     pub server: Arc<Server>,
     pub listening: Listening,
-    /// Told when the node goes down; closed when all connections are.
-    pub ending: watch::Sender<()>,
+    /// Told when no more connections are to be taken.
+    pub stop: watch::Receiver<bool>,
+    /// Told when connections are to end; closed when all have.
+    pub ending: watch::Sender<bool>,
+}
+
+/// A connection that was taken from a queue.
+struct Accepted {
+    socket: Socket,
+    /// Where it came from; nothing on the unix socket.
+    remote: Option<SocketAddr>,
 }
 
 /// An open connection: what it takes, given back when dropped.
 struct Open {
     app: Arc<App>,
+    descriptor: Taken,
     _room: OwnedSemaphorePermit,
     _place: Place,
+    _load: Counted,
+}
+
+impl Open {
+    /// What may be asked on it.
+    fn way(&self) -> Way {
+        if self.descriptor.is_spare {
+            Way::Spare
+        } else {
+            Way::Usual
+        }
+    }
 }
 
 impl Drop for Open {
@@ -44,83 +69,85 @@ impl Drop for Open {
 
 impl Doors {
     /// Takes connections on loopback, without TLS.
-    pub async fn plain(&self, listener: TcpListener) {
-        let room = self.room();
+    pub async fn plain(&self, queue: Queue) {
         let head = Duration::from_secs(self.listening.header_seconds);
-        while let Ok(turn) = Arc::clone(&room).acquire_owned().await {
-            let Some((stream, remote)) = taken(listener.accept().await).await else {
-                continue;
-            };
-            let Some(open) = self.open(turn, From::address(remote.ip())) else {
-                continue;
-            };
+        let serve = |accepted: Accepted, open: Open| {
+            let stream = TcpStream::from_std(accepted.socket.into())?;
             // Answers are written in one piece: nothing is gained by waiting for more.
             let _ = stream.set_nodelay(true);
-            let (server, mut ending) = (Arc::clone(&self.server), self.ending.subscribe());
+            let (server, ending) = (Arc::clone(&self.server), self.ending.subscribe());
             tokio::spawn(async move {
-                let _open = open;
-                let protocol = tokio::select! {
-                    protocol = spoken(&stream, head) => protocol,
-                    _ = ending.changed() => None,
+                let spoken = tokio::select! {
+                    spoken = spoken(&stream, head) => spoken,
+                    () = ended(ending.clone(), limits::CLOSING_IDLE) => None,
                 };
-                if let Some(protocol) = protocol {
-                    server.serve(stream, protocol, Peer::Local, ending).await;
+                if let Some(protocol) = spoken {
+                    let way = open.way();
+                    server
+                        .serve(stream, protocol, (Peer::Local, way), ending)
+                        .await;
                 }
+                drop(open);
             });
-        }
+            Ok(())
+        };
+        self.take_in(
+            &queue,
+            async || Some(()),
+            |accepted, open, ()| serve(accepted, open),
+        )
+        .await;
     }
 
     /// Takes connections on the unix socket.
-    pub async fn unix(&self, listener: UnixListener) {
-        let room = self.room();
-        while let Ok(turn) = Arc::clone(&room).acquire_owned().await {
-            let Some((stream, _)) = taken(listener.accept().await).await else {
-                continue;
-            };
-            let Some(open) = self.open(turn, From::Here) else {
-                continue;
-            };
+    pub async fn unix(&self, queue: Queue) {
+        let serve = |accepted: Accepted, open: Open| {
+            let stream = UnixStream::from_std(accepted.socket.into())?;
             let (server, ending) = (Arc::clone(&self.server), self.ending.subscribe());
             tokio::spawn(async move {
-                let _open = open;
+                let way = open.way();
                 server
-                    .serve(stream, Protocol::Http1, Peer::Socket, ending)
+                    .serve(stream, Protocol::Http1, (Peer::Socket, way), ending)
                     .await;
+                drop(open);
             });
-        }
+            Ok(())
+        };
+        self.take_in(
+            &queue,
+            async || Some(()),
+            |accepted, open, ()| serve(accepted, open),
+        )
+        .await;
     }
 
     /// Takes connections with TLS, no faster than handshakes leave the others their share.
-    pub async fn tls(&self, listener: TcpListener, tls: &Arc<Tls>) {
-        let room = self.room();
+    pub async fn tls(&self, queue: Queue, tls: &Arc<Tls>) {
         let hands = Arc::new(Semaphore::new(limits::HANDSHAKES_AT_ONCE));
         let pace = Pace::new(self.listening.handshakes_per_second);
         let within = Duration::from_secs(self.listening.handshake_seconds);
-        while let Ok(turn) = Arc::clone(&room).acquire_owned().await {
-            let Ok(hand) = Arc::clone(&hands).acquire_owned().await else {
-                return;
-            };
+        let turn = async || {
+            let hand = Arc::clone(&hands).acquire_owned().await.ok()?;
             pace.turn().await;
-            let Some((stream, remote)) = taken(listener.accept().await).await else {
-                continue;
-            };
-            let Some(open) = self.open(turn, From::address(remote.ip())) else {
-                continue;
-            };
+            Some(hand)
+        };
+        let serve = |accepted: Accepted, open: Open, hand: OwnedSemaphorePermit| {
+            let stream = TcpStream::from_std(accepted.socket.into())?;
             let _ = stream.set_nodelay(true);
             let (server, tls) = (Arc::clone(&self.server), Arc::clone(tls));
-            let mut ending = self.ending.subscribe();
+            let ending = self.ending.subscribe();
             tokio::spawn(async move {
-                let _open = open;
                 let shaken = tokio::select! {
                     shaken = tls.shake(stream, within) => shaken,
-                    _ = ending.changed() => return,
+                    () = ended(ending.clone(), limits::CLOSING_IDLE) => return,
                 };
                 drop(hand);
                 let (stream, certified) = match shaken {
                     Ok(shaken) => shaken,
                     Err((failure, stream)) => {
-                        tls.handshakes.note_failed(&failure, remote);
+                        if let Some(remote) = accepted.remote {
+                            tls.handshakes.note_failed(&failure, remote);
+                        }
                         if let Some(stream) = stream {
                             part(&stream).await;
                         }
@@ -132,29 +159,89 @@ impl Doors {
                     Some(b"h2") => Protocol::Http2,
                     _ => Protocol::Http1,
                 };
-                let peer = Peer::Certified(certified);
+                let peer = (Peer::Certified(certified), open.way());
                 server.serve(stream, protocol, peer, ending).await;
+                drop(open);
             });
+            Ok(())
+        };
+        self.take_in(&queue, turn, serve).await;
+    }
+
+    /// Takes connections from a queue, one for each `turn`, until told to stop; then those that are left
+    /// in it.
+    async fn take_in<T>(
+        &self,
+        queue: &Queue,
+        turn: impl AsyncFn() -> Option<T>,
+        serve: impl Fn(Accepted, Open, T) -> io::Result<()>,
+    ) {
+        let most = self.listening.connections_per_thread;
+        let room = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let mut stop = self.stop.clone();
+        let one = async || {
+            let turns = async {
+                let place = Arc::clone(&room).acquire_owned().await.ok()?;
+                let turn = turn().await?;
+                Some((place, turn, taken(queue.next().await).await?))
+            };
+            let Some((place, turn, (socket, remote))) = turns.await else {
+                return;
+            };
+            let remote = remote.as_socket();
+            let from = remote.map_or(From::Here, |it| From::address(it.ip()));
+            let accepted = Accepted { socket, remote };
+            let Some(open) = self.open(place, from, queue.load().count()) else {
+                return;
+            };
+            if let Err(error) = serve(accepted, open, turn) {
+                not_taken(&error);
+            }
+        };
+        loop {
+            tokio::select! {
+                biased;
+                // Nobody says any more when to stop: then it is now.
+                _ = stop.wait_for(|it| *it) => break,
+                () = one() => {}
+            }
+        }
+        if queue.close() {
+            let left = async {
+                loop {
+                    one().await;
+                }
+            };
+            // It never ends by itself.
+            let _ = tokio::time::timeout(limits::CLOSING_QUEUE, left).await;
         }
     }
 
-    fn room(&self) -> Arc<Semaphore> {
-        let most = self.listening.connections_per_thread;
-        Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
-    }
-
-    /// Notes an open connection, unless its address has as many as it may.
-    fn open(&self, room: OwnedSemaphorePermit, from: From) -> Option<Open> {
+    /// Notes an open connection, unless its address has as many as it may, or the process.
+    fn open(&self, room: OwnedSemaphorePermit, from: From, load: Counted) -> Option<Open> {
         let app = &self.server.app;
         let most = self.listening.connections_per_address;
+        let Some(descriptor) = app.descriptors.connection() else {
+            app.callers.refuse();
+            return None;
+        };
         let place = app.callers.take(from, most)?;
         app.metrics.connection(true);
         Some(Open {
             app: Arc::clone(app),
+            descriptor,
             _room: room,
             _place: place,
+            _load: load,
         })
     }
+}
+
+/// Returns a while after the node has begun to close.
+async fn ended(mut ending: watch::Receiver<bool>, patience: Duration) {
+    // Whoever would say so is gone: then it has.
+    let _ = ending.wait_for(|it| *it).await;
+    tokio::time::sleep(patience).await;
 }
 
 /// What was accepted. When nothing can be, say for want of file descriptors, that is waited out.
@@ -162,10 +249,17 @@ async fn taken<T>(accepted: io::Result<T>) -> Option<T> {
     match accepted {
         Ok(accepted) => Some(accepted),
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            not_taken(&error);
             tokio::time::sleep(Duration::from_millis(10)).await;
             None
         }
+    }
+}
+
+fn not_taken(error: &io::Error) {
+    static NOT_TAKEN: Seldom = Seldom::new();
+    if let Some(times) = NOT_TAKEN.count() {
+        tracing::warn!(%error, times, "connections could not be accepted");
     }
 }
 

@@ -1,11 +1,9 @@
-//! Listening: one thread per core, each with a current-thread runtime and sockets of its own on
-//! the same ports (`SO_REUSEPORT`), so that no two cores share a queue. The unix socket, which has no
-//! ports, is shared.
+//! Listening: one thread per core, each with a current-thread runtime. They share the sockets, so that an
+//! address has one service and no more, and a service manager can hold the sockets over a restart.
 
 use std::fs::{self, Permissions};
-use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -15,7 +13,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::App;
@@ -23,9 +20,13 @@ use super::admission::watch_load;
 use super::anchors;
 use super::connection::{Patience, Server};
 use super::door::Doors;
+use super::handed::Handed;
+use super::health::Beat;
+use super::queue::{Load, Queue};
 use super::readiness::Phase;
-use super::record::put_down_the_pen;
+use super::record::{put_down_the_pen, tend_the_pen};
 use super::tls::Tls;
+use crate::base::limits;
 use crate::base::told::Told;
 
 /// How to listen.
@@ -53,8 +54,20 @@ pub struct Listening {
     pub handshakes_per_second: NonZeroU32,
     /// How long anything may wait for its turn on a thread before calls are sent away.
     pub patience: Duration,
+    /// How long the node says that it will close before it does.
+    pub announce: Duration,
     /// Seconds a shutdown waits for open requests.
     pub drain_seconds: u64,
+}
+
+impl Listening {
+    /// How many threads serve.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
 }
 
 /// Why a service cannot listen.
@@ -63,6 +76,18 @@ pub enum ListenError {
     /// Plain HTTP outside loopback.
     #[error("{0} is not a loopback address: without TLS, the service listens on loopback only")]
     NotLoopback(SocketAddr),
+    /// Somebody else listens at the address.
+    #[error("another process listens on {0}")]
+    Taken(SocketAddr),
+    /// A socket that was handed over is none that can be served.
+    #[error("socket {0} of those that were handed over (LISTEN_FDS) does not listen")]
+    OtherHanded(usize),
+    /// A socket that was handed over is not configured.
+    #[error("a socket on {0} was handed over (LISTEN_FDS), and the configuration does not name it")]
+    NotConfigured(String),
+    /// A socket cannot be shared between threads.
+    #[error("cannot share a socket between threads")]
+    Share(#[source] io::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Socket {
@@ -96,6 +121,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The address with TLS, with the port that was taken.
     pub tls: Option<SocketAddr>,
+    /// How long the node says that it will close before it does.
+    announce: Duration,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     app: Arc<App>,
@@ -105,9 +132,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops listening, lets open requests finish, and returns when all is quiet.
+    /// Says that it will close and goes on for a while, so that whoever sends callers here hears of it;
+    /// then lets every connection end after an answer, stops listening, and returns when all is quiet.
     pub fn stop(self) {
+        let was_ready = self.app.readiness.phase() == Phase::Ready;
         self.app.readiness.set(Phase::Draining);
+        if was_ready {
+            std::thread::sleep(self.announce);
+        }
+        self.app.health.close();
         self.app.news.end();
         drop(self.unix);
         // Threads that are gone already need no word.
@@ -122,11 +155,57 @@ impl Running {
     }
 }
 
+/// A socket that listens.
+struct Listener {
+    socket: Socket,
+    /// A service manager holds it, and it goes on after this process.
+    is_lent: bool,
+}
+
+impl Listener {
+    const fn own(socket: Socket) -> Self {
+        let is_lent = false;
+        Self { socket, is_lent }
+    }
+
+    fn lent(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let is_lent = true;
+        Ok(Self { socket, is_lent })
+    }
+
+    /// The same socket for each thread, with the thread's load.
+    fn shares(&self, threads: usize) -> io::Result<Vec<Share>> {
+        let loads = Load::of_threads(threads).into_iter();
+        let share = |load| {
+            Ok(Share {
+                socket: self.socket.try_clone()?,
+                load,
+                is_lent: self.is_lent,
+            })
+        };
+        loads.map(share).collect()
+    }
+}
+
+/// A thread's share of a socket.
+struct Share {
+    socket: Socket,
+    load: Load,
+    is_lent: bool,
+}
+
+impl Share {
+    fn queue(self) -> io::Result<Queue> {
+        Queue::new(self.socket, self.load, self.is_lent)
+    }
+}
+
 /// One thread's sockets.
 struct Sockets {
-    plain: Socket,
-    tls: Option<(Socket, Arc<Tls>)>,
-    unix: Option<Socket>,
+    plain: Share,
+    tls: Option<(Share, Arc<Tls>)>,
+    unix: Option<Share>,
 }
 
 /// Starts to serve; with `tls`, also on the address for it.
@@ -135,30 +214,49 @@ pub fn start(
     listening: &Listening,
     tls: Option<&Arc<Tls>>,
 ) -> Result<Running, ListenError> {
+    start_with(app, listening, tls, Handed::default())
+}
+
+/// The same, on sockets that were handed over where there are such.
+pub fn start_with(
+    app: &Arc<App>,
+    listening: &Listening,
+    tls: Option<&Arc<Tls>>,
+    mut handed: Handed,
+) -> Result<Running, ListenError> {
     if !listening.address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(listening.address));
     }
-    let threads = match listening.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let (address, plain) = ports(listening.address, threads)?;
-    let (tls_address, mut tls_sockets) = match listening.tls.filter(|_| tls.is_some()) {
-        Some(address) => {
-            let (address, sockets) = ports(address, threads)?;
-            (Some(address), sockets)
+    let threads = listening.threads();
+    let shares = |listener: &Listener| listener.shares(threads).map_err(ListenError::Share);
+    let (address, plain) = port(listening.address, &mut handed)?;
+    let mut plain = shares(&plain)?;
+    let secure = listening.tls.zip(tls);
+    let (tls_address, mut secure) = match secure {
+        Some((address, tls)) => {
+            let (address, listener) = port(address, &mut handed)?;
+            let shares = shares(&listener)?.into_iter();
+            let secure: Vec<_> = shares.map(|share| (share, Arc::clone(tls))).collect();
+            (Some(address), secure)
         }
         None => (None, Vec::new()),
     };
-    let unix = listening.unix.as_deref().map(unix_socket).transpose()?;
+    let (mut unix, file) = match listening.unix.as_deref() {
+        Some(path) => {
+            let (listener, file) = unix_listener(path, &mut handed)?;
+            (shares(&listener)?, file)
+        }
+        None => (Vec::new(), None),
+    };
+    handed.check_empty()?;
     let (stop, _) = watch::channel(false);
     let mut started = Vec::new();
-    for (number, plain) in plain.into_iter().enumerate() {
-        let unix = unix.as_ref().map(|(socket, _)| socket.try_clone());
+    for number in (0..threads).rev() {
+        let Some(plain) = plain.pop() else { break };
         let sockets = Sockets {
             plain,
-            tls: tls_sockets.pop().zip(tls.cloned()),
-            unix: unix.transpose().map_err(ListenError::Thread)?,
+            tls: secure.pop(),
+            unix: unix.pop(),
         };
         let (app, stop, listening) = (Arc::clone(app), stop.subscribe(), listening.clone());
         let thread = std::thread::Builder::new()
@@ -173,36 +271,38 @@ pub fn start(
     Ok(Running {
         address,
         tls: tls_address,
+        announce: listening.announce,
         stop,
         threads: started,
         app: Arc::clone(app),
-        unix: unix.map(|(_, file)| file),
+        unix: file,
         companions: Vec::new(),
     })
 }
 
-/// A socket per thread on one address, and that address with the port that was taken.
-fn ports(address: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<Socket>), ListenError> {
-    let failed = |source| ListenError::Socket { address, source };
-    let first = socket(address).map_err(failed)?;
-    let taken = first.local_addr().map_err(failed)?;
-    let taken = taken
-        .as_socket()
-        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let mut sockets = vec![first];
-    for _ in 1..threads {
-        sockets.push(socket(taken).map_err(failed)?);
+/// The socket at an address, with the port that was taken: the one that was handed over, or one of our own.
+fn port(address: SocketAddr, handed: &mut Handed) -> Result<(SocketAddr, Listener), ListenError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken(address),
+        _ => ListenError::Socket { address, source },
+    };
+    if let Some((address, socket)) = handed.port(address) {
+        return Ok((address, Listener::lent(socket).map_err(failed)?));
     }
-    Ok((taken, sockets))
+    let socket = socket(address).map_err(failed)?;
+    let taken = socket.local_addr().map_err(failed)?.as_socket();
+    Ok((taken.unwrap_or(address), Listener::own(socket)))
 }
 
+/// A socket that listens at an address where nobody else does: without `SO_REUSEPORT`, with which others
+/// would share its callers.
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // What is left of connections of an earlier service keeps nobody from starting.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(1024)?;
+    socket.listen(limits::CONNECTIONS_QUEUED)?;
     Ok(socket)
 }
 
@@ -220,6 +320,22 @@ impl Drop for UnixFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The unix socket: the one that was handed over, or one of our own, with its file.
+fn unix_listener(
+    path: &Path,
+    handed: &mut Handed,
+) -> Result<(Listener, Option<UnixFile>), ListenError> {
+    let Some(socket) = handed.unix(path) else {
+        let (socket, file) = unix_socket(path)?;
+        return Ok((Listener::own(socket), Some(file)));
+    };
+    let listener = Listener::lent(socket).map_err(|source| ListenError::Unix {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok((listener, None))
 }
 
 /// The unix socket, for its owner and group. One that a dead process has left is replaced.
@@ -242,7 +358,7 @@ fn unix_socket(path: &Path) -> Result<(Socket, UnixFile), ListenError> {
         // Nobody gets through before it listens.
         fs::set_permissions(path, Permissions::from_mode(0o660))?;
         let found = fs::symlink_metadata(path)?;
-        socket.listen(1024)?;
+        socket.listen(limits::CONNECTIONS_QUEUED)?;
         let file = UnixFile {
             path: path.to_path_buf(),
             file: (found.dev(), found.ino()),
@@ -255,11 +371,20 @@ fn unix_socket(path: &Path) -> Result<(Socket, UnixFile), ListenError> {
     })
 }
 
+/// A serving thread's sign of life, and the care of its pen, for as long as it serves.
+async fn live(beat: Beat) {
+    loop {
+        tokio::time::sleep(limits::HEALTH_EVERY).await;
+        beat.renew();
+        tend_the_pen();
+    }
+}
+
 fn run(
     number: usize,
     app: Arc<App>,
     sockets: Sockets,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     listening: Listening,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -274,40 +399,36 @@ fn run(
     let secure = sockets.tls.as_ref().map(|(_, tls)| Arc::clone(tls));
     runtime.block_on(async {
         tokio::spawn(watch_load(listening.patience, app.metrics.lag(number)));
+        tokio::spawn(live(app.health.beat()));
         let doors = Doors {
             server: Arc::new(Server::new(app, secure, patience)),
             listening,
-            ending: watch::channel(()).0,
+            stop,
+            ending: watch::channel(false).0,
         };
-        let plain = TcpListener::from_std(sockets.plain.into())?;
+        let plain = sockets.plain.queue()?;
         let tls = match sockets.tls {
-            Some((socket, tls)) => Some((TcpListener::from_std(socket.into())?, tls)),
+            Some((share, tls)) => Some((share.queue()?, tls)),
             None => None,
         };
-        let unix = match sockets.unix {
-            Some(socket) => Some(UnixListener::from_std(socket.into())?),
-            None => None,
-        };
+        let unix = sockets.unix.map(Share::queue).transpose()?;
         let tls = async {
-            match tls {
-                Some((listener, tls)) => doors.tls(listener, &tls).await,
-                None => pending().await,
+            if let Some((queue, tls)) = tls {
+                doors.tls(queue, &tls).await;
             }
         };
         let unix = async {
-            match unix {
-                Some(listener) => doors.unix(listener).await,
-                None => pending().await,
+            if let Some(queue) = unix {
+                doors.unix(queue).await;
             }
         };
-        // The doors are closed, and their sockets with them, when told to stop.
-        tokio::select! {
-            () = doors.plain(plain) => {}
-            () = tls => {}
-            () = unix => {}
-            _ = stop.changed() => {}
-        }
-        let _ = doors.ending.send(());
+        // Each is closed, and its socket with it, when told to stop.
+        let ending = async {
+            // Nobody says any more when to stop: then it is now.
+            let _ = doors.stop.clone().wait_for(|it| *it).await;
+            doors.ending.send_replace(true);
+        };
+        tokio::join!(doors.plain(plain), tls, unix, ending);
         let drained = tokio::time::timeout(drain, doors.ending.closed());
         if drained.await.is_err() {
             tracing::warn!("some requests did not finish in time");
@@ -318,4 +439,35 @@ fn run(
     runtime.shutdown_background();
     put_down_the_pen();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_service_whatever_its_form() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (first, second) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("0.0.0.0:0", "127.0.0.1:0"),
+            ("127.0.0.1:0", "0.0.0.0:0"),
+            ("[::]:0", "[::1]:0"),
+            ("[::1]:0", "[::]:0"),
+            ("[::]:0", "127.0.0.1:0"),
+            ("127.0.0.1:0", "[::]:0"),
+        ] {
+            let (taken, listener) = port(at(first), &mut Handed::default()).unwrap();
+            let mut wanted = at(second);
+            wanted.set_port(taken.port());
+            let refused = port(wanted, &mut Handed::default()).err().unwrap();
+            assert_eq!(
+                refused.to_string(),
+                format!("another process listens on {wanted}"),
+                "after {first}"
+            );
+            drop(listener);
+            port(wanted, &mut Handed::default()).unwrap();
+        }
+    }
 }

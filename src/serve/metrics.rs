@@ -6,13 +6,16 @@ mod described;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
+use metrics_process::Collector;
 
 use super::App;
+use super::health::{self, Part};
 use super::households::Known;
 use crate::store::live::Live;
 use crate::store::state::State;
@@ -122,6 +125,8 @@ pub struct Metrics {
     /// Files.
     pub feed: Feed,
     shed: Counter,
+    /// What the system says of the process.
+    process: Collector,
     handle: PrometheusHandle,
     /// Where values are kept whose labels are known only when they are read.
     recorder: Arc<PrometheusRecorder>,
@@ -173,6 +178,16 @@ impl Metrics {
             "pu_shed_total",
             "Calls sent away because a thread was behind"
         );
+        metrics::describe_gauge!("pu_works", "1 while a part of the service works");
+        metrics::describe_gauge!(
+            "pu_thread_lag_seconds",
+            "How long anything waits for its turn on a serving thread"
+        );
+        metrics::describe_gauge!("pu_build_info", "Always 1; which program it is");
+        let commit = option_env!("PU_COMMIT").unwrap_or("unknown");
+        gauge!("pu_build_info", "version" => env!("CARGO_PKG_VERSION"), "commit" => commit).set(1);
+        let process = Collector::default();
+        process.describe();
         Changes::describe();
         access::describe();
         let labels = |endpoint: &crate::wire::contract::Endpoint| {
@@ -221,6 +236,7 @@ impl Metrics {
             changes: Changes::made(),
             feed: Feed::made(),
             shed: counter!("pu_shed_total"),
+            process,
             handle,
             recorder,
         }
@@ -292,6 +308,12 @@ impl Metrics {
         self.with_labels(|| {
             access::observe_gate(&app.gate);
             access::observe_counties(&app.store.pin());
+            self.process.collect();
+            health::look(app);
+            for part in Part::ALL {
+                let works = health::why_not(app, part).is_none();
+                gauge!("pu_works", "part" => part.name()).set(u8::from(works));
+            }
             if let Some(audit) = &app.audit {
                 access::observe_audit(audit, &app.anchors);
             }
@@ -309,15 +331,53 @@ impl Metrics {
         metrics::with_local_recorder(&*self.recorder, work)
     }
 
-    /// The text for Prometheus.
-    pub fn render(&self) -> String {
+    /// The text of what is gathered here.
+    pub fn gathered(&self) -> String {
         self.handle.render()
+    }
+
+    /// The text for Prometheus.
+    pub fn render(&self, app: &App) -> String {
+        let mut text = self.gathered();
+        let micros = app
+            .live
+            .committer
+            .pulse()
+            .flush_micros
+            .load(Ordering::Relaxed);
+        fractions(
+            &mut text,
+            (
+                "pu_log_flush_seconds_total",
+                "Time spent writing and flushing the log",
+            ),
+            [(String::new(), Duration::from_micros(micros))],
+        );
+        let cpu = (
+            "pu_consumer_cpu_seconds_total",
+            "Processor time used for a consumer",
+        );
+        fractions(&mut text, cpu, access::cpu(&app.gate));
+        text
     }
 
     /// Gathers what histograms have collected; to be called now and then, so that they stay small.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
+}
+
+/// Writes a counter of seconds. The recorder counts in whole numbers only.
+fn fractions(
+    text: &mut String,
+    (name, says): (&str, &str),
+    rows: impl IntoIterator<Item = (String, Duration)>,
+) {
+    text.push_str(&format!("# HELP {name} {says}\n# TYPE {name} counter\n"));
+    for (labels, time) in rows {
+        text.push_str(&format!("{name}{labels} {}\n", time.as_secs_f64()));
+    }
+    text.push('\n');
 }
 
 /// How the register is changing.
@@ -337,8 +397,8 @@ type Row<R> = (&'static str, &'static str, R);
     reason = "a gauge is a float; what is counted here stays far below 2^53"
 )]
 static GAUGES: [Row<Measure>; 11] = [
-    ("pu_persons", "Records in the snapshot", |_, state| {
-        state.snapshot().len() as f64
+    ("pu_persons", "Persons served", |_, state| {
+        state.persons() as f64
     }),
     (
         "pu_sequence",
@@ -415,7 +475,7 @@ static COUNTERS: [Row<Count>; 9] = [
     ),
     (
         "pu_log_flush_microseconds_total",
-        "Time spent writing and flushing",
+        "Microseconds spent writing and flushing; will go: use pu_log_flush_seconds_total",
         |live| live.committer.pulse().flush_micros.load(Ordering::Relaxed),
     ),
     (

@@ -1,7 +1,7 @@
 //! The front end: HTTP in, HTTP out.
 //!
 //! In: connections. Out: answers of the contracts, their descriptions, health and metrics. One
-//! current-thread runtime per core, each with its own listening socket; lookups and narrow searches run
+//! current-thread runtime per core, on sockets that they share; lookups and narrow searches run
 //! where the request was read, wide searches on a pool of their own. What can never happen here: personal
 //! data in a log line, metric or error page, a listener outside this machine without TLS, or an answer
 //! about a person that leaves before the audit has its entry.
@@ -10,8 +10,11 @@ pub mod admission;
 pub mod anchors;
 pub mod callers;
 mod connection;
+pub mod descriptors;
 mod door;
 pub mod entrance;
+pub mod handed;
+pub mod health;
 pub mod host;
 pub mod households;
 pub mod leaving;
@@ -21,12 +24,14 @@ pub mod news;
 pub mod page;
 pub mod patterns;
 pub mod peer;
+mod queue;
 pub mod readiness;
 pub mod record;
 pub mod rest;
 pub mod route;
 pub mod sandbox;
 pub mod scrub;
+pub mod sigbus;
 pub mod tls;
 pub mod used;
 pub mod wide;
@@ -46,6 +51,8 @@ use crate::wire::soap::Soap;
 
 use anchors::Pushing;
 use callers::Callers;
+use descriptors::Descriptors;
+use health::Health;
 use host::Hosts;
 use leaving::Outgoing;
 use metrics::Metrics;
@@ -87,6 +94,8 @@ pub struct App {
     pub tls: Option<Arc<Tls>>,
     /// Who has how many connections.
     pub callers: Arc<Callers>,
+    /// What connections are made of.
+    pub descriptors: Arc<Descriptors>,
     /// What waits to leave.
     pub outgoing: Arc<Outgoing>,
     /// Threads for wide searches.
@@ -97,6 +106,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether to answer yet, or still.
     pub readiness: Readiness,
+    /// What works.
+    pub health: Health,
     /// Bytes of one request body.
     pub body_bytes: usize,
     /// Seconds a body may take.

@@ -9,6 +9,7 @@ use super::App;
 use super::entrance::Admitted;
 use crate::access::audit::{Audit, Entry, Fate, Pen, Ticket};
 use crate::access::hsa::HsaId;
+use crate::base::seldom::Seldom;
 use crate::base::told::Told;
 use crate::person::identity::Identity;
 use crate::wire::disclosed::Disclosed;
@@ -51,6 +52,9 @@ pub fn entry<'a, T>(
 /// What the record says of a call that was answered.
 const ANSWERED: &str = "ok";
 
+static UNOPENED: Seldom = Seldom::new();
+static UNWRITTEN: Seldom = Seldom::new();
+
 thread_local! {
     static PEN: RefCell<Option<Pen>> = const { RefCell::new(None) };
 }
@@ -69,8 +73,11 @@ pub async fn record<'e>(app: &App, entry: impl FnOnce() -> Entry<'e>) -> Result<
     stand_back().await;
     if ticket.fate() == Fate::Pending {
         PEN.with_borrow_mut(|pen| {
-            if let Some(Err(error)) = pen.as_mut().map(Pen::write) {
-                tracing::error!(error = %Told(&error), "the audit cannot be written: nothing is disclosed");
+            if let Some(Err(error)) = pen.as_mut().map(Pen::write)
+                && let Some(times) = UNWRITTEN.count()
+            {
+                let error = Told(&error);
+                tracing::error!(%error, times, "the audit cannot be written: nothing is disclosed");
             }
         });
     }
@@ -78,6 +85,16 @@ pub async fn record<'e>(app: &App, entry: impl FnOnce() -> Entry<'e>) -> Result<
         Fate::Written => Ok(()),
         Fate::Pending | Fate::Lost => Err(Trouble::NotAudited),
     }
+}
+
+/// Tries whether this thread's chain can be written again, after a write that failed. To be done now and
+/// then: when nobody asks any more because the node says that it discloses nothing, it must find out.
+pub fn tend_the_pen() {
+    PEN.with_borrow_mut(|pen| {
+        if let Some(Err(error)) = pen.as_mut().map(Pen::try_again) {
+            tracing::debug!(%error, "the audit cannot be written yet");
+        }
+    });
 }
 
 /// Ends this thread's chain in an orderly way: the thread serves no longer.
@@ -88,8 +105,13 @@ pub fn put_down_the_pen() {
 fn note(audit: &Arc<Audit>, pen: &mut Option<Pen>, entry: &Entry<'_>) -> Result<Ticket, Trouble> {
     let pen = match pen {
         Some(pen) => pen,
+        // What is known to be damaged is not read again for each call.
+        None if audit.is_damaged() => return Err(Trouble::NotAudited),
         None => pen.insert(audit.pen().map_err(|error| {
-            tracing::error!(error = %Told(&error), "the audit cannot be opened: nothing is disclosed");
+            if let Some(times) = UNOPENED.count() {
+                let error = Told(&error);
+                tracing::error!(%error, times, "the audit cannot be opened: nothing is disclosed");
+            }
             Trouble::NotAudited
         })?),
     };

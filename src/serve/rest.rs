@@ -383,7 +383,12 @@ fn refused(app: &App, route: Route, trouble: &Trouble) -> (Outcome, Answer) {
         tracing::error!(route, %log_id, error = %trouble, "request failed");
         Outcome::ServerFault
     } else {
-        tracing::info!(route, error = %trouble, "request refused");
+        // Whoever finds nobody has done nothing wrong.
+        if told.kind.status == StatusCode::NOT_FOUND {
+            tracing::debug!(route, error = %trouble, "request refused");
+        } else {
+            tracing::info!(route, error = %trouble, "request refused");
+        }
         Outcome::ClientFault
     };
     (outcome, problem(trouble, &told, log_id))

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, room, said};
+use super::health::{self, Part, Reason};
 use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
@@ -49,6 +50,9 @@ const MOST_DESCRIPTIONS: usize = 1_000;
 
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=UTF-8");
 
+/// The form that Prometheus reads, by its version.
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 thread_local! {
@@ -69,6 +73,11 @@ pub async fn answer(
     Ok(answer)
 }
 
+/// Whether a page tells how the service is, and so is answered whatever else is.
+pub(super) fn tells_how_it_is(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
 /// Finds the room that a request is for.
 async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incoming>) -> Answer {
     let (peer, _) = from;
@@ -82,7 +91,7 @@ async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incom
         // They name the consumers, and are the operator's.
         "/metrics" if matches!(peer, Peer::Local | Peer::Socket) => get(app, &request, || {
             app.metrics.observe(app);
-            page(StatusCode::OK, TEXT, app.metrics.render())
+            page(StatusCode::OK, METRICS, app.metrics.render(app))
         }),
         _ => match app.soap.find(path) {
             Some(service) => match *request.method() {
@@ -112,15 +121,23 @@ fn get(app: &App, request: &Request<Incoming>, page: impl FnOnce() -> Answer) ->
 
 fn ready(app: &App) -> Answer {
     let state = app.store.pin();
-    let phase = app.readiness.phase();
-    let (status, word) = match phase {
-        Phase::Ready => (StatusCode::OK, "ready"),
+    let works = health::why_not(app, Part::Lookups).is_none();
+    let (status, word) = match app.readiness.phase() {
+        Phase::Ready if works => (StatusCode::OK, "ready"),
+        Phase::Ready => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
         Phase::Verifying => (StatusCode::SERVICE_UNAVAILABLE, "verifying"),
         Phase::Damaged => (StatusCode::SERVICE_UNAVAILABLE, "damaged"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let (persons, sequence) = (state.snapshot().len(), state.sequence());
-    let body = serde_json::json!({ "phase": word, "persons": persons, "sequence": sequence });
+    let mut body = serde_json::json!({
+        "phase": word, "persons": state.persons(), "sequence": state.sequence()
+    });
+    for part in Part::ALL {
+        body[part.name()] = match health::why_not(app, part) {
+            None => serde_json::json!({ "works": true }),
+            Some(reason) => serde_json::json!({ "works": false, "reason": reason.to_string() }),
+        };
+    }
     page(status, JSON, format!("{body}\n"))
 }
 
@@ -377,6 +394,12 @@ pub(super) async fn hand_in(
 ) -> Result<Judged, Trouble> {
     if app.audit.as_ref().is_some_and(|audit| audit.is_failing()) {
         return Err(Trouble::NotAudited);
+    }
+    // A log whose folder is gone is written all the same, and nobody will ever read it.
+    if let Some(reason @ (Reason::FolderReplaced | Reason::LogReplaced)) =
+        app.health.told().why_not(Part::Changes)
+    {
+        return Err(Trouble::ReadOnly(reason.to_string()));
     }
     let mut origin = wish.actor().origin(by, admitted.correlation.clone());
     origin.consumer = Some(admitted.consumer().hsa_id.to_string());

@@ -11,7 +11,7 @@ pub mod material;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,7 +35,7 @@ pub type Known = Arc<dyn Fn(&HsaId) -> bool + Send + Sync>;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How soon a wish to look, or the end of the service, is seen.
+/// How soon the end of the service is seen.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long before it expires a certificate or a list is warned of, and how often.
@@ -48,7 +48,6 @@ pub struct Tls {
     known: Known,
     material: ArcSwap<Material>,
     seen: Mutex<Seen>,
-    wanted: AtomicBool,
     refused: AtomicU64,
     /// What became of handshakes.
     pub handshakes: Handshakes,
@@ -89,7 +88,6 @@ impl Tls {
             material: ArcSwap::from_pointee(material),
             files,
             known,
-            wanted: AtomicBool::default(),
             refused: AtomicU64::default(),
             handshakes: Handshakes::default(),
         })
@@ -130,11 +128,6 @@ impl Tls {
         }
     }
 
-    /// Asks for a look at once.
-    pub fn look_soon(&self) {
-        self.wanted.store(true, Ordering::Release);
-    }
-
     /// Looks now and then until the node goes down, and warns of what expires.
     pub fn watch(self: &Arc<Self>, readiness: Readiness) -> io::Result<JoinHandle<()>> {
         let tls = Arc::clone(self);
@@ -148,10 +141,7 @@ impl Tls {
                     warned = Some(Instant::now());
                 }
                 let until = Instant::now() + LOOK;
-                while Instant::now() < until
-                    && !readiness.is_draining()
-                    && !tls.wanted.swap(false, Ordering::AcqRel)
-                {
+                while Instant::now() < until && !readiness.is_draining() {
                     std::thread::sleep(PAUSE);
                 }
             }

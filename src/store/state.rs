@@ -204,6 +204,8 @@ pub struct State {
     ledger: Ledger,
     sequence: u64,
     frozen: Option<Frozen>,
+    /// How many of the newer records are of persons whom the snapshot lacks.
+    added: u64,
 }
 
 /// The point in time at which the overlay was frozen: that of the snapshot being made.
@@ -235,6 +237,7 @@ impl State {
     ) -> Result<Self, Damaged> {
         let mut state = Self::bare(snapshot, overlay, sequence);
         state.veil_anew()?;
+        state.count_anew();
         Ok(state)
     }
 
@@ -246,6 +249,7 @@ impl State {
             ledger: Ledger::default(),
             sequence,
             frozen: None,
+            added: 0,
         }
     }
 
@@ -272,7 +276,10 @@ impl State {
             let restated = RecordRef::open(&changed.record)?.restated();
             let restated = restated.map_err(|_| Damaged)?;
             let record = restated.as_deref().unwrap_or(&changed.record);
-            self.veil_older(RecordRef::open(record)?)?;
+            let opened = RecordRef::open(record)?;
+            let key = opened.identity().key();
+            self.added += u64::from(self.overlay.get(key).is_none() && self.is_new(key));
+            self.veil_older(opened)?;
             self.overlay.add(Arc::from(record), gathered)?;
         }
         if let Some(at) = entry.at()
@@ -325,6 +332,7 @@ impl State {
         };
         next.overlay.drop_frozen();
         next.veil_anew()?;
+        next.count_anew();
         *self = next;
         Ok(())
     }
@@ -412,13 +420,19 @@ impl State {
 
 impl State {
     /// How many persons there are.
-    pub fn persons(&self) -> Result<u64, Damaged> {
-        let mut persons = self.snapshot.len();
-        for key in self.overlay.keys() {
-            let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity().key() == key);
-            persons += u64::from(self.snapshot.find(key, is_it)?.is_none());
-        }
-        Ok(persons)
+    pub fn persons(&self) -> u64 {
+        self.snapshot.len() + self.added
+    }
+
+    fn count_anew(&mut self) {
+        let new = self.overlay.keys().filter(|key| self.is_new(*key));
+        self.added = new.count() as u64;
+    }
+
+    /// Whether the snapshot has no record of a key.
+    fn is_new(&self, key: u64) -> bool {
+        let is_it = |bytes| RecordRef::open(bytes).is_ok_and(|it| it.identity().key() == key);
+        self.snapshot.find(key, is_it).is_ok_and(|it| it.is_none())
     }
 
     /// The records of identities from one to another, both among them: those of the snapshot, then

@@ -99,6 +99,7 @@ impl Guarded {
         let audit = folder.path().join("audit");
         let service = Service::over(register(persons()), |config| {
             config.access = Access {
+                allow_fewer: false,
                 consumers: Some(consumers.clone()),
                 local_consumer: Some(PLATFORM.to_owned()),
                 open: false,
@@ -525,7 +526,7 @@ fn a_protected_identity_is_parted_by_who_may_see_it_and_stays_hidden() {
 
 #[test]
 fn who_loses_the_right_while_waiting_is_told_nothing() {
-    let guarded = Guarded::start(&file(), |_| {});
+    let guarded = Guarded::start(&file(), |config| config.access.allow_fewer = true);
     let newest = guarded.app().store.pin().sequence();
     std::thread::scope(|scope| {
         let waiting =

@@ -15,6 +15,8 @@ mod program;
 
 // The attacks that once told where somebody is.
 mod attacks;
+// Addresses: one service to each, sockets that a service manager holds, and what it is told.
+mod addresses;
 // The disclosure audit on the command line: what is verified, found and shown.
 mod audit;
 // Access: consumers, their rights and limits, intermediaries, and what the audit holds of it.
@@ -31,6 +33,8 @@ mod contracts;
 mod damage;
 // Durability: kill -9 under load, and many who change one person at once.
 mod durable;
+// The end: whoever asks while a service stops gets an answer, or is told before to ask elsewhere.
+mod ending;
 // Errors: each wrong request has its own precise answer, and the connection goes on.
 mod errors;
 // Flushes: what is acknowledged or disclosed was flushed before, as the system's own trace tells.
@@ -41,6 +45,8 @@ mod front_end;
 mod golden;
 // The handshake: who is let in, who loses the way in, and callers who take too much or too long.
 mod handshake;
+// Health: a node says what works before somebody asks in vain.
+mod health;
 // Hostile callers: what each attack gets, and what a good caller notices of all of them at once.
 mod hostile;
 // The inbox: files into a served register, whatever is stopped in the middle.
@@ -77,5 +83,7 @@ mod search;
 mod search_language;
 // Answers that nobody takes: they do not pile up.
 mod untaken;
+// What a service says of itself: at its start, of files, of consumers, in its metrics and at a bad end.
+mod told;
 // Updates: the contracts that change the register, in every version, and the reading of contact data.
 mod updates;

@@ -189,6 +189,7 @@ fn serve(folder: TempDir, rules: ProtectionRules, sees_protected: bool) -> Servi
     Service::over(folder, |config| {
         if !sees_protected {
             config.access = Access {
+                allow_fewer: false,
                 consumers: Some(file),
                 local_consumer: Some(ATTACKER.to_owned()),
                 open: false,

@@ -160,8 +160,13 @@ impl Serving {
     }
 
     /// Tells it to stop (SIGTERM), and waits. Answers how it ended and its whole log.
-    pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
+    pub fn stop(self) -> (ExitStatus, Vec<String>) {
         self.signal("-TERM");
+        self.end()
+    }
+
+    /// Waits until it has ended. Answers how, and its whole log.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let lines = self.log.take().unwrap().join().unwrap();
         (self.child.wait().unwrap(), lines)
     }
@@ -176,7 +181,17 @@ pub fn configure(data: &Path, more: &str) -> PathBuf {
     } else {
         "access.open = true\n"
     };
-    let text = format!("data = '{folder}'\nlisten = \"127.0.0.1:0\"\nthreads = 2\n{open}{more}\n");
+    let listen = if more.starts_with("listen = ") {
+        ""
+    } else {
+        "listen = \"127.0.0.1:0\"\n"
+    };
+    let announce = if more.contains("announce_seconds") {
+        ""
+    } else {
+        "shutdown.announce_seconds = 0\n"
+    };
+    let text = format!("data = '{folder}'\n{listen}threads = 2\n{open}{announce}{more}\n");
     std::fs::write(&config, text).unwrap();
     config
 }

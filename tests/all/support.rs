@@ -82,6 +82,7 @@ impl Service {
             },
             ..Config::default()
         };
+        config.shutdown.announce_seconds = 0;
         change(&mut config);
         evidence::gather();
         let (app, running) = begin(&config).unwrap_or_else(|error| panic!("{error}"));
@@ -123,7 +124,7 @@ impl Drop for Service {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             self.app.metrics.observe(&self.app);
-            evidence::add("metrics", &self.app.metrics.render());
+            evidence::add("metrics", &self.app.metrics.render(&self.app));
             running.stop();
         }
     }
@@ -168,13 +169,18 @@ impl Answer {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::try_connect(address).expect("somebody listens")
+    }
+
+    /// A connection, where somebody listens.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
-        Self {
+        Some(Self {
             stream: BufReader::new(stream),
-        }
+        })
     }
 
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

@@ -26,7 +26,7 @@ pub struct Chain {
     /// The last write failed.
     pub fails_to_write: AtomicBool,
     /// The last flush, or the last replacing of the head, failed.
-    fails_to_settle: AtomicBool,
+    pub fails_to_settle: AtomicBool,
     /// What was written may not be on the disk: the last flush failed.
     doubtful: AtomicBool,
 }
@@ -71,10 +71,6 @@ impl Chain {
             fails_to_settle: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
         }
-    }
-
-    pub fn is_failing(&self) -> bool {
-        self.fails_to_write.load(Ordering::Relaxed) || self.fails_to_settle.load(Ordering::Relaxed)
     }
 
     pub fn is_doubtful(&self) -> bool {

@@ -123,10 +123,8 @@ pub fn wide(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
 pub fn take(folder: &Path, writer: Writer) -> Result<File, AuditError> {
     let failed = |source| AuditError::io(folder, source);
     if !folder.is_dir() {
-        files::create_folder(folder).map_err(failed)?;
         // Made by a command of root's, it is the service's all the same.
-        let made = File::open(folder).map_err(failed)?;
-        files::give_to_owner_of_folder(&made, folder).map_err(failed)?;
+        files::create_folder_for_owner(folder).map_err(failed)?;
     }
     if let Some((path, mode)) = wide(folder).map_err(failed)?.into_iter().next() {
         return Err(AuditError::Wide { path, mode });

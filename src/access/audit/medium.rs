@@ -6,6 +6,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{AccessFlags, eaccess, geteuid};
+
 use crate::base::files;
 
 /// A disk.
@@ -17,6 +20,8 @@ pub trait Medium: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Writable>>;
     /// Replaces a small file as a whole; when this returns, the new one will be there after a crash.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// How many bytes would fit into a folder in which this process may make files.
+    fn room(&self, folder: &Path) -> io::Result<u64>;
 }
 
 /// A file that is written in.
@@ -66,6 +71,21 @@ impl Medium for Disk {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         put(path, bytes).map(drop)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<u64> {
+        eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK)?;
+        let disk = statvfs(folder)?;
+        if disk.flags().contains(FsFlags::ST_RDONLY) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        // What is kept back for root, root may use.
+        let blocks = if geteuid().is_root() {
+            disk.blocks_free()
+        } else {
+            disk.blocks_available()
+        };
+        Ok(blocks.saturating_mul(disk.fragment_size()))
     }
 }
 

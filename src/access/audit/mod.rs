@@ -17,6 +17,7 @@ pub mod block;
 mod chain;
 pub mod entry;
 pub mod errand;
+mod fitness;
 pub mod folder;
 mod head;
 pub mod known;
@@ -45,12 +46,14 @@ use parking_lot::Mutex;
 
 use crate::base::limits::AUDIT_FILE_BYTES;
 use chain::Chain;
+use fitness::Fitness;
 use folder::Writer;
 use medium::{Disk, Medium};
 use read::{Damage, ReadError};
 use vigil::Vigil;
 
 pub use entry::{Entry, OwnedEntry};
+pub use fitness::Hindrance;
 pub use pen::{Fate, Pen, Ticket};
 pub use verify::Anchor;
 
@@ -102,6 +105,9 @@ pub enum AuditError {
     /// Files were removed or replaced while the audit was written.
     #[error("files of the audit in {0} were removed or replaced while it was written")]
     Robbed(PathBuf),
+    /// The process may have no more threads.
+    #[error("cannot start the thread that keeps the disclosure audit")]
+    Thread(#[source] io::Error),
     /// A file cannot be read or written.
     #[error("cannot read or write {path}")]
     Io {
@@ -159,6 +165,7 @@ struct Shared {
     chains: Mutex<BTreeMap<u32, Arc<Chain>>>,
     counters: Counters,
     vigil: Vigil,
+    fitness: Fitness,
     writer: Writer,
     /// Held until everything else has ended.
     lock: File,
@@ -206,6 +213,7 @@ impl Audit {
             chains: Mutex::default(),
             counters: Counters::default(),
             vigil: Vigil::default(),
+            fitness: Fitness::default(),
             writer,
             lock,
         });
@@ -215,7 +223,7 @@ impl Audit {
         let kept = Arc::clone(&shared);
         let keeper = keeper
             .spawn(move || kept.keep(&stopped))
-            .map_err(|source| AuditError::io(folder, source))?;
+            .map_err(AuditError::Thread)?;
         Ok(Arc::new(Self {
             shared,
             opening: Mutex::default(),
@@ -228,6 +236,9 @@ impl Audit {
     pub fn pen(self: &Arc<Self>) -> Result<Pen, AuditError> {
         let _opening = self.opening.lock();
         let shared = &self.shared;
+        if let Some((chain, cut)) = shared.fitness.take_prepared() {
+            return Pen::open(Arc::clone(self), chain, cut);
+        }
         let first = match shared.writer {
             Writer::Service => 0,
             Writer::Operator => folder::OPERATOR,
@@ -280,11 +291,10 @@ impl Audit {
         }
     }
 
-    /// Whether the last write or flush of some chain failed.
+    /// Whether nothing would be written now, as far as it is known: the last write or flush of some
+    /// chain failed, or something was in the way when it was last asked for.
     pub fn is_failing(&self) -> bool {
-        let chains = self.shared.chains.lock();
-        let vigil = &self.shared.vigil;
-        vigil.is_robbed() || vigil.is_held() || chains.values().any(|chain| chain.is_failing())
+        self.shared.hindered_chains().is_some() || self.shared.fitness.hindrance().is_some()
     }
 
     /// The hashes that stand for all that is on the disk, one for each chain with entries: of those with

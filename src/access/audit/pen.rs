@@ -10,6 +10,9 @@ use super::{Audit, AuditError, folder};
 use crate::base::micros::Micros;
 use crate::base::told::Told;
 
+/// What is written to try whether anything can be: as much as most blocks of entries.
+const TRIAL: [u8; 4096] = [0; 4096];
+
 /// Writes one chain of an audit. What is pending when it is dropped is written, the chain is closed
 /// and flushed, and given back for the next pen.
 pub struct Pen {
@@ -155,7 +158,33 @@ impl Pen {
         done
     }
 
-    fn put(&mut self) -> Result<(), AuditError> {
+    /// After a write that failed, tries whether one would succeed now, without an entry: the trial is
+    /// taken off again, and if that fails too, before the next write. Nothing is done otherwise.
+    pub fn try_again(&mut self) -> Result<(), AuditError> {
+        if self.count > 0 || !self.chain.fails_to_write.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.may_write()?;
+        self.mend()?;
+        let end = match &self.end.file {
+            Some(_) if !self.is_leaving => self.end.clone(),
+            _ => self.sequel()?,
+        };
+        if let Some(file) = &end.file {
+            // Zeros after the last block are what a crash may leave, and are cut off when it is opened.
+            let tried = file.write_all_at(&TRIAL, end.byte);
+            self.is_ragged = file.cut(end.byte).is_err();
+            tried.map_err(|source| AuditError::io(&end.path, source))?;
+        }
+        self.chain.fails_to_write.store(false, Ordering::Relaxed);
+        tracing::info!(
+            chain = self.chain.number,
+            "the disclosure audit can be written again"
+        );
+        Ok(())
+    }
+
+    fn may_write(&self) -> Result<(), AuditError> {
         if self.chain.is_doubtful() {
             return Err(AuditError::Doubtful(self.chain.number));
         }
@@ -165,6 +194,11 @@ impl Pen {
         if self.audit.shared.vigil.is_held() {
             return Err(AuditError::Unanchored);
         }
+        Ok(())
+    }
+
+    fn put(&mut self) -> Result<(), AuditError> {
+        self.may_write()?;
         self.mend()?;
         let mut end = self.sequel()?;
         let Some(file) = end.file.clone() else {

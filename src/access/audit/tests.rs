@@ -17,7 +17,7 @@ use super::medium::{Disk, Medium, Writable};
 use super::read::{ReadError, Wrong};
 use super::search::{Search, Wanted};
 use super::verify::{Anchor, Finding, Known, Report, verify};
-use super::{Audit, AuditError, Entry, Fate, Keeping, Pen, Ticket, folder};
+use super::{Audit, AuditError, Entry, Fate, Hindrance, Keeping, Pen, Ticket, folder};
 use crate::base::micros::Micros;
 use crate::person::identity::Identity;
 use crate::person::view::Profile;
@@ -766,6 +766,7 @@ struct Faulty {
     sync: AtomicBool,
     begin: AtomicBool,
     replace: AtomicBool,
+    room: AtomicBool,
 }
 
 struct FaultyFile(Arc<dyn Writable>, Arc<Faulty>);
@@ -805,6 +806,11 @@ impl Medium for Shared {
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         fails(&self.0.replace)?;
         Disk.replace(path, bytes)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<u64> {
+        fails(&self.0.room)?;
+        Disk.room(folder)
     }
 }
 
@@ -1233,4 +1239,78 @@ fn what_the_operator_reads_has_a_chain_beside_those_of_a_service() {
     let [start, walked] = held_against(&root, &ends);
     assert!(start[0].contains("6 entries are missing"), "{start:?}");
     assert_eq!(start, walked);
+}
+
+#[test]
+fn a_damaged_chain_is_in_the_way_before_anybody_asks() {
+    let (_outer, root) = root();
+    {
+        let audit = Audit::open(&root, LATER).unwrap();
+        let mut pen = audit.pen().unwrap();
+        write(&mut pen, 1..3);
+    }
+    let path = folder::file(&root, 0, 1);
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&path, &damaged).unwrap();
+    let audit = Audit::open(&root, LATER).unwrap();
+    audit.prepare(2);
+    assert_eq!(audit.ask(), Err(Hindrance::Damaged));
+    assert!(audit.is_failing() && audit.is_damaged());
+    // Put back, it is taken without a restart.
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(audit.ask(), Ok(()));
+    assert!(!audit.is_failing() && !audit.is_damaged());
+    let mut pen = audit.pen().unwrap();
+    assert_eq!(pen.chain(), 0);
+    write(&mut pen, 3..5);
+    // The next chain is a new one: nothing was made for it before.
+    assert!(!folder::head(&root, 1).exists());
+    assert_eq!(audit.pen().unwrap().chain(), 1);
+    drop((pen, audit));
+    intact(&root);
+    assert_eq!(seen(&root, Wanted::default()).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn what_is_in_the_way_is_told_by_its_kind_and_goes_by_itself() {
+    let (_outer, root, disk, audit, mut pen) = faulty(LATER);
+    assert_eq!(audit.ask(), Ok(()));
+    disk.room.store(true, Ordering::Relaxed);
+    assert_eq!(audit.ask(), Err(Hindrance::NoRoom));
+    disk.room.store(false, Ordering::Relaxed);
+    assert_eq!(audit.ask(), Ok(()));
+
+    *disk.write.lock() = Some(0);
+    lost(&mut pen, &audit);
+    assert_eq!(audit.ask(), Err(Hindrance::Unwritten));
+    assert!(pen.try_again().is_err());
+    assert_eq!(audit.ask(), Err(Hindrance::Unwritten));
+    *disk.write.lock() = None;
+    // Nobody need ask for a person to find out.
+    pen.try_again().unwrap();
+    assert_eq!(audit.ask(), Ok(()));
+    intact(&root);
+
+    disk.sync.store(true, Ordering::Relaxed);
+    write(&mut pen, 3..4);
+    assert!(!audit.settle());
+    assert_eq!(audit.ask(), Err(Hindrance::Unflushed));
+    disk.sync.store(false, Ordering::Relaxed);
+    assert!(audit.settle());
+
+    let away = root.with_extension("away");
+    fs::rename(&root, &away).unwrap();
+    audit.look();
+    assert_eq!(audit.ask(), Err(Hindrance::Robbed));
+    fs::rename(&away, &root).unwrap();
+    audit.look();
+    audit.hold(true);
+    assert_eq!(audit.ask(), Err(Hindrance::Unanchored));
+    audit.hold(false);
+    assert_eq!(audit.ask(), Ok(()));
+    write(&mut pen, 4..6);
+    drop((pen, audit));
+    intact(&root);
 }

@@ -194,7 +194,7 @@ fn every_metric_that_is_made_is_described() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let rendered = Metrics::install().render();
+    let rendered = Metrics::install().gathered();
     let made: BTreeSet<String> = rendered
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))

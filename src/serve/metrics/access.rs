@@ -2,6 +2,7 @@
 //! are read when somebody looks.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
@@ -27,7 +28,7 @@ pub(super) fn describe() {
     describe_gauge!("pu_consumer_running", "Calls of a consumer being answered");
     describe_counter!(
         "pu_consumer_cpu_microseconds_total",
-        "Processor time used for a consumer"
+        "Microseconds of processor time used for a consumer; will go: use pu_consumer_cpu_seconds_total"
     );
     describe_gauge!(
         "pu_consumer_answer_bytes",
@@ -36,6 +37,10 @@ pub(super) fn describe() {
     describe_gauge!("pu_answer_bytes", "Bytes of answers that have not left");
     describe_gauge!("pu_consumers", "Consumers in the file in force");
     describe_counter!("pu_consumer_files_total", "Files of consumers, by outcome");
+    describe_gauge!(
+        "pu_consumer_file_refused",
+        "1 while the file of consumers that is there is not the one in force"
+    );
     describe_counter!(
         "pu_named_consumers_ignored_total",
         "Headers that name another consumer, from those who may not"
@@ -93,11 +98,26 @@ pub(super) fn observe_gate(gate: &Gate) {
     let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     counter!("pu_consumer_files_total", "outcome" => "in_force").absolute(load(&gate.reloads));
     counter!("pu_consumer_files_total", "outcome" => "refused").absolute(load(&gate.refused_files));
+    gauge!("pu_consumer_file_refused").set(u8::from(gate.is_refused()));
     counter!("pu_named_consumers_ignored_total").absolute(load(&gate.headers_ignored));
     observe_usage(STRANGERS, gate.strangers());
     for consumer in consumers.all() {
         observe_usage(consumer.hsa_id.as_str(), &consumer.usage);
     }
+}
+
+/// Processor time used for each consumer, by the labels that name it. An HSA-id holds nothing that labels
+/// would have to hide.
+pub(super) fn cpu(gate: &Gate) -> Vec<(String, Duration)> {
+    let consumers = gate.consumers();
+    let labels = |consumer: &str| format!("{{consumer=\"{consumer}\"}}");
+    let mut rows = vec![(labels(STRANGERS), gate.strangers().cpu())];
+    rows.extend(
+        consumers
+            .all()
+            .map(|it| (labels(it.hsa_id.as_str()), it.usage.cpu())),
+    );
+    rows
 }
 
 #[expect(
