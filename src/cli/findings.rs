@@ -291,8 +291,12 @@ impl Findings {
         let newest = match folder::newest(data) {
             Ok(Some(newest)) => newest,
             Ok(None) => {
-                let what = format!("{shown}: there is no register in it; build one with pu import");
-                self.add(Status::Wrong, ABOUT, what);
+                if let Err(orphaned) = state::refuse_orphan(data) {
+                    self.failed(ABOUT, &orphaned);
+                } else {
+                    let what = "there is no register in it; build one with pu import";
+                    self.add(Status::Wrong, ABOUT, format!("{shown}: {what}"));
+                }
                 return None;
             }
             Err(error) => {
@@ -316,7 +320,8 @@ impl Findings {
                 Some(snapshot)
             }
             Err(error) => {
-                self.failed("snapshot", &error);
+                // The service mends it where it can, and refuses where it cannot.
+                self.wrong_for_now("snapshot", Told(&error).to_string());
                 None
             }
         }

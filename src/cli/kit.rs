@@ -125,7 +125,7 @@ fn write(out: &Path, files: &[File]) -> Result<(), KitError> {
         let path = out.join(&file.name);
         let folder = path.parent().unwrap_or(out);
         files::create_folder(folder).map_err(failed(folder))?;
-        files::write(&path, &file.text).map_err(failed(&path))?;
+        files::put(&path, &file.text).map_err(failed(&path))?;
     }
     Ok(())
 }

@@ -158,7 +158,8 @@ impl Metrics {
         let recorder = Arc::new(PrometheusBuilder::new().build_recorder());
         let listener = described::Listener::default();
         metrics::with_local_recorder(&listener, || Self::made(recorder.handle(), recorder));
-        listener.heard()
+        let fractions = FRACTIONS.map(|(name, says)| (name.to_owned(), says.to_owned()));
+        listener.heard().into_iter().chain(fractions).collect()
     }
 
     fn made(handle: PrometheusHandle, recorder: Arc<PrometheusRecorder>) -> Self {
@@ -345,18 +346,9 @@ impl Metrics {
             .pulse()
             .flush_micros
             .load(Ordering::Relaxed);
-        fractions(
-            &mut text,
-            (
-                "pu_log_flush_seconds_total",
-                "Time spent writing and flushing the log",
-            ),
-            [(String::new(), Duration::from_micros(micros))],
-        );
-        let cpu = (
-            "pu_consumer_cpu_seconds_total",
-            "Processor time used for a consumer",
-        );
+        let [flushes, cpu] = FRACTIONS;
+        let flushed = [(String::new(), Duration::from_micros(micros))];
+        fractions(&mut text, flushes, flushed);
         fractions(&mut text, cpu, access::cpu(&app.gate));
         text
     }
@@ -366,6 +358,18 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 }
+
+/// Counters of seconds, and what they say.
+const FRACTIONS: [(&str, &str); 2] = [
+    (
+        "pu_log_flush_seconds_total",
+        "Time spent writing and flushing the log",
+    ),
+    (
+        "pu_consumer_cpu_seconds_total",
+        "Processor time used for a consumer",
+    ),
+];
 
 /// Writes a counter of seconds. The recorder counts in whole numbers only.
 fn fractions(

@@ -77,8 +77,9 @@ fn a_kit_is_written_into_a_new_folder_and_listed() {
 
     // Its settings are those that it was made from.
     let settings = out.join("pu.toml");
-    let of = |file: &Path| pu(&["config", "--config", text(file)]).well();
-    assert_eq!(of(&settings), pu(&["config"]).well());
+    let of = |file: &Path| pu(&["config", "--config", text(file)]).out;
+    assert!(of(&settings).contains("[limits]"));
+    assert_eq!(of(&settings), pu(&["config"]).out);
     let own = outer.path().join("own.toml");
     fs::write(&own, "data = \"/srv/pu\"\nlisten = \"127.0.0.1:9999\"\n").unwrap();
     fs::remove_dir_all(&out).unwrap();
