@@ -125,7 +125,10 @@ struct Remains {
 impl Remains {
     fn find(config: &Config, from: &[PathBuf]) -> Result<Self, Failure> {
         let formats = config.formats()?;
+        // Witnesses are heard before the log is read: whoever writes it is never behind them.
         let testimony = witness::read(&config.data);
+        let mut saw = witnesses::of(config)?;
+        saw.extend(testimony.iter().flatten().map(loss::seen));
         let mut damaged = Vec::new();
         let mut base: Option<(Snapshot, bool)> = None;
         let data = std::iter::once((&config.data, false));
@@ -156,8 +159,6 @@ impl Remains {
             elsewhere.read(&log_folder(folder), schema_hash())?;
         }
         log.fill_from(&elsewhere);
-        let mut saw = witnesses::of(config)?;
-        saw.extend(testimony.iter().flatten().map(loss::seen));
         let witnessed = saw.iter().map(|saw| saw.sequence).max().unwrap_or(0);
         let last = witnessed.max(log.last()).max(base.sequence());
         let missing = log.missing(base.sequence(), last);

@@ -65,6 +65,9 @@ pub enum Reason {
     /// The log has failed.
     #[error("the log has failed; changes are taken again after a restart")]
     LogFailed,
+    /// The clock is too far ahead to be believed.
+    #[error("the clock is too far ahead of the last change to be believed")]
+    Clock,
     /// The data folder is not there any more.
     #[error("the data folder is gone, or another has taken its place")]
     FolderReplaced,
@@ -282,8 +285,10 @@ fn found(app: &App) -> Hindrances {
     let moved = moved.map(|(_, reason)| *reason);
     let failed = app.live.committer.pulse().failed.load(Ordering::Relaxed);
     let log = failed.then_some(Reason::LogFailed);
+    let clock = !app.live.committer.time().is_believed();
+    let clock = clock.then_some(Reason::Clock);
     let files = *app.health.files.lock();
-    let changes = register.or(audit).or(stuck).or(moved).or(log);
+    let changes = register.or(audit).or(stuck).or(moved).or(log).or(clock);
     Hindrances([
         register.or(audit).or(stuck),
         changes,

@@ -386,7 +386,7 @@ fn fractions(
 
 /// How the register is changing.
 struct Changes {
-    gauges: [(Gauge, Measure); 11],
+    gauges: [(Gauge, Measure); GAUGES.len()],
     counters: [(Counter, Count); 9],
 }
 
@@ -400,7 +400,7 @@ type Row<R> = (&'static str, &'static str, R);
     clippy::cast_precision_loss,
     reason = "a gauge is a float; what is counted here stays far below 2^53"
 )]
-static GAUGES: [Row<Measure>; 11] = [
+static GAUGES: [Row<Measure>; 13] = [
     ("pu_persons", "Persons served", |_, state| {
         state.persons() as f64
     }),
@@ -445,6 +445,16 @@ static GAUGES: [Row<Measure>; 11] = [
                 live.committer.pulse().failed.load(Ordering::Relaxed),
             ))
         },
+    ),
+    (
+        "pu_clock_behind_seconds",
+        "How far the clock was behind the last change when the newest was made",
+        |live, _| live.committer.time().behind().as_secs_f64(),
+    ),
+    (
+        "pu_clock_refused",
+        "1 while the clock is too far ahead to be believed, and no changes are taken",
+        |live, _| f64::from(u8::from(!live.committer.time().is_believed())),
     ),
     (
         "pu_compaction_seconds",

@@ -48,6 +48,14 @@ struct Known {
     allowed: u64,
 }
 
+impl Known {
+    /// What the time must be by now, in milliseconds since 1970.
+    fn expected(&self) -> i64 {
+        let passed = Uptime::now().since(self.uptime).unwrap_or(0);
+        self.at.saturating_add_unsigned(passed)
+    }
+}
+
 impl Timekeeper {
     /// Goes by a clock, whatever it says until [`Timekeeper::hold_to`].
     pub fn new(clock: Clock) -> Self {
@@ -105,6 +113,13 @@ impl Timekeeper {
         Ok(latest.hold(&now))
     }
 
+    /// Whether a change would be made now: the clock is not too far ahead.
+    pub fn is_believed(&self) -> bool {
+        let known = *self.known.lock();
+        let now = self.now().date_time.instant();
+        known.is_none_or(|known| self.ahead(known, now).is_none())
+    }
+
     /// How far the clock was behind the last change when the newest was made.
     pub fn behind(&self) -> Duration {
         Duration::from_millis(self.behind.load(Ordering::Relaxed))
@@ -112,28 +127,31 @@ impl Timekeeper {
 
     /// Whether the clock is not too far ahead of what is known. What it says then is known.
     fn check(&self, now: i64) -> Result<(), ClockAhead> {
-        let most = self.most_jump.load(Ordering::Relaxed);
         let mut known = self.known.lock();
-        let uptime = Uptime::now();
         if let Some(before) = *known {
-            let passed = uptime.since(before.uptime).unwrap_or(0);
-            let expected = before.at.saturating_add_unsigned(passed);
-            let ahead = u64::try_from(now.saturating_sub(expected)).unwrap_or(0);
-            if ahead > most.saturating_add(before.allowed) {
-                let seconds = ahead / 1000;
-                return Err(ClockAhead { seconds });
+            if let Some(ahead) = self.ahead(before, now) {
+                return Err(ahead);
             }
-            if now < expected {
+            if now < before.expected() {
                 // A clock that was set back has not made the time before wrong.
                 return Ok(());
             }
         }
         *known = Some(Known {
             at: now,
-            uptime,
+            uptime: Uptime::now(),
             allowed: 0,
         });
         Ok(())
+    }
+
+    /// How far a clock that says `now` is ahead of what is known, when that is too far.
+    fn ahead(&self, known: Known, now: i64) -> Option<ClockAhead> {
+        let most = self.most_jump.load(Ordering::Relaxed);
+        let ahead = u64::try_from(now.saturating_sub(known.expected())).unwrap_or(0);
+        let is_too_far = ahead > most.saturating_add(known.allowed);
+        let seconds = ahead / 1000;
+        is_too_far.then_some(ClockAhead { seconds })
     }
 
     /// Logs that the clock is behind, once a minute at most.

@@ -274,7 +274,9 @@ impl Committer {
 
     /// Looks after log and witness: several times a minute, on a thread of the caller's.
     pub fn tend(&self) {
-        self.log.tend();
+        if let Err(error) = self.log.tend() {
+            self.pulse.fail(&error);
+        }
         let mut told = self.told_time.lock();
         if told.is_some_and(|told| told.elapsed() < limits::TIME_TOLD_EVERY) {
             return;
@@ -415,10 +417,8 @@ impl Committing {
         if !draft.entries.is_empty() {
             let began = Instant::now();
             if let Err(error) = self.append(&draft, published.sequence()) {
-                let is_the_end =
-                    matches!(error, AppendError::Failed(_) | AppendError::Conflict { .. });
-                if is_the_end && !self.pulse.failed.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "the register takes no more changes");
+                if matches!(error, AppendError::Failed(_) | AppendError::Conflict { .. }) {
+                    self.pulse.fail(&error);
                 }
                 return Err(error.into());
             }
@@ -447,6 +447,13 @@ impl Committing {
 }
 
 impl Pulse {
+    /// Notes that the log has failed, and says so the first time.
+    fn fail(&self, error: &AppendError) {
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "the register takes no more changes");
+        }
+    }
+
     /// Counts a commit, and how long its flush took.
     fn count(&self, draft: &Draft, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

@@ -13,11 +13,13 @@ use super::build::{BuildError, write_merged};
 use super::commit::{CommitError, Committer, Draft};
 use super::error::{OpenError, VerifyError};
 use super::folder;
+use super::log::medium::{Disk, Medium as _};
 use super::map::Pattern;
 use super::mend::{self, MendError};
 use super::snapshot::Snapshot;
 use super::state::{Frozen, State, formats_to_bytes};
 use super::write::About;
+use crate::base::limits;
 use crate::base::time::Moment;
 use crate::person::field::schema_hash;
 use crate::person::identity::Formats;
@@ -46,9 +48,17 @@ pub enum CompactError {
     /// The committer did not take it.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// Old files could not be removed.
-    #[error("an old file in {path} cannot be removed")]
-    Remove {
+    /// It would fill the disk.
+    #[error("a new snapshot takes some {needed} bytes, and {room} are free")]
+    NoRoom {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that are free.
+        room: u64,
+    },
+    /// The data folder cannot be looked at, or old files in it not be removed.
+    #[error("the data folder {path} cannot be read or cleared")]
+    Folder {
         /// The data folder.
         path: PathBuf,
         /// What the system said.
@@ -124,6 +134,22 @@ impl Compactor {
         Ok(path)
     }
 
+    /// Refuses to begin a file that would fill the disk: without room, no disclosure is recorded and
+    /// nobody answered.
+    fn check_room(&self, state: &State) -> Result<(), CompactError> {
+        let (records, keys) = state.overlay().bytes();
+        let needed = (state.snapshot().file_bytes() + records + keys) as u64;
+        let room = Disk.room(&self.data);
+        let room = room.map_err(|source| CompactError::Folder {
+            path: self.data.clone(),
+            source,
+        })?;
+        if room < needed + limits::DISK_RESERVE_BYTES {
+            return Err(CompactError::NoRoom { needed, room });
+        }
+        Ok(())
+    }
+
     /// Writes the snapshot of a state's frozen point in time, and checks it.
     fn write(
         &self,
@@ -135,6 +161,7 @@ impl Compactor {
         if frozen.sequence == state.snapshot().sequence() {
             return Ok(Arc::clone(state.snapshot()));
         }
+        self.check_room(state)?;
         let (newer, as_of) = (state.overlay().frozen(), frozen);
         let path = write_as_of(&self.data, &self.formats, state, as_of, newer, progress)?;
         checked(&path)
@@ -148,7 +175,7 @@ impl Compactor {
             let oldest = kept.first().map_or(0, |file| file.sequence);
             committer.log().trim(oldest)
         };
-        removed().map_err(|source| CompactError::Remove {
+        removed().map_err(|source| CompactError::Folder {
             path: self.data.clone(),
             source,
         })

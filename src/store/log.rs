@@ -42,8 +42,10 @@ pub trait Log: Send + Sync {
     fn bytes(&self) -> u64;
 
     /// Looks after what it keeps, several times a minute: gives back what was made ahead when room is
-    /// short, and sees that its files are still there.
-    fn tend(&self) {}
+    /// short, and sees that its files are still there. Fails when no more entries are taken.
+    fn tend(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
 }
 
 /// Entries in order.

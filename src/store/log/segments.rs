@@ -358,15 +358,15 @@ impl Log for Segments {
         files.iter().map(|kept| kept.bytes()).sum()
     }
 
-    fn tend(&self) {
+    fn tend(&self) -> Result<(), AppendError> {
         let mut active = self.active.lock();
         self.give_back(&mut active);
         let is_there = active.file.as_ref().map(|file| file.is_there());
         if matches!(is_there, Some(Ok(false))) && active.failed.is_none() {
-            let why = removed().to_string();
-            tracing::error!(error = why, "the log takes no more changes");
-            active.failed = Some(why);
+            active.failed = Some(removed().to_string());
         }
+        let failed = active.failed.clone().map(AppendError::Failed);
+        failed.map_or(Ok(()), Err)
     }
 }
 
