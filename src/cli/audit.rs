@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -15,12 +14,9 @@ use crate::access::audit::known;
 use crate::access::audit::search::{Found, Search as Searching, Wanted};
 use crate::access::audit::verify::{Anchor, Known, verify};
 use crate::base::micros::Micros;
-use crate::base::time::Moment;
 use crate::person::identity::{Formats, Identity};
 use crate::serve::anchors;
 use crate::store::commit::Draft;
-use crate::store::entry::Origin;
-use crate::store::live::Live;
 use crate::store::state::{self, RegisterError};
 
 /// Check and read the record of what was disclosed to whom.
@@ -219,15 +215,7 @@ impl Accept {
     fn run(self) -> Result<(), Failure> {
         let config = self.common.config()?;
         let _lock = super::take(&config.data)?;
-        let clock = Arc::new(Moment::now);
-        let formats = config.formats()?;
-        let live = Live::open(
-            &config.data,
-            &formats,
-            config.keeping(),
-            config.snapshots.keep,
-            clock,
-        )?;
+        let live = super::open_to_change(&config)?;
         let folder = config.audit_folder();
         let state = live.store.keep();
         let there = known::ends(&folder).unwrap_or_default();
@@ -245,13 +233,7 @@ impl Accept {
             say!("the audit holds all that the register's log knows")?;
             return Ok(());
         }
-        let user = SystemUser::of_this_process();
-        let origin = Origin {
-            by: "audit-accepted".to_owned(),
-            actor: Some(("system user".to_owned(), user.told())),
-            correlation: Some(self.because),
-            ..Origin::default()
-        };
+        let origin = SystemUser::did("audit-accepted", self.because);
         let commit = move |draft: &mut Draft| draft.commit(origin, Vec::new(), notes);
         live.committer.wait(commit)?.0?;
         Ok(())

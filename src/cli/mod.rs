@@ -39,10 +39,13 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::base::time::Moment;
 use crate::base::told::{Told, chain};
+use crate::store::live::Live;
 use crate::store::lock::{DataLock, LockError};
 use config::Config;
 use out::{complain, say};
@@ -171,6 +174,14 @@ fn take(data: &Path) -> Result<DataLock, LockError> {
         complain!("pu: {mended}");
     }
     Ok(lock)
+}
+
+/// Opens a register that stands still to change it; the caller holds its lock.
+fn open_to_change(config: &Config) -> Result<Live, Failure> {
+    let clock = Arc::new(Moment::now);
+    let formats = config.formats()?;
+    let (data, kept) = (&config.data, config.snapshots.keep);
+    Ok(Live::open(data, &formats, config.keeping(), kept, clock)?)
 }
 
 impl Arguments {

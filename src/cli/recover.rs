@@ -12,15 +12,14 @@ use super::out::say;
 use super::user::SystemUser;
 use super::{Common, Failure, witnesses};
 use crate::base::files;
-use crate::base::time::{DateTime, Moment};
+use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
 use crate::person::identity::Formats;
 use crate::register::nrid;
 use crate::store::commit::Draft;
 use crate::store::compact::write_whole;
-use crate::store::entry::{Note, Origin};
+use crate::store::entry::Note;
 use crate::store::folder;
-use crate::store::live::Live;
 use crate::store::loss::{self, Saw};
 use crate::store::salvage::{Salvage, logs_set_aside};
 use crate::store::snapshot::Snapshot;
@@ -380,29 +379,15 @@ fn go_on(
     jumps: bool,
     mut notes: Vec<Note>,
 ) -> Result<(), Failure> {
-    let formats = config.formats()?;
-    let live = Live::open(
-        &config.data,
-        &formats,
-        config.keeping(),
-        config.snapshots.keep,
-        Arc::new(Moment::now),
-    )?;
+    let live = super::open_to_change(config)?;
     if jumps {
+        let formats = config.formats()?;
         let testimony = live.testimony.as_ref();
         let witnessed = testimony.map_or(&[][..], |it| &it.series);
         notes.extend(nrid::beyond(&live.store.keep(), witnessed, &formats)?);
     }
     let goes_on = notes.iter().any(|it| matches!(it, Note::Issued { .. }));
-    let origin = Origin {
-        by: by.to_owned(),
-        actor: Some((
-            "system user".to_owned(),
-            SystemUser::of_this_process().told(),
-        )),
-        correlation: Some(because),
-        ..Origin::default()
-    };
+    let origin = SystemUser::did(by, because);
     let commit = move |draft: &mut Draft| draft.commit(origin, Vec::new(), notes);
     let sequence = live.committer.wait(commit)?.0?;
     if goes_on {

@@ -2,6 +2,8 @@
 
 use nix::unistd::{Uid, User, getuid};
 
+use crate::store::entry::Origin;
+
 /// A system user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SystemUser {
@@ -24,6 +26,17 @@ impl SystemUser {
         let told = std::fs::read_to_string("/proc/self/loginuid").ok()?;
         let number = told.trim().parse().ok().filter(|it| *it != NOBODY)?;
         Some(Self::of_number(number))
+    }
+
+    /// Where an entry of the log comes from that this process writes, and why.
+    pub fn did(by: &str, because: String) -> Origin {
+        let user = Self::of_this_process().told();
+        Origin {
+            by: by.to_owned(),
+            actor: Some(("system user".to_owned(), user)),
+            correlation: Some(because),
+            ..Origin::default()
+        }
     }
 
     fn of_number(number: u32) -> Self {

@@ -25,7 +25,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A folder and all that lies below it.
-fn below(folder: &Path) -> Vec<PathBuf> {
+pub fn below(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![folder.to_path_buf()];
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

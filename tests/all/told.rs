@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::access::row;
+use crate::operator::below;
 use crate::program::{Serving, configure, pu};
 use crate::support::{Client, Service, persons, register};
 
@@ -280,20 +280,6 @@ fn a_snapshot_that_is_cut_while_it_is_read_is_named_before_the_end() {
         true
     };
     assert!((0..5).any(|_| is_named()));
-}
-
-/// A folder and all that lies below it.
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = vec![folder.to_path_buf()];
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(below(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 #[test]
