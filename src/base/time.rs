@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use jiff::Zoned;
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A date whose day, or day and month, may be unknown: `YYYYMMDD` as a number, zeros for what is
@@ -250,11 +250,21 @@ impl DateTime {
 
     /// Milliseconds since 1970 (UTC): the order of moments.
     pub fn instant(self) -> i64 {
-        let written = self.written();
-        std::str::from_utf8(&written)
-            .ok()
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-            .map_or(0, jiff::Timestamp::as_millisecond)
+        let small = |shift: u32, bits: u32| self.part(shift, bits) as i8;
+        let millis = self.part(7, 10) as i32;
+        let local = civil::DateTime::new(
+            self.part(43, 14) as i16,
+            small(39, 4),
+            small(34, 5),
+            small(29, 5),
+            small(23, 6),
+            small(17, 6),
+            millis * 1_000_000,
+        );
+        let seconds = (self.part(0, 7) as i32 - OFFSET_BIAS) * 900;
+        let offset = Offset::from_seconds(seconds);
+        let at = local.and_then(|local| offset?.to_timestamp(local));
+        at.map_or(0, jiff::Timestamp::as_millisecond)
     }
 
     /// The written form.
@@ -496,6 +506,15 @@ mod tests {
         let before = DateTime::parse("2024-10-27T02:30:00+02:00").unwrap();
         let after = DateTime::parse("2024-10-27T02:10:00+01:00").unwrap();
         assert!(before.instant() < after.instant());
+        for text in [
+            "2024-10-27T02:10:00.123Z",
+            "1900-01-01T00:00:00-11:45",
+            "9998-12-31T23:59:59.999+14:00",
+        ] {
+            let at = DateTime::parse(text).unwrap();
+            let wanted: jiff::Timestamp = text.parse().unwrap();
+            assert_eq!(at.instant(), wanted.as_millisecond(), "{text}");
+        }
     }
 
     #[test]
