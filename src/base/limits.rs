@@ -150,12 +150,22 @@ pub const CLOCK_BEHIND: Duration = Duration::from_secs(60);
 /// How often a register at work notes what time it is.
 pub const TIME_TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// How far the times of the witness's file may lie from what it says of itself.
+pub const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// Numbers of the anonymous series that are passed over after a loss or a restore: more than can have
 /// been issued since any backup. There are some 1,480 million.
 pub const ANONYMOUS_JUMP: u64 = 1_000_000;
 
+/// Beyond these, as many more by chance, up to so many: two restores of one backup must not go on at the
+/// same number.
+pub const ANONYMOUS_CHANCE: u64 = 30_000_000;
+
 /// The same of the series of one date of birth and gender, which has at least 57,330 numbers.
 pub const DATED_JUMP: u64 = 500;
+
+/// The same.
+pub const DATED_CHANCE: u64 = 3_000;
 
 /// How long a snapshot may list somebody who has become protected since, before a new one is made.
 pub const VEILED_FOR: Duration = Duration::from_secs(3_600);

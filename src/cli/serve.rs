@@ -333,6 +333,9 @@ fn let_numbers_go_on(live: &Live, formats: &Formats) -> Result<(), CommitError> 
         Err(CommitError::Damaged) => tracing::error!(
             "records are damaged: it is not known which reserve identities were issued, and none is"
         ),
+        Err(error @ CommitError::Clock(_)) => {
+            tracing::error!(%error, "no changes are taken");
+        }
         Err(error) => return Err(error),
     }
     Ok(())

@@ -101,12 +101,13 @@ impl Series {
         u64::from(birth) * 10 + gender
     }
 
-    /// How many numbers a series passes over when something may have been lost.
-    const fn jump_of(number: u64) -> u64 {
+    /// How many numbers a series passes over when something may have been lost; the same for all of one
+    /// kind, by a number that is there by chance.
+    const fn jump_of(number: u64, chance: u64) -> u64 {
         if number < 10 {
-            limits::ANONYMOUS_JUMP
+            limits::ANONYMOUS_JUMP + chance % limits::ANONYMOUS_CHANCE
         } else {
-            limits::DATED_JUMP
+            limits::DATED_JUMP + chance % limits::DATED_CHANCE
         }
     }
 
@@ -240,7 +241,8 @@ impl Issuer {
 }
 
 /// How each series goes on after something may have been lost: beyond every number that the register
-/// has or remembers, and those that a witness saw, by more than can have been issued since.
+/// has or remembers, and those that a witness saw, by more than can have been issued since; and by as many
+/// more as chance says, for the same backup may be put back twice.
 pub fn beyond(
     state: &State,
     witnessed: &[(u64, u64)],
@@ -265,9 +267,10 @@ pub fn beyond(
         reach(series.number(), 0);
     }
     reach(OTHER_SERIES, 0);
+    let chance = uuid::Uuid::new_v4().as_u128() as u64;
     let jumped = reached.into_iter().map(|(series, next)| Note::Issued {
         series,
-        next: next.saturating_add(Series::jump_of(series)),
+        next: next.saturating_add(Series::jump_of(series, chance)),
     });
     Ok(jumped.collect())
 }

@@ -18,9 +18,10 @@ pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 /// A clock that is too far ahead to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the clock is {} ahead of the time that has passed since it was last known to be right: set it, or, \
-     when it is right, stop the service and say so with pu recover --accept-clock",
-    jiff::SignedDuration::from_secs(i64::try_from(*.seconds).unwrap_or(i64::MAX))
+    "the clock is {} days and {} hours ahead of the time that has passed since it was last known to be right: \
+     set it, or, when it is right, stop the service and say so with pu recover --accept-clock",
+    .seconds / 86_400,
+    .seconds / 3_600 % 24
 )]
 pub struct ClockAhead {
     /// By how much.

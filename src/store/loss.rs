@@ -111,7 +111,31 @@ pub fn check(
 /// The time that the witness last knew to be right: the clock may have been set back after the newest
 /// change.
 pub fn last_time(testimony: &Testimony) -> Option<Moment> {
-    let seen = &testimony.seen;
-    let times = [seen.clock, seen.at].into_iter().flatten();
-    times.max_by_key(|it| it.instant()).map(Moment::of)
+    // Without a time by the clock, the newest change may be of any day.
+    let clock = testimony.seen.clock?;
+    let latest = testimony
+        .seen
+        .at
+        .filter(|at| at.instant() > clock.instant());
+    Some(Moment::of(latest.unwrap_or(clock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_of_an_older_day_says_nothing_of_the_clock() {
+        let moment = |text: &str| Moment::parse(text).unwrap();
+        let (old, new) = (moment("2025-01-14T06:00:00"), moment("2026-11-30T12:00:00"));
+        let mut testimony = Testimony::default();
+        testimony.seen.at = Some(old.date_time);
+        assert_eq!(last_time(&testimony), None);
+        testimony.seen.clock = Some(new.date_time);
+        assert_eq!(last_time(&testimony), Some(new));
+        // It was set back after the newest change.
+        testimony.seen.at = Some(new.date_time);
+        testimony.seen.clock = Some(old.date_time);
+        assert_eq!(last_time(&testimony), Some(new));
+    }
 }

@@ -7,7 +7,7 @@
 //!         u64, last entry begun u64, time of the newest entry u64 (`DateTime` bits, 0: none), time by
 //!         the clock u64 (the same), milliseconds since the machine started u64, that start 16 bytes,
 //!         number of this file in its file system u64, whether
-//!         numbers go on as they should u64, zeros
+//!         numbers go on as they should u64, milliseconds since 1970 when this was written u64, zeros
 //! 4096:   one place of 32 bytes for each series of issued numbers: series u64, place of the first
 //!         number that was never issued u64, checksum u32 of these 16 bytes, zeros
 //! ```
@@ -18,16 +18,18 @@
 //! after the process was killed, and after a power cut up to the last commit but one.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::log::medium::{Disk, Medium, Writable};
+use crate::base::limits;
 use crate::base::time::{DateTime, Moment, Uptime};
 
 /// The name of the file in a data folder.
@@ -50,6 +52,9 @@ pub struct Seen {
     pub goes_on: bool,
     /// The file in its file system: a copy is another.
     inode: u64,
+    /// When this was written, in milliseconds since 1970: the file's own times say the same, unless it
+    /// was put back.
+    written: u64,
     turn: u64,
 }
 
@@ -123,12 +128,12 @@ pub struct Testimony {
 /// Reads the witness of a data folder; `None` when there is none.
 pub fn read(data: &Path) -> Result<Option<Testimony>, WitnessError> {
     let path = path_of(data);
-    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.ino(), file)));
-    let bytes = opened.and_then(|(inode, mut file)| {
+    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+    let bytes = opened.and_then(|(about, mut file)| {
         let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut file, &mut bytes).map(|_| (inode, bytes))
+        io::Read::read_to_end(&mut file, &mut bytes).map(|_| (about, bytes))
     });
-    let (inode, bytes) = match bytes {
+    let (about, bytes) = match bytes {
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(WitnessError::Io { path, source }),
@@ -148,7 +153,7 @@ pub fn read(data: &Path) -> Result<Option<Testimony>, WitnessError> {
     Ok(Some(Testimony {
         seen,
         series: series.ok_or(WitnessError::Damaged(path))?,
-        is_copy: seen.inode != inode,
+        is_copy: seen.inode != about.ino() || seen.was_put_back(&about),
     }))
 }
 
@@ -265,6 +270,7 @@ impl Witness {
     /// Writes what was seen, over the older one of the two.
     fn tell(&mut self) -> io::Result<()> {
         self.seen.turn += 1;
+        self.seen.written = millis_now();
         let place = place_of(self.seen.turn);
         self.file.write_all_at(&self.seen.to_bytes(), place)
     }
@@ -303,6 +309,7 @@ fn make(
     }
     seen.inode = fs::metadata(&made)?.ino();
     seen.turn += 1;
+    seen.written = millis_now();
     file.write_all_at(&seen.to_bytes(), place_of(seen.turn))?;
     file.sync()?;
     medium.put(&made, path)?;
@@ -321,7 +328,23 @@ pub fn note(data: &Path, last: u64, at: &Moment) -> Result<(), WitnessError> {
     witness.wait()
 }
 
+fn millis_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
 impl Seen {
+    /// Whether the file's times are not those of its last writing. `cp`, `tar` and `rsync` put back what
+    /// was modified when, or say now; nobody can put back when a file was changed.
+    fn was_put_back(&self, about: &Metadata) -> bool {
+        let written = i64::try_from(self.written / 1000).unwrap_or(0);
+        let others = [about.mtime(), about.ctime()];
+        let apart = others.map(|it| it.abs_diff(written));
+        apart
+            .iter()
+            .any(|seconds| *seconds > limits::WRITTEN_WITHIN.as_secs())
+    }
+
     fn to_bytes(self) -> [u8; SEEN] {
         let mut bytes = [0; SEEN];
         bytes[..8].copy_from_slice(MAGIC);
@@ -341,6 +364,7 @@ impl Seen {
         bytes[64..80].copy_from_slice(&self.uptime.boot);
         bytes[80..88].copy_from_slice(&self.inode.to_le_bytes());
         bytes[88] = u8::from(self.goes_on);
+        bytes[96..104].copy_from_slice(&self.written.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[16..]);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -368,6 +392,7 @@ impl Seen {
             },
             inode: number(80)?,
             goes_on: number(88)? != 0,
+            written: number(96)?,
         })
     }
 }

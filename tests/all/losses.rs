@@ -163,6 +163,33 @@ fn an_older_backup_that_is_put_back_issues_other_numbers() {
 }
 
 #[test]
+fn a_backup_that_is_put_back_again_and_over_what_is_there_issues_other_numbers() {
+    let folder = register(persons());
+    let outer = tempfile::tempdir().unwrap();
+    let (data, backup) = (outer.path().join("data"), outer.path().join("backup"));
+    copy(folder.path(), &data);
+    let mut before = issued(&data, 2);
+    copy(&data, &backup);
+    before.extend(issued(&data, 2));
+    // As if all that had been an hour ago.
+    let witness = backup.join("witness");
+    let mut touch = Command::new("touch");
+    let dated = touch.args(["-d", "1 hour ago"]).arg(witness);
+    assert!(dated.status().unwrap().success());
+    for _ in 0..2 {
+        copy(&backup.join("."), &data);
+        let serving = Serving::start(&data, MORE).ready();
+        let mut client = Client::connect(serving.address);
+        for _ in 0..4 {
+            for number in issue(&mut client, 50) {
+                assert!(before.insert(number), "issued twice");
+            }
+        }
+        serving.stop();
+    }
+}
+
+#[test]
 fn an_export_that_is_put_back_issues_other_numbers() {
     let folder = register(persons());
     let outer = tempfile::tempdir().unwrap();
