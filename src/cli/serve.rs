@@ -29,7 +29,7 @@ use crate::register::desk::Desk;
 use crate::register::nrid::{self, WentOn};
 use crate::serve::App;
 use crate::serve::anchors;
-use crate::serve::descriptors::Descriptors;
+use crate::serve::descriptors::{Descriptors, TooFewDescriptors};
 use crate::serve::handed::Handed;
 use crate::serve::health::{self, Health};
 use crate::serve::host::Hosts;
@@ -206,6 +206,7 @@ fn begin_with(
     pusher: Option<Pusher>,
     handed: Handed,
 ) -> Result<(Arc<App>, Running), Failure> {
+    let descriptors = descriptors(config)?;
     let formats = config.formats()?;
     let live = Arc::new(Live::open(
         &config.data,
@@ -255,7 +256,7 @@ fn begin_with(
         ),
         tls,
         callers: Arc::default(),
-        descriptors: Arc::new(descriptors(config)),
+        descriptors: Arc::new(descriptors),
         households: households::Known::default(),
         metrics,
         readiness: Readiness::default(),
@@ -342,7 +343,7 @@ fn let_numbers_go_on(live: &Live, formats: &Formats) -> Result<(), CommitError> 
 }
 
 /// As many descriptors as the system gives.
-fn descriptors(config: &Config) -> Descriptors {
+fn descriptors(config: &Config) -> Result<Descriptors, TooFewDescriptors> {
     let ways =
         1 + usize::from(config.tls.listen.is_some()) + usize::from(config.listen_unix.is_some());
     let threads = config.listening().threads();

@@ -29,13 +29,30 @@ fn raise() -> nix::Result<u64> {
     Ok(if raised { hard } else { soft })
 }
 
+/// The system lets the process open fewer files than the service itself needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the process may open {all} files, and the service needs {needed} before the first connection \
+     (ulimit -n, LimitNOFILE)"
+)]
+pub struct TooFewDescriptors {
+    /// As many as there are.
+    pub all: u64,
+    /// As many as are needed.
+    pub needed: u64,
+}
+
 impl Descriptors {
     /// All that the system gives; `wanted` is how many connections the settings allow. What the system
-    /// does not give is told.
-    pub fn take(threads: usize, wanted: u64) -> Self {
+    /// does not give is told; so few that the service cannot keep its own files open are refused.
+    pub fn take(threads: usize, wanted: u64) -> Result<Self, TooFewDescriptors> {
         let all = raise().unwrap_or(limits::DESCRIPTORS_ASSUMED);
         let own = limits::DESCRIPTORS_KEPT + threads as u64 * limits::DESCRIPTORS_PER_THREAD;
-        let most = all.saturating_sub(own).max(1);
+        let needed = own + 1;
+        if all < needed {
+            return Err(TooFewDescriptors { all, needed });
+        }
+        let most = all - own;
         if wanted > most {
             tracing::warn!(
                 setting = "limits.connections_per_thread",
@@ -46,7 +63,7 @@ impl Descriptors {
                  LimitNOFILE): those beyond are refused"
             );
         }
-        Self::of(most)
+        Ok(Self::of(most))
     }
 
     fn of(most: u64) -> Self {

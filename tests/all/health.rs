@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::Serving;
+use crate::program::{Serving, configure};
 use crate::support::{Answer, Client, Service, persons, register};
 
 const CHILD: &str = "201001012382";
@@ -170,6 +170,22 @@ fn a_snapshot_that_becomes_shorter_is_not_read_again() {
     until("it is noticed", || service.get("/readyz").status == 503);
     assert_eq!(said(&service.get("/readyz"))["phase"], "damaged");
     assert_eq!(service.get(&person()).status, 503);
+}
+
+#[test]
+fn a_service_that_could_not_keep_its_own_files_open_is_not_begun() {
+    let folder = register(persons());
+    let config = configure(folder.path(), "");
+    let serve = "ulimit -n 40; exec \"$0\" serve --as-root --config \"$1\"";
+    let ran = std::process::Command::new("sh")
+        .args(["-c", serve, env!("CARGO_BIN_EXE_pu")])
+        .arg(config)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(told.contains("may open 40 files"), "{told}");
+    assert!(!folder.path().join("witness").exists());
 }
 
 #[test]
