@@ -312,7 +312,13 @@ pub fn copy_finished(from: &Path, to: &Path) -> io::Result<()> {
     give_to_owner_of_folder(&file, &made)?;
     finish(&file)?;
     file.sync_all()?;
-    fs::rename(&made, to)?;
+    rename(&made, to)
+}
+
+/// Gives a file that is on the disk another name, in place of the file that has it; when this returns, it
+/// will have it after a crash.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
     to.parent()
         .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

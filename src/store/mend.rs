@@ -77,7 +77,7 @@ const LOST: &str = "lost";
 const KEPT: u32 = 1_000;
 
 /// The first name that is free; the last one when none is.
-fn free(named: impl Fn(u32) -> PathBuf) -> PathBuf {
+pub(super) fn free(named: impl Fn(u32) -> PathBuf) -> PathBuf {
     let free = (1..KEPT).map(&named).find(|name| !name.exists());
     free.unwrap_or_else(|| named(KEPT))
 }

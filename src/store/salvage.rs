@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::log::block::{self, FILE_HEAD, HEAD};
-use super::log::recover::{self, Segment};
+use super::log::recover::{self, End, Segment};
 use super::log::segments::{Keeping, Segments};
 use super::log::{AppendError, Log as _, ReadError, Wrong};
+use super::mend;
 use super::state::log_folder;
 use crate::base::limits;
 
@@ -87,8 +88,8 @@ impl Salvage {
         paths.sort();
         for (first, path) in paths {
             let segment = recover::segment(path.clone(), schema_hash);
-            match segment.and_then(|segment| recover::end(&segment).map(|_| segment)) {
-                Ok(segment) => self.take_whole(&segment)?,
+            match segment.and_then(|segment| recover::end(&segment).map(|end| (segment, end))) {
+                Ok((segment, end)) => self.take_whole(&segment, end)?,
                 Err(ReadError::Damaged { at, what, .. }) => {
                     self.take_what_is_left(&path, first, at, what)?;
                 }
@@ -101,9 +102,8 @@ impl Salvage {
         Ok(())
     }
 
-    fn take_whole(&mut self, segment: &Segment) -> Result<(), ReadError> {
+    fn take_whole(&mut self, segment: &Segment, end: End) -> Result<(), ReadError> {
         let mut blocks = recover::Blocks::all(segment)?;
-        let end = recover::end(segment)?;
         while blocks.at() < end.at {
             let Some(head) = blocks.head()? else { break };
             self.take(&segment.path, blocks.at(), head);
@@ -310,12 +310,7 @@ fn set_aside(data: &Path, log: &Path) -> io::Result<Option<PathBuf>> {
     if !log.exists() {
         return Ok(None);
     }
-    let mut number = 1;
-    let mut aside = data.join(format!("{ASIDE}{number}"));
-    while aside.exists() {
-        number += 1;
-        aside = data.join(format!("{ASIDE}{number}"));
-    }
+    let aside = mend::free(|number| data.join(format!("{ASIDE}{number}")));
     fs::rename(log, &aside)?;
     Ok(Some(aside))
 }

@@ -53,10 +53,7 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
     files::give_to_owner_of_folder(&file, &new)?;
     FileExt::write_all_at(&file, bytes, 0)?;
     file.sync_all()?;
-    fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    files::rename(&new, path)?;
     Ok(file)
 }
 

@@ -64,9 +64,7 @@ impl Medium for Disk {
     }
 
     fn put(&self, made: &Path, path: &Path) -> io::Result<()> {
-        fs::rename(made, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        files::rename(made, path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
