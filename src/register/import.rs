@@ -230,7 +230,7 @@ impl<'f, R: Records> Import<'f, R> {
     /// What is applied from here on carries the moment `at`, or that of the last change when that is
     /// later.
     pub fn set_moment(&mut self, at: Moment) {
-        self.at = self.ledger.latest.map_or(at, |latest| latest.hold(&at));
+        self.at = Latest::held(self.ledger.latest, &at);
     }
 
     /// Applies a post from Skatteverket.

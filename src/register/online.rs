@@ -195,7 +195,7 @@ impl<'l> Online<'l> {
                 ..Unsettled::default()
             };
         }
-        let now = self.live.committer.now();
+        let now = self.live.committer.time().now_after(basis.ledger().latest);
         let foreseen = foresee(&basis, &batch, &formats, &is_test, &now, file.clone())?;
         let work = move |draft: &mut Draft| {
             let foreseen = if foreseen.holds_in(draft.state())? {

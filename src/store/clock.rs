@@ -97,6 +97,11 @@ impl Timekeeper {
         });
     }
 
+    /// What the clock says, but not before the `latest` change.
+    pub fn now_after(&self, latest: Option<Latest>) -> Moment {
+        Latest::held(latest, &self.now())
+    }
+
     /// The moment of a change that is made now, after the `latest` one.
     pub fn moment(&self, latest: Option<Latest>) -> Result<Moment, ClockAhead> {
         let now = self.now();

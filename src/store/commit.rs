@@ -254,11 +254,6 @@ impl Committer {
         &*self.log
     }
 
-    /// What time it is by the committer's clock.
-    pub fn now(&self) -> Moment {
-        self.time.now()
-    }
-
     /// The time of changes.
     pub fn time(&self) -> &Timekeeper {
         &self.time
@@ -283,7 +278,7 @@ impl Committer {
         }
         *told = Some(Instant::now());
         if let Some(witness) = &mut *self.witness.lock()
-            && let Err(error) = witness.tell_time(self.now().date_time, Uptime::now())
+            && let Err(error) = witness.tell_time(self.time.now().date_time, Uptime::now())
         {
             tracing::error!(%error, "the witness beside the log cannot be written");
         }
@@ -391,7 +386,7 @@ impl Committing {
         replies: &mut Vec<Reply>,
     ) -> Result<Draft, CommitError> {
         let moment = self.time.moment(published.ledger().latest);
-        let at = moment.unwrap_or_else(|_| self.time.now());
+        let at = moment.unwrap_or_else(|_| self.time.now_after(published.ledger().latest));
         let mut draft = Draft::new(published.clone(), at, self.store.company());
         for work in works {
             let before = draft.entries.len();

@@ -60,11 +60,16 @@ pub struct Latest {
 impl Latest {
     /// The later of this time and a moment.
     pub fn with(latest: Option<Self>, at: &Moment) -> Self {
-        let at = latest.map_or(*at, |latest| latest.hold(at));
+        let at = Self::held(latest, at);
         Self {
             at: at.date_time.bits(),
             version: at.timestamp.number(),
         }
+    }
+
+    /// A moment that is not before a time: the given one, or that time itself.
+    pub fn held(latest: Option<Self>, at: &Moment) -> Moment {
+        latest.map_or(*at, |latest| latest.hold(at))
     }
 
     /// A moment that is not before this time: the given one, or this time itself.

@@ -331,6 +331,32 @@ proptest! {
     }
 }
 
+/// A file that comes after the clock was set back is dated no earlier than the change before it.
+#[test]
+fn a_file_gives_no_version_before_the_last_change() {
+    const VERSION: Field = Field::at("version");
+    let formats = Formats::standard();
+    let told = Told(Arc::new(AtomicU64::new(
+        DateTime::parse(WRITTEN).unwrap().bits(),
+    )));
+    let folder = register("");
+    let (live, _desk) = open(folder.path(), &told);
+    let online = Online::new(&live, &formats, Arc::new(|_| false));
+    let mut versions = Vec::new();
+    let lines = persons().lines().filter(|it| !it.trim().is_empty());
+    for (line, seconds) in lines.zip([127, -128]) {
+        told.move_by(seconds);
+        let mut person = json::read(line.as_bytes(), &formats).unwrap();
+        person.clear(VERSION);
+        let identity = person.identity();
+        let wanted = vec![Wanted::Person(Box::new(person))];
+        online.apply(wanted, Origin::default(), "x", 0).unwrap();
+        let person = live.store.pin().person(identity).unwrap().unwrap();
+        versions.push(person.value(VERSION).unwrap().as_timestamp().unwrap());
+    }
+    assert!(versions[0] <= versions[1], "{versions:?}");
+}
+
 /// Who is linked comes before, after, or in one batch with the identity it is linked to.
 #[test]
 fn chains_are_the_same_however_their_members_come() {
