@@ -71,7 +71,7 @@ impl Doors {
     /// Takes connections on loopback, without TLS.
     pub async fn plain(&self, queue: Queue) {
         let head = Duration::from_secs(self.listening.header_seconds);
-        let serve = |accepted: Accepted, open: Open| {
+        let serve = |accepted: Accepted, open: Open, (): ()| {
             let stream = TcpStream::from_std(accepted.socket.into())?;
             // Answers are written in one piece: nothing is gained by waiting for more.
             let _ = stream.set_nodelay(true);
@@ -91,17 +91,12 @@ impl Doors {
             });
             Ok(())
         };
-        self.take_in(
-            &queue,
-            async || Some(()),
-            |accepted, open, ()| serve(accepted, open),
-        )
-        .await;
+        self.take_in(&queue, async || Some(()), serve).await;
     }
 
     /// Takes connections on the unix socket.
     pub async fn unix(&self, queue: Queue) {
-        let serve = |accepted: Accepted, open: Open| {
+        let serve = |accepted: Accepted, open: Open, (): ()| {
             let stream = UnixStream::from_std(accepted.socket.into())?;
             let (server, ending) = (Arc::clone(&self.server), self.ending.subscribe());
             tokio::spawn(async move {
@@ -113,12 +108,7 @@ impl Doors {
             });
             Ok(())
         };
-        self.take_in(
-            &queue,
-            async || Some(()),
-            |accepted, open, ()| serve(accepted, open),
-        )
-        .await;
+        self.take_in(&queue, async || Some(()), serve).await;
     }
 
     /// Takes connections with TLS, no faster than handshakes leave the others their share.

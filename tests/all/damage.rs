@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pu::person::field::schema_hash;
+use pu::serve::readiness::Phase;
 use pu::serve::scrub;
 use pu::store::folder;
 use pu::store::layout::{Extent, Section};
@@ -248,6 +249,9 @@ fn what_cannot_be_mended_is_not_copied_by_a_running_service() {
     let path = newest(folder.path());
     let data = folder.path().to_path_buf();
     let service = Service::over(folder, |config| config.rest.reserve_identities = true);
+    // What is damaged later was whole when it was checked.
+    let is_ready = || service.app.readiness.phase() == Phase::Ready;
+    wait_for("the register is not ready", is_ready);
     flip_in(&path, Section::Records);
     issue(service.address);
     for _ in 0..2 {
