@@ -2,15 +2,17 @@
 //! links. Each chain has one main identity, its members list each other, and protection of one
 //! member shields them all.
 //!
-//! Order of the main identity (TKB, Inera's page "Huvudidentitet"): what was linked to, before what
-//! was linked away; then not deregistered before deregistered; then PNR, SNR, NRID, LRID; then the
+//! Order of the main identity (TKB, Inera's page "Huvudidentitet"): a number that Skatteverket has
+//! replaced by another one that is known never is it; then what was linked to, before what was
+//! linked away; then who is active, dormant, deregistered; then PNR, SNR, NRID, LRID; then the
 //! largest value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::time::PartialDate;
 use crate::person::edit::{Group, Person};
 use crate::person::field::Field;
-use crate::person::identity::Identity;
+use crate::person::identity::{Identity, IdentityType};
 use crate::person::value::Value;
 use crate::person::view::Shield;
 
@@ -25,7 +27,10 @@ const REFERRED_ID: Field = Field::at("referredPersonalIdentities/referredPersona
 const REFERRED_STATUS: Field =
     Field::at("referredPersonalIdentities/referredPersonalIdentityStatus");
 const DEREGISTERED: Field = Field::at("deregistration/deregistrationReasonCode");
+const DEREGISTERED_ON: Field = Field::at("deregistration/deregistrationDate");
 const STATUS: Field = Field::at("personalIdentityStatus/identityStatus");
+const STATUS_DATE: Field = Field::at("personalIdentityStatus/identityStatusDate");
+const STATUS_CAUSE: Field = Field::at("personalIdentityStatus/identityStatusCause");
 
 /// A link by care stands on both ends: on the one linked away from, and on the one linked to.
 pub(super) const TO: &str = "to";
@@ -42,6 +47,15 @@ pub fn neighbours(person: &Person) -> Vec<Identity> {
     listed(LINKED, LINKED_ID)
         .chain(listed(REFERRED, REFERRED_ID))
         .collect()
+}
+
+/// Whether Skatteverket refers from a person to another identity, and has not ended that.
+pub(super) fn refers(person: &Person, to: Identity) -> bool {
+    let active = person
+        .entries(REFERRED)
+        .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
+    let mut referred = active.filter_map(|it| it.value(REFERRED_ID)?.as_identity());
+    referred.any(|it| it == to)
 }
 
 /// How many identities a person's settled record says are theirs, this one included.
@@ -78,6 +92,9 @@ struct Members<'m> {
     places: BTreeMap<Identity, usize>,
     /// Care's links, as places linked from and to.
     links: BTreeSet<(usize, usize)>,
+    /// Skatteverket's references that have not ended, as places referring from and to. Which of two
+    /// replaced the other they do not tell: a new number lists the old ones too.
+    references: BTreeSet<(usize, usize)>,
     /// Who was linked away.
     away: BTreeSet<usize>,
 }
@@ -89,6 +106,7 @@ impl<'m> Members<'m> {
             all: members,
             places: places.map(|(place, it)| (it.identity(), place)).collect(),
             links: BTreeSet::new(),
+            references: BTreeSet::new(),
             away: BTreeSet::new(),
         };
         for (here, member) in members.iter().enumerate() {
@@ -100,6 +118,14 @@ impl<'m> Members<'m> {
                     _ => continue,
                 };
             }
+            let active = member
+                .entries(REFERRED)
+                .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
+            let referred: Vec<usize> = active
+                .filter_map(|entry| found.named(entry, REFERRED_ID))
+                .collect();
+            let referred = referred.into_iter().map(|there| (here, there));
+            found.references.extend(referred);
         }
         found.away = found.links.iter().map(|(from, _)| *from).collect();
         found
@@ -113,48 +139,64 @@ impl<'m> Members<'m> {
 
     /// The chains, each as the places of its members in their order.
     fn chains(&self) -> Vec<Vec<usize>> {
-        let mut beside = vec![Vec::new(); self.all.len()];
-        let mut join = |one: usize, other: usize| {
-            beside[one].push(other);
-            beside[other].push(one);
-        };
-        self.links.iter().for_each(|&(from, to)| join(from, to));
-        for (here, member) in self.all.iter().enumerate() {
-            let active = member
-                .entries(REFERRED)
-                .filter(|it| it.text(REFERRED_STATUS) != Some("AS"));
-            for there in active.filter_map(|entry| self.named(entry, REFERRED_ID)) {
-                join(here, there);
-            }
-        }
-        let mut seen = vec![false; self.all.len()];
-        let mut chains = Vec::new();
-        for start in 0..self.all.len() {
-            let mut chain = Vec::new();
-            let mut waiting = vec![start];
-            while let Some(place) = waiting.pop() {
-                if !std::mem::replace(&mut seen[place], true) {
-                    chain.push(place);
-                    waiting.extend(&beside[place]);
-                }
-            }
-            chain.sort_unstable();
-            chains.push(chain);
-        }
-        chains
+        let everybody: Vec<usize> = (0..self.all.len()).collect();
+        joined(&everybody, self.links.iter().chain(&self.references))
     }
 
     /// The main identity of a chain.
     fn main_of(&self, chain: &[usize]) -> Option<usize> {
+        let replaced = self.replaced(chain);
         chain.iter().copied().max_by_key(|place| {
             let member = &self.all[*place];
             let identity = member.identity();
             (
+                !replaced.contains(place),
                 !self.away.contains(place),
-                !is_deregistered(member),
+                standing(member),
                 identity.kind(),
                 identity.key(),
             )
+        })
+    }
+
+    /// The members of a chain whose number was replaced by another member's: of all that references
+    /// tie together, those that are marked as replaced; where all are, all but the last.
+    fn replaced(&self, chain: &[usize]) -> BTreeSet<usize> {
+        let mut replaced = BTreeSet::new();
+        for tied in joined(chain, &self.references) {
+            let (old, current): (Vec<usize>, Vec<usize>) = tied
+                .iter()
+                .partition(|&&place| is_replaced(&self.all[place]));
+            let last = current.is_empty().then(|| self.last_of(&old)).flatten();
+            replaced.extend(old.into_iter().filter(|&place| Some(place) != last));
+            // Who got a personal number has no other: their death must not hide behind the old one.
+            if current
+                .iter()
+                .any(|&place| is_of_a_resident(&self.all[place]))
+            {
+                let coordination =
+                    |&place: &usize| self.all[place].identity().kind() == IdentityType::Snr;
+                replaced.extend(current.into_iter().filter(coordination));
+            }
+        }
+        replaced
+    }
+
+    /// Which of numbers that were all replaced was so last: what replaced it is not known. It refers
+    /// to none of the others that does not refer back.
+    fn last_of(&self, old: &[usize]) -> Option<usize> {
+        let refers_on = |here: usize| {
+            let others = old.iter().copied().filter(|&it| it != here);
+            others.into_iter().any(|there| {
+                self.references.contains(&(here, there))
+                    && !self.references.contains(&(there, here))
+            })
+        };
+        old.iter().copied().max_by_key(|&place| {
+            let member = &self.all[place];
+            let day = member.value(DEREGISTERED_ON).or(member.value(STATUS_DATE));
+            let day = day.and_then(Value::as_date).map(PartialDate::number);
+            (!refers_on(place), day, member.identity().key())
         })
     }
 
@@ -218,10 +260,69 @@ fn entry(person: &Person, other: &Person, is_main: bool, link: Option<&str>) -> 
     entry
 }
 
-/// Deregistered, or a coordination number that is no longer in use.
-fn is_deregistered(person: &Person) -> bool {
-    person.text(DEREGISTERED).is_some()
-        || matches!(person.text(STATUS), Some("AVREGISTRERAT" | "EJ_AKTUELLT"))
+/// The parts into which pairs join places, each in order.
+fn joined<'p>(
+    places: &[usize],
+    pairs: impl IntoIterator<Item = &'p (usize, usize)>,
+) -> Vec<Vec<usize>> {
+    let mut beside: BTreeMap<usize, Vec<usize>> =
+        places.iter().map(|&place| (place, Vec::new())).collect();
+    for &(one, other) in pairs {
+        if beside.contains_key(&one) && beside.contains_key(&other) {
+            beside.entry(one).or_default().push(other);
+            beside.entry(other).or_default().push(one);
+        }
+    }
+    let mut parts = Vec::new();
+    for &start in places {
+        let mut part = Vec::new();
+        let mut waiting = vec![start];
+        while let Some(place) = waiting.pop() {
+            if let Some(next) = beside.remove(&place) {
+                part.push(place);
+                waiting.extend(next);
+            }
+        }
+        if !part.is_empty() {
+            part.sort_unstable();
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// How much an identity is in use: active, dormant, dormant and closed, deregistered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Deregistered,
+    Closed,
+    Dormant,
+    Active,
+}
+
+fn standing(person: &Person) -> Standing {
+    if person.text(DEREGISTERED).is_some() {
+        return Standing::Deregistered;
+    }
+    match person.text(STATUS) {
+        Some("AVREGISTRERAT" | "EJ_AKTUELLT") => Standing::Deregistered,
+        Some("VILANDEFORKLARAT_STANGT") => Standing::Closed,
+        Some("VILANDEFORKLARAT") => Standing::Dormant,
+        _ => Standing::Active,
+    }
+}
+
+/// Whether Skatteverket says that another number took the place of this one: an old personal number
+/// (GN), an old coordination number (GS, until 2021), a coordination number that was replaced.
+pub(super) fn is_replaced(person: &Person) -> bool {
+    matches!(person.text(DEREGISTERED), Some("GN" | "GS"))
+        || person.text(STATUS_CAUSE) == Some("ERSATT") && standing(person) == Standing::Deregistered
+}
+
+/// A personal number that is its holder's, living here, gone or dead; one of a false identity (FI) is
+/// nobody's.
+fn is_of_a_resident(person: &Person) -> bool {
+    person.identity().kind() == IdentityType::Pnr && person.text(DEREGISTERED) != Some("FI")
 }
 
 #[cfg(test)]
@@ -284,6 +385,155 @@ mod tests {
         assert_eq!(listed.text(ASSURANCE), Some("level4"));
         assert!(listed.value(LINKED_PRIMARY).unwrap().is_true());
         assert_eq!(settle(&mut members), [0_usize; 0], "settling is done once");
+    }
+
+    /// The main identity among members, whatever order they come in.
+    fn main_among(members: &[Person]) -> Identity {
+        let (mut forth, mut back) = (members.to_vec(), members.to_vec());
+        back.reverse();
+        let mains = [&mut forth, &mut back].map(|members| {
+            settle(members);
+            let main = main(members).iter().position(|&it| it).unwrap();
+            members[main].identity()
+        });
+        assert!(mains[0] == mains[1], "the order of members must not matter");
+        mains[0]
+    }
+
+    fn on(mut person: Person, day: &str) -> Person {
+        let day = PartialDate::parse(day).unwrap();
+        person.set(DEREGISTERED_ON, Value::PartialDate(day));
+        person
+    }
+
+    fn with_status(mut person: Person, status: &str, cause: Option<&str>) -> Person {
+        person.set(STATUS, Value::from(status));
+        if let Some(cause) = cause {
+            person.set(STATUS_CAUSE, Value::from(cause));
+        }
+        person
+    }
+
+    /// Whoever asked got the old record, and death and emigration were not shown.
+    #[test]
+    fn a_replaced_number_is_never_main_while_its_successor_is_known() {
+        // The old number is the larger one, and its holder died or emigrated with the new one.
+        for (old, new) in [(NEW, OLD), (OLD, NEW)] {
+            for reason in ["AV", "UV", "OB", "TA"] {
+                for (from_old, from_new) in [(true, true), (true, false), (false, true)] {
+                    let mut members = [
+                        deregistered(person(old), "GN"),
+                        deregistered(person(new), reason),
+                    ];
+                    if from_old {
+                        members[0] = referring(members[0].clone(), new, "NY");
+                    }
+                    if from_new {
+                        members[1] = referring(members[1].clone(), old, "NY");
+                    }
+                    assert!(main_among(&members) == identity(new), "{old} {reason}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_of_three_ends_in_the_number_that_replaced_the_others() {
+        const LAST: &str = "191212121212";
+        // The last number lists all earlier ones, earlier ones point at the next one.
+        let members = |last: Person| {
+            [
+                on(
+                    deregistered(referring(person(NEW), OLD, "NY"), "GN"),
+                    "20200101",
+                ),
+                on(
+                    deregistered(referring(person(OLD), LAST, "NY"), "GN"),
+                    "20210101",
+                ),
+                referring(referring(last, NEW, "NY"), OLD, "NY"),
+            ]
+        };
+        assert!(main_among(&members(person(LAST))) == identity(LAST));
+        let dead = deregistered(person(LAST), "AV");
+        assert!(main_among(&members(dead)) == identity(LAST));
+        // The last one is not known: the one before it, told by references, else by days.
+        let [first, second, _] = members(person(LAST));
+        assert!(main_among(&[first.clone(), second.clone()]) == identity(OLD));
+        let both = referring(second, NEW, "NY");
+        assert!(main_among(&[first, both]) == identity(OLD));
+        // What took the place of the only one that is here is not known.
+        let alone = deregistered(referring(person(OLD), LAST, "NY"), "GN");
+        assert!(main_among(&[alone]) == identity(OLD));
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_makes_the_old_number_main_again() {
+        for reason in ["GN", "AN"] {
+            let members = [
+                person(OLD),
+                deregistered(referring(person(NEW), OLD, "NY"), reason),
+            ];
+            assert!(main_among(&members) == identity(OLD), "{reason}");
+        }
+    }
+
+    #[test]
+    fn coordination_numbers_rank_by_their_status() {
+        const OTHER_SNR: &str = "197001792388";
+        let ranks = [
+            ("AKTIVT", None),
+            ("VILANDEFORKLARAT", Some("TIDSFRIST")),
+            ("VILANDEFORKLARAT_STANGT", Some("ANNAN_ORSAK")),
+            ("AVREGISTRERAT", Some("FELAKTIGT_REGISTERAT")),
+        ];
+        for (at, better) in ranks.iter().enumerate() {
+            for worse in &ranks[at + 1..] {
+                for (first, second) in [(SNR, OTHER_SNR), (OTHER_SNR, SNR)] {
+                    let members = [
+                        with_status(referring(person(first), second, "NY"), better.0, better.1),
+                        with_status(person(second), worse.0, worse.1),
+                    ];
+                    assert!(main_among(&members) == identity(first), "{}", better.0);
+                }
+            }
+        }
+        // Replaced by a number that has lost its standing too.
+        let replaced = with_status(person(OTHER_SNR), "AVREGISTRERAT", Some("ERSATT"));
+        for status in ["VILANDEFORKLARAT", "AVREGISTRERAT"] {
+            let members = [
+                with_status(referring(person(SNR), OTHER_SNR, "NY"), status, None),
+                replaced.clone(),
+            ];
+            assert!(main_among(&members) == identity(SNR), "{status}");
+        }
+    }
+
+    /// A coordination number whose status nobody ended must not hide its holder's death.
+    #[test]
+    fn who_got_a_personal_number_is_shown_by_it() {
+        let active =
+            |reference| with_status(referring(person(SNR), reference, "NY"), "AKTIVT", None);
+        for reason in ["AV", "UV"] {
+            let members = [active(NEW), deregistered(person(NEW), reason)];
+            assert!(main_among(&members) == identity(NEW), "{reason}");
+        }
+        let members = [active(NEW), deregistered(person(NEW), "FI")];
+        assert!(
+            main_among(&members) == identity(SNR),
+            "a false identity is nobody's"
+        );
+    }
+
+    #[test]
+    fn skatteverkets_reference_goes_before_cares_link() {
+        // Care linked to the old number; its successor is main all the same.
+        let members = [
+            linked(person(NRID), NEW),
+            deregistered(referring(person(NEW), OLD, "NY"), "GN"),
+            deregistered(person(OLD), "AV"),
+        ];
+        assert!(main_among(&members) == identity(OLD));
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl<'f, R: Records> Import<'f, R> {
     /// Applies a post from Skatteverket.
     pub fn post(&mut self, post: &Post) -> Result<Applied, ImportError> {
         let current = self.person(post.subject)?;
-        match merge::apply(post, current.as_ref(), self.formats, &self.at) {
+        match merge::apply(post, current.as_ref(), self, self.formats, &self.at)? {
             Outcome::NotNewer => Ok(Applied::NotNewer),
             Outcome::Unchanged => Ok(Applied::Unchanged),
             Outcome::Applied(person) => self.keep(current.as_ref(), *person),

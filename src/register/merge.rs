@@ -4,13 +4,15 @@
 //! changes the terms it names. What Navet does not carry is never touched: contact data, links,
 //! reserve identities' data. A move leaves its trace in the history.
 
-use crate::base::time::{DateTime, Moment};
+use crate::base::time::{DateTime, Moment, PartialDate};
 use crate::person::edit::{Group, Person};
 use crate::person::field::{Field, Wrap};
 use crate::person::identity::Formats;
 use crate::person::value::Value;
 
+use super::persons::Persons;
 use super::post::{Edit, NOTIFIED, Post};
+use super::relation::{self, KIND, RELATIONSHIP};
 
 /// What became of a post.
 pub enum Outcome {
@@ -45,11 +47,6 @@ const PAST_END: Field = Field::at(
 const PAST_ADDRESS: Field =
     Field::at("populationRegistrationRecord/historicalRecords/historicalAddress");
 const RESIDENCE: Field = Field::at("addressInformation/residentialAddress");
-const RELATIONSHIP: Field = Field::at("relationship");
-const RELATIONSHIP_STATUS: Field = Field::at("relationship/status");
-const RELATIONSHIP_TYPE: Field = Field::at("relationship/relationshipType");
-const RELATIVE: Field = Field::at("relationship/relationshipId/personalIdentity");
-const RELATIVE_BORN: Field = Field::at("relationship/relationshipId/dateOfBirth");
 
 const NORDIC_NUMBER: Field = Field::at("immigration/immigrationIdentity/personalIdentityNumber");
 
@@ -80,19 +77,25 @@ const REGISTRATION: [Field; 5] = [
     Field::at("populationRegistrationLocality/fictitiousPropertyNumber"),
 ];
 
-/// Applies `post` to `current` at the moment `at`.
-pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Moment) -> Outcome {
+/// Applies `post` to `current` at the moment `at`; `persons` are the others in the register.
+pub fn apply<P: Persons>(
+    post: &Post,
+    current: Option<&Person>,
+    persons: &P,
+    formats: &Formats,
+    at: &Moment,
+) -> Result<Outcome, P::Error> {
     if current.is_some_and(|current| is_older(post, current)) {
-        return Outcome::NotNewer;
+        return Ok(Outcome::NotNewer);
     }
     let mut person = match current {
         Some(current) if !post.total => current.clone(),
         current => renewed(post, current, formats),
     };
     person.clear(CASE);
-    post.edits
-        .iter()
-        .for_each(|edit| take(&mut person, edit, at));
+    for edit in &post.edits {
+        take(&mut person, edit, persons, formats, at)?;
+    }
     // Both flags are always told, also when the post lifts or never mentions them.
     for flag in [PROTECTED_PERSON, PROTECTED_POPULATION_RECORD] {
         if person.value(flag).is_none() {
@@ -101,33 +104,67 @@ pub fn apply(post: &Post, current: Option<&Person>, formats: &Formats, at: &Mome
     }
     person.tell_by_number(formats);
     keep_history(&mut person, current, at);
-
+    // What a post does not tell of its own age, the record keeps: what is older stays older.
+    if let Some(id) = &post.post_id {
+        person.set(RECORD_ID, Value::from(id.as_str()));
+    }
+    for age in [RECORD_ID, NOTIFIED] {
+        if let Some(last) = current.and_then(|current| current.value(age))
+            && person.value(age).is_none()
+        {
+            person.set(age, last.clone());
+        }
+    }
     if let Some(current) = current
         && post.post_id.is_none()
         && says_the_same(current, &person)
+        && !(current.own_shield().is_on() && is_later(&person, current))
     {
-        return Outcome::Unchanged;
-    }
-    // A post without a number leaves the last number standing: what is older stays older.
-    let last = current.and_then(|person| person.text(RECORD_ID));
-    if let Some(id) = post.post_id.as_deref().or(last) {
-        person.set(RECORD_ID, Value::from(id));
+        return Ok(Outcome::Unchanged);
     }
     person.set(TOTAL_RECORD, Value::Boolean(post.total));
     person.set(SYNCHRONISED, Value::DateTime(at.date_time));
     touch(&mut person, at);
-    Outcome::Applied(Box::new(person))
+    Ok(Outcome::Applied(Box::new(person)))
 }
 
-/// Whether a post is older than what a record stands on: by its number where both have one, else by
-/// the day. A file that was left lying must not take protection away.
+/// Whether a record stands on a later day than another. Of protection that is said again the new day
+/// is kept: no post from between the two days takes it away.
+fn is_later(one: &Person, other: &Person) -> bool {
+    let day = |it: &Person| it.value(NOTIFIED).and_then(Value::as_date);
+    day(one).map(PartialDate::number) > day(other).map(PartialDate::number)
+}
+
+/// Whether a post is older than what a record stands on: by its number where both have one, or by the
+/// day where both have one. What has neither, on a record that has one of them, cannot be told to be
+/// newer: then it may do anything but take protection away. A file that was left lying must not.
 fn is_older(post: &Post, current: &Person) -> bool {
-    if let Some((new, applied)) = post.post_id.as_deref().zip(current.text(RECORD_ID)) {
-        return new <= applied;
-    }
+    let number = post.post_id.as_deref().zip(current.text(RECORD_ID));
     let stands_on = current.value(NOTIFIED).and_then(Value::as_date);
-    let days = post.day().zip(stands_on);
-    days.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
+    let day = post.day().zip(stands_on);
+    let is_known = current.text(RECORD_ID).is_some() || stands_on.is_some();
+    match (number, day) {
+        (None, None) => is_known && opens(post, current),
+        _ => {
+            number.is_some_and(|(new, applied)| new <= applied)
+                || day.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
+        }
+    }
+}
+
+/// Whether a post takes a mark of protection away.
+fn opens(post: &Post, current: &Person) -> bool {
+    [PROTECTED_PERSON, PROTECTED_POPULATION_RECORD]
+        .into_iter()
+        .filter(|&mark| current.value(mark).is_some_and(Value::is_true))
+        .any(|mark| {
+            let said = post.edits.iter().rev().find_map(|edit| match edit {
+                Edit::Set(field, value) if *field == mark => Some(value.is_true()),
+                Edit::Clear(field) if field.contains(mark) => Some(false),
+                _ => None,
+            });
+            !said.unwrap_or(!post.total)
+        })
 }
 
 /// Gives the record a new version: the moment of the change, and always later than the last one.
@@ -150,7 +187,13 @@ fn renewed(post: &Post, current: Option<&Person>, formats: &Formats) -> Person {
     person
 }
 
-fn take(person: &mut Person, edit: &Edit, at: &Moment) {
+fn take<P: Persons>(
+    person: &mut Person,
+    edit: &Edit,
+    persons: &P,
+    formats: &Formats,
+    at: &Moment,
+) -> Result<(), P::Error> {
     match edit {
         Edit::Set(field, value) => {
             // A new value is not attested by the mark of the old one.
@@ -161,13 +204,16 @@ fn take(person: &mut Person, edit: &Edit, at: &Moment) {
         }
         Edit::Clear(field) => person.clear(*field),
         Edit::Entry(entry) if entry.field() == PAST_LOCALITY => past_locality(person, entry, at),
+        Edit::Entry(entry) if entry.field() == RELATIONSHIP => {
+            return take_relation(person, entry, persons, formats);
+        }
         Edit::Entry(entry) => take_entry(person, entry),
     }
+    Ok(())
 }
 
 /// The fields that tell entries of a repeating group apart.
 fn entry_key(of: Field) -> &'static [Field] {
-    const RELATION: [Field; 3] = [RELATIVE, RELATIVE_BORN, RELATIONSHIP_TYPE];
     const CITIZENSHIP: [Field; 1] = [Field::at("citizenship/citizenshipCountryCode")];
     const REFERENCE: [Field; 1] = [Field::at(
         "referredPersonalIdentities/referredPersonalIdentity",
@@ -187,9 +233,7 @@ fn entry_key(of: Field) -> &'static [Field] {
             "populationRegistrationRecord/historicalRecords/populationRegistrationLocality/propertyDesignation",
         ),
     ];
-    if of == RELATIONSHIP {
-        &RELATION
-    } else if of == PAST_LOCALITY {
+    if of == PAST_LOCALITY {
         &PAST
     } else if REFERENCE[0].parent() == of {
         &REFERENCE
@@ -207,30 +251,48 @@ fn is_same_entry(one: &Group, other: &Group) -> bool {
 }
 
 /// An entry replaces the one with the same key. When its status says that it ends, what was known
-/// of it stays beside the new status; spouses and partners who are so no more are not kept, since
-/// no contract shows them.
+/// of it stays beside the new status.
 fn take_entry(person: &mut Person, entry: &Group) {
-    const STATUSES: [Field; 2] = [RELATIONSHIP_STATUS, Field::at("citizenship/status")];
+    const STATUS: Field = Field::at("citizenship/status");
     let of = entry.field();
-    let ends = STATUSES
-        .iter()
-        .filter(|field| of.contains(**field))
-        .any(|&field| matches!(entry.text(field), Some("AS" | "AV" | "IV" | "AN")));
-    let former_spouse =
-        ends && of == RELATIONSHIP && matches!(entry.text(RELATIONSHIP_TYPE), Some("M" | "P"));
+    let ends = of.contains(STATUS) && matches!(entry.text(STATUS), Some("AS" | "AV" | "IV" | "AN"));
     // A Nordic number that is blanked comes as its country alone.
     let blanked = NORDIC_NUMBER.parent() == of && entry.value(NORDIC_NUMBER).is_none();
     let mut entries: Vec<Group> = person.entries(of).cloned().collect();
     match entries.iter().position(|other| is_same_entry(other, entry)) {
-        Some(at) if former_spouse || blanked => {
+        Some(at) if blanked => {
             entries.remove(at);
         }
         Some(at) if ends => entries[at].overlay(entry),
         Some(at) => entries[at] = entry.clone(),
-        None if former_spouse || blanked => {}
+        None if blanked => {}
         None => entries.push(entry.clone()),
     }
     person.set_entries(of, entries);
+}
+
+/// As for other entries. What was known of a relation stays also when only the relative's number
+/// changed; spouses and partners who are so no more are not kept, since no contract shows them.
+fn take_relation<P: Persons>(
+    person: &mut Person,
+    relation: &Group,
+    persons: &P,
+    formats: &Formats,
+) -> Result<(), P::Error> {
+    let ends = relation::is_over(relation);
+    let former_spouse = ends && matches!(relation.text(KIND), Some("M" | "P"));
+    let mut relations: Vec<Group> = person.entries(RELATIONSHIP).cloned().collect();
+    match relation::place(&mut relations, relation, persons, formats)? {
+        Some(at) if former_spouse => {
+            relations.remove(at);
+        }
+        Some(at) if ends || relation::is_renumbered(relation) => relations[at].overlay(relation),
+        Some(at) => relations[at] = relation.clone(),
+        None if former_spouse => {}
+        None => relations.push(relation.clone()),
+    }
+    person.set_entries(RELATIONSHIP, relations);
+    Ok(())
 }
 
 /// A registration that Navet itself tells of as past. It entered the register now.
@@ -316,9 +378,10 @@ fn says_the_same(one: &Person, other: &Person) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::PartialDate;
     use crate::person::edit::tests::identity;
     use crate::person::record::RecordRef;
+    use crate::register::persons::tests::Few;
+    use crate::register::relation::{RELATIVE, STATUS};
 
     const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
     const CITY: Field = Field::at("addressInformation/residentialAddress/city");
@@ -346,17 +409,22 @@ mod tests {
     }
 
     fn applied(post: &Post, current: Option<&Person>, moment: &str) -> Person {
-        match apply(post, current, &Formats::standard(), &at(moment)) {
+        match outcome(post, current, moment) {
             Outcome::Applied(person) => *person,
             _ => panic!("the post was not applied"),
         }
     }
 
+    fn outcome(post: &Post, current: Option<&Person>, moment: &str) -> Outcome {
+        let nobody = Few::default();
+        apply(post, current, &nobody, &Formats::standard(), &at(moment)).unwrap()
+    }
+
     fn relation(kind: &str, relative: &str, status: &str) -> Edit {
         let mut entry = Group::new(RELATIONSHIP);
         entry.set(RELATIVE, Value::Identity(identity(relative)));
-        entry.set(RELATIONSHIP_TYPE, Value::from(kind));
-        entry.set(RELATIONSHIP_STATUS, Value::from(status));
+        entry.set(KIND, Value::from(kind));
+        entry.set(STATUS, Value::from(status));
         Edit::Entry(entry)
     }
 
@@ -420,11 +488,10 @@ mod tests {
             );
             for (total, edits) in [(false, vec![open.clone()]), (true, Vec::new())] {
                 let old = [edits.clone(), vec![day("2025-01-05")]].concat();
-                let old = apply(
+                let old = outcome(
                     &post(second, total, old),
                     Some(&current),
-                    &Formats::standard(),
-                    &at("2025-01-11T10:00:00"),
+                    "2025-01-11T10:00:00",
                 );
                 assert!(matches!(old, Outcome::NotNewer), "{first} {second} {total}");
                 let new = [edits, vec![day("2025-01-11")]].concat();
@@ -440,38 +507,81 @@ mod tests {
 
     #[test]
     fn posts_that_are_not_newer_are_skipped() {
-        let formats = Formats::standard();
-        let moment = at("2025-01-01T10:00:00");
-        let current = applied(&post(5, true, vec![]), None, "2025-01-01T10:00:00");
+        let moment = "2025-01-01T10:00:00";
+        let current = applied(&post(5, true, vec![]), None, moment);
         for number in [4, 5] {
-            let outcome = apply(
-                &post(number, false, vec![]),
-                Some(&current),
-                &formats,
-                &moment,
-            );
+            let outcome = outcome(&post(number, false, vec![]), Some(&current), moment);
             assert!(matches!(outcome, Outcome::NotNewer));
         }
         let unnumbered = post(0, false, vec![set(Field::at("gender"), "1")]);
-        let outcome = apply(&unnumbered, Some(&current), &formats, &moment);
+        let outcome = outcome(&unnumbered, Some(&current), moment);
         assert!(matches!(outcome, Outcome::Unchanged));
+    }
+
+    /// A record that stands on a file in one format, then posts in the other.
+    #[test]
+    fn protection_is_only_taken_away_by_the_newest_post() {
+        let on = |number: u32, day: &str, mark: &str| {
+            let mut edits = vec![set(PROTECTED_PERSON, mark)];
+            edits.extend((!day.is_empty()).then(|| set(NOTIFIED, day)));
+            post(number, false, edits)
+        };
+        let (moment, now) = ("2025-01-12T10:00:00", "2025-01-13T10:00:00");
+        for (before, opening) in [
+            // A numbered post, a later day without number, and a number from between the two.
+            (
+                vec![on(5, "2025-01-03", "false"), on(0, "2025-01-10", "true")],
+                on(6, "2025-01-05", "false"),
+            ),
+            // Protection is said again: the later day counts.
+            (
+                vec![on(0, "2025-01-05", "true"), on(0, "2025-01-10", "true")],
+                on(0, "2025-01-07", "false"),
+            ),
+            // A post that tells nothing of its age, before and after one that does.
+            (vec![on(0, "2025-01-10", "true")], on(0, "", "false")),
+            (vec![on(5, "", "true")], on(0, "", "false")),
+            (
+                vec![on(0, "2025-01-10", "false"), on(0, "", "true")],
+                on(0, "2025-01-05", "false"),
+            ),
+        ] {
+            let current = before.iter().fold(None, |current, post| {
+                Some(applied(post, current.as_ref(), moment))
+            });
+            let current = current.unwrap();
+            assert!(current.own_shield().is_on());
+            assert!(matches!(
+                outcome(&opening, Some(&current), now),
+                Outcome::NotNewer
+            ));
+            let newest = on(9, "2025-01-13", "false");
+            let opened = applied(&newest, Some(&current), now);
+            assert!(!opened.own_shield().is_on());
+        }
+        // It may do anything else.
+        let current = applied(&on(0, "2025-01-10", "true"), None, moment);
+        let moved = applied(
+            &post(0, false, vec![set(CITY, "EKERÖ")]),
+            Some(&current),
+            now,
+        );
+        assert!(moved.own_shield().is_on() && moved.text(CITY) == Some("EKERÖ"));
     }
 
     /// Found by the model: the relation's empty `relationshipId` made a difference.
     #[test]
     fn a_repeated_relation_to_nobody_in_particular_changes_nothing() {
         let mut entry = Group::new(RELATIONSHIP);
-        entry.set(RELATIONSHIP_TYPE, Value::from("V"));
+        entry.set(KIND, Value::from("V"));
         let entry = vec![Edit::Entry(entry)];
         let first = applied(&post(1, true, entry.clone()), None, "2025-01-01T10:00:00");
         let bytes = first.to_record().unwrap();
         let current = Person::from_record(RecordRef::open(&bytes).unwrap()).unwrap();
-        let moment = at("2025-01-02T10:00:00");
-        let again = apply(
+        let again = outcome(
             &post(0, false, entry),
             Some(&current),
-            &Formats::standard(),
-            &moment,
+            "2025-01-02T10:00:00",
         );
         assert!(matches!(again, Outcome::Unchanged));
     }
@@ -483,8 +593,7 @@ mod tests {
         let marked = post(0, false, vec![set(PROTECTED_PERSON, "true")]);
         let second = applied(&marked, Some(&first), "2025-01-02T10:00:00");
         let older = post(4, true, vec![]);
-        let moment = at("2025-01-03T10:00:00");
-        let outcome = apply(&older, Some(&second), &Formats::standard(), &moment);
+        let outcome = outcome(&older, Some(&second), "2025-01-03T10:00:00");
         assert!(matches!(outcome, Outcome::NotNewer));
     }
 
@@ -566,8 +675,8 @@ mod tests {
         let from = Field::at("relationship/relationshipFromDate");
         let mut corrected = Group::new(RELATIONSHIP);
         corrected.set(RELATIVE, Value::Identity(identity(spouse)));
-        corrected.set(RELATIONSHIP_TYPE, Value::from("M"));
-        corrected.set(RELATIONSHIP_STATUS, Value::from("RD"));
+        corrected.set(KIND, Value::from("M"));
+        corrected.set(STATUS, Value::from("RD"));
         corrected.set(
             from,
             Value::PartialDate(PartialDate::parse("1940").unwrap()),
@@ -589,7 +698,7 @@ mod tests {
         );
         let left: Vec<_> = ended.entries(RELATIONSHIP).collect();
         assert_eq!(left.len(), 1, "the former spouse is not kept");
-        assert_eq!(left[0].text(RELATIONSHIP_STATUS), Some("AV"));
+        assert_eq!(left[0].text(STATUS), Some("AV"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod online;
 pub mod persons;
 pub mod post;
 pub mod refusal;
+mod relation;
 pub mod reserve;
 pub mod settle;
 pub mod supplement;

@@ -3,16 +3,18 @@
 //! rules in which the versions differ.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use pu::base::time::Moment;
 use pu::feed::generate::demo_population;
 use pu::person::edit::Person;
-use pu::person::identity::Formats;
+use pu::person::identity::{Formats, Identity};
 use pu::person::json;
 use pu::person::record::RecordRef;
 use pu::person::schema::{ComplexType, Content, Core, PERSON_RECORD};
 use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
 use pu::register::merge::{Outcome, apply};
+use pu::register::persons::Persons;
 use pu::wire::render::{Buffer, RecordWriter};
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -248,7 +250,7 @@ fn people() -> Vec<Vec<u8>> {
     let at = Moment::parse(WRITTEN).unwrap();
     let population = demo_population(&formats, 11);
     let base = population.posts().step_by(101).take(300).map(|post| {
-        match apply(&post, None, &formats, &at) {
+        match apply(&post, None, &Nobody, &formats, &at).unwrap() {
             Outcome::Applied(person) => *person,
             _ => panic!("a first post is applied"),
         }
@@ -330,5 +332,20 @@ fn a_difference_is_seen() {
         let changed = close(xml.replacen(from, to, 1));
         assert_ne!(changed, xml, "{from}");
         assert_ne!(parse(&changed).below, right, "{from}");
+    }
+}
+
+/// A register that is empty.
+struct Nobody;
+
+impl Persons for Nobody {
+    type Error = Infallible;
+
+    fn person(&self, _: Identity) -> Result<Option<Person>, Infallible> {
+        Ok(None)
+    }
+
+    fn waiting(&self, _: Identity) -> Vec<Identity> {
+        Vec::new()
     }
 }
