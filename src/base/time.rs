@@ -14,25 +14,53 @@ use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
 use rustix::time::{ClockId, clock_gettime};
 
-/// A date whose day, or day and month, may be unknown: `YYYYMMDD` as a number, zeros for what is
-/// not known (Navet's form).
+/// A date of the calendar whose day, or day and month, may be unknown: `YYYYMMDD` as a number, zeros
+/// for what is not known (Navet's form). A date that does not exist cannot be one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PartialDate(u32);
 
 impl PartialDate {
     /// From year, month and day, where month and day may be 0 for unknown. A known day demands a
-    /// known month; the day must exist in some year's calendar.
+    /// known month.
     pub fn new(year: u32, month: u32, day: u32) -> Option<Self> {
         const DAYS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let known = (1..=9999).contains(&year)
             && month <= 12
-            && DAYS.get(month as usize).is_some_and(|&days| day <= days);
+            && DAYS.get(month as usize).is_some_and(|&days| day <= days)
+            && ((month, day) != (2, 29) || is_leap(year));
         known.then_some(Self(year * 10_000 + month * 100 + day))
     }
 
     /// From the packed number `YYYYMMDD`.
     pub fn from_number(number: u32) -> Option<Self> {
         Self::new(number / 10_000, number / 100 % 100, number % 100)
+    }
+
+    /// From the packed number of a record. Until version 0.5 records could hold the 29th of February of
+    /// any year: of such a date year and month are read, or, where the field demands a day, the last
+    /// one of that month.
+    pub fn from_record(number: u32, whole: bool) -> Option<Self> {
+        let year = number / 10_000;
+        match number % 10_000 {
+            229 if !is_leap(year) => Self::new(year, 2, if whole { 28 } else { 0 }),
+            _ => Self::from_number(number),
+        }
+    }
+
+    /// From an `xs:date`, which may tell a zone behind the day: the day is meant as it is written.
+    pub fn parse_xs(text: &str) -> Option<Self> {
+        let (day, zone) = text.split_at_checked(10).unwrap_or((text, ""));
+        let is_zone = match zone.as_bytes() {
+            b"" | b"Z" => true,
+            [b'+' | b'-', rest @ ..] if rest.len() == 5 && rest[2] == b':' => {
+                let hours = number(&rest[..2]).zip(number(&rest[3..]));
+                hours.is_some_and(|(hours, minutes)| {
+                    (hours, minutes) == (14, 0) || hours < 14 && minutes < 60
+                })
+            }
+            _ => false,
+        };
+        Self::parse(day).filter(|_| is_zone && day.len() == 10)
     }
 
     /// From any of the written forms `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, `YYYYMMDD`.
@@ -73,6 +101,16 @@ impl PartialDate {
         self.0 % 100
     }
 
+    /// Whether this is before another date, as far as both are known.
+    pub const fn is_before(self, other: Self) -> bool {
+        let unknown = match (self.month() * other.month(), self.day() * other.day()) {
+            (0, _) => 10_000,
+            (_, 0) => 100,
+            _ => 1,
+        };
+        self.0 / unknown < other.0 / unknown
+    }
+
     /// Whether year, month and day are known.
     pub const fn is_complete(self) -> bool {
         self.month() > 0 && self.day() > 0
@@ -95,6 +133,10 @@ impl PartialDate {
         put(&mut out, 8, 2, u64::from(self.day()));
         (out, self.format().len())
     }
+}
+
+const fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 impl fmt::Display for PartialDate {
@@ -463,6 +505,86 @@ mod tests {
             "x",
         ] {
             assert_eq!(PartialDate::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_does_not_exist_is_none() {
+        for bad in [
+            "2023-02-29",
+            "20230229",
+            "19000229",
+            "20250431",
+            "2100-02-29",
+            "20230230",
+        ] {
+            assert_eq!(PartialDate::parse(bad), None, "{bad}");
+        }
+        for day in ["2024-02-29", "20000229", "2023-02-28"] {
+            assert!(PartialDate::parse(day).is_some(), "{day}");
+        }
+        // Every day that the calendar has, and no other.
+        for number in 18_990_101..19_050_101 {
+            let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
+            let whole = month > 0 && day > 0;
+            let is_day = civil::Date::new(year as i16, month as i8, day as i8).is_ok();
+            let expected = if whole {
+                is_day
+            } else {
+                month <= 12 && day == 0
+            };
+            assert_eq!(
+                PartialDate::from_number(number).is_some(),
+                expected,
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_older_records_hold_instead_is_read_as_far_as_it_can_be() {
+        let read = |whole| PartialDate::from_record(20_230_229, whole).map(PartialDate::number);
+        assert_eq!(
+            (read(false), read(true)),
+            (Some(20_230_200), Some(20_230_228))
+        );
+        assert_eq!(PartialDate::from_record(20_230_230, true), None);
+        let leap = PartialDate::from_record(20_240_229, true);
+        assert_eq!(leap.map(PartialDate::number), Some(20_240_229));
+    }
+
+    #[test]
+    fn a_day_may_tell_its_zone() {
+        for zone in ["", "Z", "+01:00", "-11:30", "+14:00"] {
+            let day = PartialDate::parse_xs(&format!("2025-01-02{zone}"));
+            assert_eq!(day.map(PartialDate::number), Some(20_250_102), "{zone}");
+        }
+        for bad in ["z", "+1:00", "+14:01", "+01:60", "+0100", " ", "T00:00:00"] {
+            assert_eq!(
+                PartialDate::parse_xs(&format!("2025-01-02{bad}")),
+                None,
+                "{bad}"
+            );
+        }
+        for bad in ["2025-02-29+01:00", "2025-01+01:00", "2025", "2025-01-0é"] {
+            assert_eq!(PartialDate::parse_xs(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_are_compared_as_far_as_both_are_known() {
+        let before = |one: &str, other: &str| {
+            let parsed = |text| PartialDate::parse(text).unwrap();
+            parsed(one).is_before(parsed(other))
+        };
+        assert!(before("2023-12-31", "2024"));
+        assert!(before("2024-01", "2024-02-01") && before("2024-01-01", "2024-01-02"));
+        for (one, other) in [
+            ("2024", "2024-05"),
+            ("2024-05", "2024-05-02"),
+            ("2024-05-02", "2024"),
+        ] {
+            assert!(!before(one, other) && !before(other, one), "{one} {other}");
         }
     }
 

@@ -36,6 +36,17 @@ const CHANGE_TIME: Field =
     Field::at("populationRegistrationRecord/notificationCase/modificationTime");
 const NOTIFIED: Field = Field::at("populationRegistrationRecord/notificationCase/notificationDate");
 
+/// When somebody died, as Navet tells it.
+const DEATH: [Field; 3] = [
+    DEREGISTERED_ON,
+    Field::at("deregistration/foundDeadAtDate"),
+    Field::at("coOrdinationNumberData/deceasedDate"),
+];
+const DEREGISTERED_ON: Field = Field::at("deregistration/deregistrationDate");
+const DEREGISTERED: Field = Field::at("deregistration/deregistrationReasonCode");
+const DECEASED: &str = "AV";
+const BORN: Field = Field::at("birth/dateOfBirth");
+
 /// A post in the making.
 pub(super) struct Assembler<'f> {
     formats: &'f Formats,
@@ -211,18 +222,20 @@ impl<'f> Assembler<'f> {
             }
             Rule::PositiveNumber if is_zero(text) => self.clear(term),
             Rule::Plain | Rule::PositiveNumber => put(self, plain(term, text)?),
-            Rule::Date => match date(text)? {
-                Some(date) => put(self, Value::PartialDate(date)),
-                None => self.clear(term),
-            },
+            Rule::Date if is_zero(text) => self.clear(term),
+            Rule::Date => {
+                if let Some(date) = self.date(term, text)? {
+                    put(self, Value::PartialDate(date));
+                }
+            }
             Rule::Truth => put(self, Value::Boolean(truth(text)?)),
             Rule::Relative(birth) if text.len() == 12 && text.ends_with("0000") => {
-                self.put_birth_time(birth, text)?;
+                self.put_birth_time(term, birth, text)?;
             }
             Rule::Identity | Rule::Relative(_) => put(self, Value::Identity(self.identity(text)?)),
             Rule::BirthTime => {
                 if let Some(field) = term.field {
-                    self.put_birth_time(field, text)?;
+                    self.put_birth_time(term, field, text)?;
                 }
             }
             Rule::SingleReference => {
@@ -238,20 +251,37 @@ impl<'f> Assembler<'f> {
             Rule::PostId => self.post_id = Some(post_id(text)?.to_owned()),
             Rule::Total => self.total = text != "N",
             Rule::ChangeTime => self.change_time = moment(text)?,
-            Rule::NotificationDate => self.notified = date(text)?,
+            Rule::NotificationDate => self.notified = self.date(term, text)?,
         }
         Ok(())
     }
 
-    fn put_birth_time(&mut self, field: Field, text: &str) -> Result<(), ValueError> {
+    fn put_birth_time(
+        &mut self,
+        term: &'static Term,
+        field: Field,
+        text: &str,
+    ) -> Result<(), ValueError> {
         let eight = match text.len() {
             8 | 12 if text.bytes().all(|byte| byte.is_ascii_digit()) => &text[..8],
             _ => return Err(ValueError::NotADate),
         };
-        if let Some(date) = date(eight)? {
+        if let Some(date) = self.date(term, eight)? {
             self.put(field, Value::PartialDate(date));
         }
         Ok(())
+    }
+
+    /// A date; nothing for zeros, and for a day that does not exist, which is reported.
+    fn date(&mut self, term: &'static Term, text: &str) -> Result<Option<PartialDate>, ValueError> {
+        let date = PartialDate::parse(text);
+        if date.is_none() && !is_zero(text) {
+            if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(ValueError::NotADate);
+            }
+            self.warnings.push(Warning::NoSuchDate(term));
+        }
+        Ok(date)
     }
 
     fn nordic(&mut self, country: &str, number: Option<Value>) {
@@ -298,7 +328,7 @@ impl<'f> Assembler<'f> {
             return Err(Failure {
                 reason: self.failure.unwrap_or(Reject::NoSubject),
                 post_id,
-                protection: self.protection_alone(),
+                protection: self.protection_alone(self.notified.or(day)),
             });
         };
         let mut edits = std::mem::take(&mut self.edits);
@@ -307,9 +337,11 @@ impl<'f> Assembler<'f> {
             edits.push(Edit::Set(CHANGE_TIME, Value::DateTime(at)));
         }
         edits.push(Edit::Set(TOTAL, Value::Boolean(self.total)));
-        if let Some(day) = self.notified.or(day) {
+        let day = self.notified.or(day);
+        if let Some(day) = day {
             edits.push(Edit::Set(NOTIFIED, Value::PartialDate(day)));
         }
+        self.warnings.extend(self.wrong_death(subject, &edits, day));
         let post = Post {
             subject,
             post_id,
@@ -319,6 +351,37 @@ impl<'f> Assembler<'f> {
         Ok((post, std::mem::take(&mut self.warnings)))
     }
 
+    /// What is wrong with the death that a post tells of.
+    fn wrong_death(
+        &self,
+        subject: Identity,
+        edits: &[Edit],
+        day: Option<PartialDate>,
+    ) -> Option<Warning> {
+        let told = |wanted: Field| {
+            edits.iter().rev().find_map(|edit| match edit {
+                Edit::Set(field, value) if *field == wanted => Some(value),
+                _ => None,
+            })
+        };
+        let is_dead = told(DEREGISTERED).and_then(Value::as_text) == Some(DECEASED);
+        let deaths = DEATH
+            .into_iter()
+            .filter(|&it| it != DEREGISTERED_ON || is_dead);
+        let deaths = deaths.filter_map(|field| told(field)?.as_date());
+        let born = told(BORN).and_then(Value::as_date);
+        let born = born.or_else(|| self.formats.birth_date(subject));
+        deaths.into_iter().find_map(|died| {
+            if born.is_some_and(|born| died.is_before(born)) {
+                Some(Warning::DeathBeforeBirth)
+            } else if day.is_some_and(|day| day.is_before(died)) {
+                Some(Warning::DeathInFuture)
+            } else {
+                None
+            }
+        })
+    }
+
     fn protection_edits(&self) -> impl Iterator<Item = Edit> {
         PROTECTION
             .into_iter()
@@ -326,15 +389,18 @@ impl<'f> Assembler<'f> {
             .filter_map(|(field, mark)| Some(Edit::Set(field, Value::Boolean(mark?))))
     }
 
-    fn protection_alone(&self) -> Option<Box<Post>> {
+    /// The protection that a post sets which cannot be understood, with the day it says it: what is
+    /// older does not take it away.
+    fn protection_alone(&self, day: Option<PartialDate>) -> Option<Box<Post>> {
         let subject = self
             .subject
             .filter(|_| self.failure != Some(Reject::TwoSubjects))?;
-        let edits: Vec<Edit> = self
+        let mut edits: Vec<Edit> = self
             .protection_edits()
             .filter(|edit| matches!(edit, Edit::Set(_, value) if value.is_true()))
             .collect();
         (!edits.is_empty()).then(|| {
+            edits.extend(day.map(|day| Edit::Set(NOTIFIED, Value::PartialDate(day))));
             Box::new(Post {
                 subject,
                 post_id: None,
@@ -364,15 +430,6 @@ fn plain(term: &'static Term, text: &str) -> Result<Value, ValueError> {
 
 fn is_zero(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'0')
-}
-
-fn date(text: &str) -> Result<Option<PartialDate>, ValueError> {
-    if is_zero(text) {
-        return Ok(None);
-    }
-    PartialDate::parse(text)
-        .map(Some)
-        .ok_or(ValueError::NotADate)
 }
 
 fn truth(text: &str) -> Result<bool, ValueError> {

@@ -486,7 +486,7 @@ coOrdinationNumberData/renewalDate=2024
                 "term 01014 (Personpost/Namn/Efternamn): longer than 80 characters",
             ),
             (
-                person("<Civilstand><Civilstandsdatum>20251301</Civilstandsdatum></Civilstand>"),
+                person("<Civilstand><Civilstandsdatum>igår</Civilstandsdatum></Civilstand>"),
                 "term 01082 (Personpost/Civilstand/Civilstandsdatum): not a date",
             ),
             (

@@ -142,6 +142,15 @@ pub enum Warning {
     /// Marks of protection that contradict each other: taken as set.
     #[error("term {0}: both J and N, taken as protected")]
     ContradictingProtection(&'static Term),
+    /// Digits where a date belongs that name no day of the calendar: left out.
+    #[error("term {0}: a date that does not exist, left out")]
+    NoSuchDate(&'static Term),
+    /// A death before the birth: kept as it came.
+    #[error("a death before the birth")]
+    DeathBeforeBirth,
+    /// A death after the day of the file: kept as it came.
+    #[error("a death after the day of the file")]
+    DeathInFuture,
 }
 
 /// Why reading cannot go on.

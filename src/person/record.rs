@@ -343,8 +343,8 @@ pub(super) fn next_value<'a>(
             // Protection fails closed: anything that is not a clear "no" is damage.
             _ => return Err(Damaged),
         },
-        Kind::Date => ValueRef::Date(take_date(bytes)?),
-        Kind::PartialDate => ValueRef::PartialDate(take_date(bytes)?),
+        Kind::Date => ValueRef::Date(take_date(bytes, true)?),
+        Kind::PartialDate => ValueRef::PartialDate(take_date(bytes, false)?),
         Kind::DateTime => {
             let bits = u64::from_le_bytes(take(bytes)?);
             ValueRef::DateTime(DateTime::from_bits(bits).ok_or(Damaged)?)
@@ -387,8 +387,8 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Damaged> {
 }
 
 #[inline]
-fn take_date(bytes: &mut &[u8]) -> Result<PartialDate, Damaged> {
-    PartialDate::from_number(u32::from_le_bytes(take(bytes)?)).ok_or(Damaged)
+fn take_date(bytes: &mut &[u8], whole: bool) -> Result<PartialDate, Damaged> {
+    PartialDate::from_record(u32::from_le_bytes(take(bytes)?), whole).ok_or(Damaged)
 }
 
 #[inline]

@@ -83,8 +83,7 @@ impl Value {
                 "false" | "0" => Ok(Self::Boolean(false)),
                 _ => Err(ValueError::NotABoolean),
             },
-            Kind::Date => PartialDate::parse(text.trim())
-                .filter(|date| date.is_complete())
+            Kind::Date => PartialDate::parse_xs(text.trim())
                 .map(Self::Date)
                 .ok_or(ValueError::NotADate),
             Kind::PartialDate => PartialDate::parse(text)
@@ -319,6 +318,13 @@ mod tests {
             error("contactInformation/period/start", "2024"),
             Some(ValueError::NotADate)
         );
+        for day in ["2025-02-29", "2025-02-29+01:00", "20250102"] {
+            let wrong = error("contactInformation/period/start", day);
+            assert_eq!(wrong, Some(ValueError::NotADate), "{day}");
+        }
+        for day in ["2025-01-02+01:00", " 2025-01-02Z\n", "2025-01-02"] {
+            assert_eq!(error("contactInformation/period/start", day), None, "{day}");
+        }
         assert_eq!(error("version", "2024"), Some(ValueError::NotATime));
         assert_eq!(
             error("name/surname", "a\u{1}b"),

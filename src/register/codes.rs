@@ -120,6 +120,13 @@ static RULES: &[(Field, Rule)] = &[
     ),
 ];
 
+/// When somebody died, or was found dead: not before they were born, nor in the future.
+const DEATH: [Field; 2] = [DEREGISTERED_ON, Field::at("deregistration/foundDeadAtDate")];
+const DEREGISTERED_ON: Field = Field::at("deregistration/deregistrationDate");
+const DEREGISTERED: Field = Field::at("deregistration/deregistrationReasonCode");
+const DECEASED: &str = "AV";
+const BORN: Field = Field::at("birth/dateOfBirth");
+
 /// Periods with their two ends.
 const PERIODS: [[Field; 3]; 3] = [
     [
@@ -211,6 +218,34 @@ pub(super) fn check(news: &Group, at: &Moment) -> Result<(), Refusal> {
     for number in lma_cards {
         if !is_lma_number(number) {
             return Err(Refusal::Value(PROOF_NUMBER, Wrong::NotAnLmaNumber));
+        }
+    }
+    Ok(())
+}
+
+/// Holds a death against the birth and today, where `news` tells one of them; `person` is as they
+/// would be.
+pub(super) fn check_death(news: &Group, person: &Group, at: &Moment) -> Result<(), Refusal> {
+    let told = DEATH.into_iter().chain([BORN, DEREGISTERED]);
+    if !told.into_iter().any(|field| news.value(field).is_some()) {
+        return Ok(());
+    }
+    let born = person.value(BORN).and_then(Value::as_date);
+    for field in DEATH {
+        // A date of death stands where any deregistration's does.
+        let is_death = field != DEREGISTERED_ON || person.text(DEREGISTERED) == Some(DECEASED);
+        let Some(died) = person
+            .value(field)
+            .and_then(Value::as_date)
+            .filter(|_| is_death)
+        else {
+            continue;
+        };
+        if !has_come(died, at.date) {
+            return Err(Refusal::Value(field, Wrong::InTheFuture));
+        }
+        if born.is_some_and(|born| died.is_before(born)) {
+            return Err(Refusal::Value(field, Wrong::BeforeBirth));
         }
     }
     Ok(())

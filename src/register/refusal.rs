@@ -122,6 +122,9 @@ pub enum Wrong {
     /// A day that has not come.
     #[error("in the future")]
     InTheFuture,
+    /// A death before the birth.
+    #[error("before the birth")]
+    BeforeBirth,
     /// Not the number of an LMA card.
     #[error("not an LMA number")]
     NotAnLmaNumber,

@@ -61,7 +61,12 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
         None if wish.version.is_some() => return Err(Refusal::VersionOfNobody),
         None => None,
     };
-    codes::check(&codes::news(&wish.form, current.as_deref())?, at)?;
+    let news = codes::news(&wish.form, current.as_deref())?;
+    codes::check(&news, at)?;
+    if current.is_none() {
+        // Before a number is issued for nothing.
+        codes::check_death(&news, &wish.form, at)?;
+    }
     let mut issued = Vec::new();
     let mut marks = Vec::new();
     let mut person = match (current, wish.identity) {
@@ -81,6 +86,7 @@ pub(super) fn update<P: Persons<Error = Damaged>>(
         person.copy_from(&wish.form, field);
     }
     person.tell_by_number(formats);
+    codes::check_death(&news, &person, at)?;
     touch(&mut person, at);
     wish.actor.sign(&mut person, PERSON_ACTOR);
     let identity = person.identity();
@@ -208,6 +214,45 @@ mod tests {
         person.push(entry);
         person.set(Field::at("testIndicator"), Value::Boolean(true));
         person
+    }
+
+    #[test]
+    fn a_death_lies_between_birth_and_today() {
+        const REASON: Field = Field::at("deregistration/deregistrationReasonCode");
+        const DIED: Field = Field::at("deregistration/deregistrationDate");
+        const FOUND: Field = Field::at("deregistration/foundDeadAtDate");
+        let dead = |born: &str, field: Field, day: &str| {
+            let mut form = form(&[(DATE_OF_BIRTH, born), (GENDER, "1"), (REASON, "AV")]);
+            form.date(field, "YYYY-MM-DD", day).unwrap();
+            form
+        };
+        let wrong = |field, why| Err(Refusal::Value(field, why));
+        for field in [DIED, FOUND] {
+            for (born, day, expected) in [
+                ("1980-01-01", "1979-12-31", wrong(field, Wrong::BeforeBirth)),
+                ("1980-01-01", "2025-01-08", wrong(field, Wrong::InTheFuture)),
+                ("1980-01-01", "1980-01-01", Ok(())),
+                ("1980-01-01", "2025-01-07", Ok(())),
+            ] {
+                let mut care = Care::of([]);
+                let new = care.update(None, None, dead(born, field, day));
+                assert_eq!(new.map(|_| ()), expected, "{day}");
+                // Of a number that tells the birth itself, and of one who is there.
+                let told = care.update(Some(LRID), None, dead("1981-08-29", field, "1981-08-28"));
+                assert_eq!(told.map(|_| ()), wrong(field, Wrong::BeforeBirth));
+                let mut care = Care::of([known(LRID)]);
+                let version = Timestamp::parse("20240101000000");
+                let changed =
+                    care.update(Some(LRID), version, dead("1981-08-29", field, "2025-02-01"));
+                assert_eq!(changed.map(|_| ()), wrong(field, Wrong::InTheFuture));
+            }
+        }
+        let mut born_of_nothing = Form::new();
+        assert!(
+            born_of_nothing
+                .date(DATE_OF_BIRTH, "YYYY-MM-DD", "2023-02-29")
+                .is_err()
+        );
     }
 
     /// SjD UpdatePerson 8.

@@ -74,6 +74,7 @@ mod operator;
 // Protection: somebody who wants a protected person's address tries every output.
 mod protection;
 // REST: routes, problems, and answers that the description allows.
+mod records;
 mod rest;
 // Round trip: what is rendered is what the record holds, element by element.
 mod round_trip;
