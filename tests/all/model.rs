@@ -89,14 +89,19 @@ const GROUPS: [&str; 8] = [
 ];
 
 /// The status of an entry, and whether it says that the entry ends.
-const STATUSES: [(&str, bool); 6] = [
+const STATUSES: [(&str, bool); 7] = [
     ("NY", false),
     ("RD", false),
+    ("PB", false),
     ("AS", true),
     ("AV", true),
     ("IV", true),
     ("AN", true),
 ];
+
+const NOTIFIED: &str = "populationRegistrationRecord/notificationCase/notificationDate";
+
+const PROTECTED: &str = "protectedPersonIndicator";
 
 type Flat = BTreeMap<String, String>;
 
@@ -113,6 +118,8 @@ enum Say {
 struct Wish {
     person: usize,
     number: Option<u32>,
+    /// The day of its file, in January.
+    day: Option<u32>,
     total: bool,
     says: Vec<Say>,
 }
@@ -150,7 +157,15 @@ impl Wish {
                 .number
                 .map(|number| format!("2025.000.000.{number:03}")),
             total: self.total,
-            edits: self.says.iter().map(edit).collect(),
+            edits: self
+                .says
+                .iter()
+                .map(edit)
+                .chain(self.day.map(|day| {
+                    let (field, value) = value(NOTIFIED, &format!("2025-01-{day:02}"));
+                    Edit::Set(field, value)
+                }))
+                .collect(),
         }
     }
 }
@@ -161,13 +176,24 @@ struct Simple {
     values: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<Flat>>,
     last: Option<u32>,
+    day: Option<u32>,
+}
+
+impl Simple {
+    fn is_protected(&self) -> bool {
+        self.values.get(PROTECTED).is_some_and(|it| it == "true")
+    }
 }
 
 /// Applies a wish to the model.
 fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     let current = people.get(&wish.person);
     let last = current.and_then(|person| person.last);
-    if wish.number.is_some() && last.is_some() && wish.number <= last {
+    let day = current.and_then(|person| person.day);
+    let numbers = wish.number.zip(last);
+    let days = wish.day.zip(day);
+    if numbers.is_some_and(|(new, last)| new <= last) || days.is_some_and(|(new, last)| new < last)
+    {
         return;
     }
     let mut next = match current {
@@ -192,40 +218,66 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     next.values
         .entry("birth/dateOfBirth")
         .or_insert(born.to_owned());
-    let flag = next.values.entry("protectedPersonIndicator");
+    let flag = next.values.entry(PROTECTED);
     flag.or_insert("false".to_owned());
     next.lists.retain(|_, entries| !entries.is_empty());
-    next.last = last;
-    if wish.number.is_none() && current == Some(&next) {
+    let opens = !next.is_protected() && current.is_some_and(Simple::is_protected);
+    if opens && (last.is_some() || day.is_some()) && numbers.is_none() && days.is_none() {
+        return;
+    }
+    (next.last, next.day) = (last, day);
+    if wish.number.is_none() && current == Some(&next) && !next.is_protected() {
         return;
     }
     next.last = wish.number.or(last);
+    next.day = wish.day.or(day);
     people.insert(wish.person, next);
 }
 
 fn entry(entries: &mut Vec<Flat>, list: &str, told: &Flat) {
-    let keys: &[&str] = match list {
-        "relationship" => &[
-            "relationshipId/personalIdentity",
-            "relationshipId/dateOfBirth",
-            "relationshipType",
-        ],
+    const RELATIVE: &str = "relationshipId/personalIdentity";
+    const BORN: &str = "relationshipId/dateOfBirth";
+    const NAMES: [&str; 2] = ["name/surname", "name/givenName"];
+    let alike = |it: &Flat, keys: &[&str]| keys.iter().all(|&key| it.get(key) == told.get(key));
+    let numbered = told.contains_key(RELATIVE);
+    let keys: &[&str] = match (list, numbered) {
+        ("relationship", true) => &["relationshipType", RELATIVE],
+        ("relationship", false) => &["relationshipType", RELATIVE, BORN, NAMES[0], NAMES[1]],
         _ => &["citizenshipCountryCode"],
     };
     let status = told.get("status").map(String::as_str);
-    let ends = STATUSES
-        .iter()
-        .any(|(it, ends)| Some(*it) == status && *ends);
+    let ends = |status: &str| STATUSES.iter().any(|(it, ends)| *it == status && *ends);
+    let (is_over, renumbered) = (status.is_some_and(ends), status == Some("PB"));
     let kind = told.get("relationshipType").map(String::as_str);
-    let gone = ends && matches!(kind, Some("M" | "P"));
-    let same = |it: &&mut Flat| keys.iter().all(|key| it.get(*key) == told.get(*key));
-    match entries.iter_mut().find(same) {
+    let gone = is_over && matches!(kind, Some("M" | "P"));
+    let mut place = entries.iter().position(|it| alike(it, keys));
+    // The relative's number changed: of two at most, it was the other's.
+    if place.is_none() && numbered && renumbered {
+        place = entries.iter().position(|it| {
+            let is_live = it.get("status").is_none_or(|status| !ends(status));
+            it.contains_key(RELATIVE) && is_live && alike(it, &["relationshipType"])
+        });
+        if let Some(place) = place {
+            entries[place].retain(|path, _| !path.starts_with("relationshipId"));
+        }
+    }
+    // Somebody without a number, and without a name to compare, or corrected.
+    if place.is_none() && !numbered && told.contains_key(BORN) {
+        let nameless = |it: &Flat| NAMES.iter().all(|&name| !it.contains_key(name));
+        let then: Vec<usize> = (0..entries.len())
+            .filter(|&it| alike(&entries[it], &["relationshipType", RELATIVE, BORN]))
+            .collect();
+        if let [only] = then[..]
+            && (status == Some("RD") || nameless(told) || nameless(&entries[only]))
+        {
+            place = Some(only);
+        }
+    }
+    match place.map(|place| &mut entries[place]) {
         None if gone => {}
         None => entries.push(told.clone()),
-        Some(_) if gone => {
-            entries.retain(|it| keys.iter().any(|key| it.get(*key) != told.get(*key)));
-        }
-        Some(known) if ends => {
+        Some(_) if gone => drop(place.map(|place| entries.remove(place))),
+        Some(known) if is_over || list == "relationship" && renumbered => {
             // What is told takes the place of what was known, a group as a whole.
             let part = |path: &String| path.split('/').next().unwrap().to_owned();
             let parts: Vec<String> = told.keys().map(part).collect();
@@ -441,12 +493,13 @@ fn wishes() -> impl Strategy<Value = Vec<Wish>> {
         0..PERSONS.len(),
         0_u32..12,
         0_u32..200,
+        prop::option::of(1_u32..6),
         prop::bool::weighted(0.2),
         prop::collection::vec(says(), 0..7),
     );
     prop::collection::vec(wish, 1..40).prop_map(|all| {
         let mut wishes: Vec<Wish> = Vec::new();
-        for (at, (person, order, any, total, says)) in all.into_iter().enumerate() {
+        for (at, (person, order, any, day, total, says)) in all.into_iter().enumerate() {
             let wish = match (order, wishes.last()) {
                 // What was said last, once more and without a number.
                 (0, Some(last)) => Wish {
@@ -459,6 +512,11 @@ fn wishes() -> impl Strategy<Value = Vec<Wish>> {
                         0 | 1 => None,
                         2 | 3 => Some(any),
                         _ => Some(at as u32 * 5),
+                    },
+                    // Files come in the order of their days, or are left lying.
+                    day: match order {
+                        1 | 2 => day,
+                        _ => day.map(|_| 6 + at as u32 / 2),
                     },
                     total,
                     says,

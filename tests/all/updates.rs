@@ -452,6 +452,31 @@ fn contact_data_that_breaks_a_rule_is_not_stored() {
     assert_eq!(contact(&mut care, FULL), before);
 }
 
+/// An `xs:date` may tell its zone, and JAX-WS writes it so: the day is meant.
+#[test]
+fn a_day_with_a_zone_is_that_day() {
+    let mut care = Care::start();
+    let period =
+        "<p:period><p:start>2025-01-02+01:00</p:start><p:end>2025-03-04Z</p:end></p:period>";
+    let made = update_contact(&mut care, UPDATE_CONTACT, FULL, &item("other", "x", period));
+    assert!(is_ok(&made), "{made}");
+    let read = contact(&mut care, FULL);
+    for day in ["<p:start>2025-01-02</p:start>", "<p:end>2025-03-04</p:end>"] {
+        assert!(read.contains(day), "{read}");
+    }
+    // One that does not exist is against the schema, and nothing is kept of it.
+    let head = format!("{}{}", actor(), id("personId", FULL));
+    let period = "<p:period><p:start>2025-02-29+01:00</p:start></p:period>";
+    let sent = sent(
+        &mut care,
+        UPDATE_CONTACT,
+        4,
+        &(head + &item("other", "x", period)),
+    );
+    assert!(matches!(sent, Err(Trouble::Request(_))));
+    assert_eq!(contact(&mut care, FULL), read);
+}
+
 #[test]
 fn the_service_sets_the_time_of_a_change() {
     let mut care = Care::start();
@@ -569,6 +594,7 @@ fn updates_of_persons_that_break_a_rule_are_refused() {
     for broken in [
         "<r:birth><p:dateOfBirth><p:format>YYYY</p:format><p:value>1980-02</p:value></p:dateOfBirth></r:birth>",
         "<r:birth><p:dateOfBirth><p:format>YYYY-MM-DD</p:format><p:value>1980-02-31</p:value></p:dateOfBirth></r:birth>",
+        "<r:birth><p:dateOfBirth><p:format>YYYY-MM-DD</p:format><p:value>2023-02-29</p:value></p:dateOfBirth></r:birth>",
         "<r:gender>HEMLIGT</r:gender>",
         "<r:addressAbroad><p:countryCode>HEMLIGT</p:countryCode></r:addressAbroad>",
         "<r:relationship><p:relationshipId><p:personalIdentity><p:root>1.2.3</p:root><p:extension>HEMLIGT</p:extension></p:personalIdentity></p:relationshipId><p:relationshipType>B</p:relationshipType></r:relationship>",
