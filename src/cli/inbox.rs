@@ -12,6 +12,7 @@ use crate::feed::inbox::{AFTER_TROUBLE, Inbox, LOOK, Looked, Watch};
 use crate::person::identity::Formats;
 use crate::register::import::Applied;
 use crate::register::online::Online;
+use crate::register::post::FilePlace;
 use crate::serve::App;
 use crate::serve::health::{Part, Reason};
 use crate::serve::metrics::Feed;
@@ -73,6 +74,10 @@ impl Target for Served<'_> {
 
     fn progress(&self, content: &str) -> u64 {
         self.0.progress(content)
+    }
+
+    fn begin(&mut self, place: FilePlace, by: &str) -> Result<bool, CommitError> {
+        self.0.begin_file(place, Origin::by(by))
     }
 
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, CommitError> {

@@ -15,6 +15,7 @@ use crate::person::identity::Formats;
 use crate::person::json;
 use crate::register::import::{Applied, Import, ImportError};
 use crate::register::online::Wanted;
+use crate::register::post::{FilePlace, Post};
 
 /// A register that files are applied to.
 pub trait Target {
@@ -29,6 +30,10 @@ pub trait Target {
 
     /// How far a file with this content was applied that was not applied to its end.
     fn progress(&self, content: &str) -> u64;
+
+    /// Notes that a file begins to be applied. Tells whether a file of its day that was made later has
+    /// been.
+    fn begin(&mut self, place: FilePlace, by: &str) -> Result<bool, Self::Error>;
 
     /// Applies entries of a file, in their order.
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, Self::Error>;
@@ -140,10 +145,13 @@ impl Work<'_> {
     ) -> Result<(), ApplyError<T::Error>> {
         let content = content_of(self.summary);
         let by = by(self.summary.format);
+        let place = self.summary.head.place();
+        let overtaken = place.map(|place| target.begin(place, by)).transpose();
+        let overtaken = overtaken.map_err(ApplyError::Register)? == Some(true);
         let (sender, receiver) = bounded::<Vec<Item>>(4);
         let mut done = 0;
         std::thread::scope(|scope| {
-            let reading = scope.spawn(|| self.read(T::BATCH, sender));
+            let reading = scope.spawn(|| self.read(T::BATCH, overtaken, sender));
             for items in &receiver {
                 let mut entries = Vec::with_capacity(items.len());
                 let mut about = Vec::with_capacity(items.len());
@@ -216,6 +224,7 @@ impl Work<'_> {
     fn read<E: std::error::Error>(
         &self,
         batch: usize,
+        overtaken: bool,
         sender: Sender<Vec<Item>>,
     ) -> Result<Vec<(String, u64)>, ApplyError<E>> {
         let mut items = Items {
@@ -225,7 +234,7 @@ impl Work<'_> {
             unwanted: false,
         };
         let unknown = match self.summary.format {
-            Format::Navet(_) => self.posts(&mut items)?,
+            Format::Navet(_) => self.posts(&mut items, overtaken)?,
             Format::Exchange => {
                 self.persons(&mut items)?;
                 Vec::new()
@@ -235,7 +244,7 @@ impl Work<'_> {
         Ok(unknown)
     }
 
-    fn posts(&self, items: &mut Items) -> Result<Vec<(String, u64)>, FileError> {
+    fn posts(&self, items: &mut Items, overtaken: bool) -> Result<Vec<(String, u64)>, FileError> {
         let options = Options {
             encoding: Some(self.summary.encoding),
             ..self.options.clone()
@@ -247,7 +256,10 @@ impl Work<'_> {
                     line: understood.line,
                     raw: posts.raw().to_vec(),
                     what: What::Entry(
-                        Wanted::Post(understood.post),
+                        Wanted::Post(Post {
+                            overtaken,
+                            ..understood.post
+                        }),
                         understood
                             .warnings
                             .iter()
@@ -346,6 +358,10 @@ impl Target for Import<'_> {
         0
     }
 
+    fn begin(&mut self, place: FilePlace, _: &str) -> Result<bool, ImportError> {
+        Ok(self.begin_file(place))
+    }
+
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, ImportError> {
         let one = |wanted| match wanted {
             Wanted::Post(post) => self.post(&post),
@@ -365,21 +381,13 @@ impl Target for Import<'_> {
     }
 }
 
-/// Neighbouring Navet files in the order in which Skatteverket made them.
+/// Neighbouring Navet files in the order in which Skatteverket made them; first those that do not tell.
 pub fn by_their_dates<F>(files: &mut [(F, Summary)]) {
     let is_navet = |file: &(F, Summary)| matches!(file.1.format, Format::Navet(_));
-    let key = |file: &(F, Summary)| {
-        let head = &file.1.head;
-        head.effectuated
-            .map(|date| (date, head.job_id, head.sequence, head.file_number))
-    };
-    let order = |one: &(F, Summary), other: &(F, Summary)| match (key(one), key(other)) {
-        (Some(one), Some(other)) => one.cmp(&other),
-        _ => std::cmp::Ordering::Equal,
-    };
+    let place = |file: &(F, Summary)| file.1.head.place();
     for neighbours in files.chunk_by_mut(|one, other| is_navet(one) == is_navet(other)) {
         if neighbours.first().is_some_and(is_navet) {
-            neighbours.sort_by(order);
+            neighbours.sort_by_key(place);
         }
     }
 }

@@ -346,6 +346,7 @@ impl<'f> Assembler<'f> {
             subject,
             post_id,
             total: self.total,
+            overtaken: false,
             edits,
         };
         Ok((post, std::mem::take(&mut self.warnings)))
@@ -405,6 +406,7 @@ impl<'f> Assembler<'f> {
                 subject,
                 post_id: None,
                 total: false,
+                overtaken: false,
                 edits,
             })
         })

@@ -14,7 +14,7 @@ use crate::base::limits;
 use crate::base::time::PartialDate;
 use crate::person::identity::Formats;
 use crate::person::value::ValueError;
-use crate::register::post::Post;
+use crate::register::post::{FilePlace, Post};
 
 /// The two file formats of Navet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,6 +231,19 @@ pub struct Head {
     pub day: Option<PartialDate>,
     /// Whether its end mark came.
     pub ended: bool,
+}
+
+impl Head {
+    /// Where the file stands among the others; `None` when it does not tell its day.
+    pub fn place(&self) -> Option<FilePlace> {
+        // Eight digits, at most 99,999, at most 999.
+        let part = |told: Option<u64>, most: u64| told.unwrap_or_default().min(most);
+        let serial = part(self.job_id, 99_999_999) * 100_000_000
+            + part(self.sequence, 99_999) * 1_000
+            + part(self.file_number, 999);
+        let day = self.effectuated?.number();
+        Some(FilePlace { day, serial })
+    }
 }
 
 /// What a splitter finds at the window's start: so many bytes of ...

@@ -110,6 +110,7 @@ impl Dice {
                 )
             }),
             total: self.throw(3) == 0,
+            overtaken: false,
             edits: Vec::new(),
         };
         let (mut last, mut done) = (Vec::new(), Vec::new());

@@ -239,6 +239,7 @@ mod tests {
             subject: identity("191212121212"),
             post_id: None,
             total: false,
+            overtaken: false,
             edits,
         };
         let before = writer.out.len();
@@ -292,6 +293,7 @@ mod tests {
             subject: identity("191212121212"),
             post_id: None,
             total: false,
+            overtaken: false,
             edits: vec![Edit::Clear(address)],
         }];
         let case = "populationRegistrationRecord/notificationCase";

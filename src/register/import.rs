@@ -14,7 +14,7 @@ use crate::person::identity::{Formats, Identity};
 use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
 use crate::store::build::{BuildError, Builder, Loose, Records};
-use crate::store::ledger::{AppliedFile, Latest, Ledger};
+use crate::store::ledger::{AppliedFile, FilePlace, Latest, Ledger};
 use crate::store::state::{State, formats_to_bytes};
 use crate::store::witness::{self, WitnessError};
 use crate::store::write::About;
@@ -139,6 +139,14 @@ impl<'f> Import<'f> {
         }
         self.applied += settled.applied;
         Ok(())
+    }
+
+    /// Notes that a file of Skatteverket's begins to be applied. Tells whether a file of its day that
+    /// was made later has been.
+    pub fn begin_file(&mut self, place: FilePlace) -> bool {
+        let overtaken = self.ledger.is_overtaken(place);
+        self.ledger.begin(place);
+        overtaken
     }
 
     /// Notes that a file was applied as a whole.

@@ -136,7 +136,7 @@ fn is_later(one: &Person, other: &Person) -> bool {
 }
 
 /// Whether a post is older than what a record stands on: by its number where both have one, or by the
-/// day where both have one. What has neither, on a record that has one of them, cannot be told to be
+/// day where both have one, and on one day by the files' serial numbers. What has neither, on a record that has one of them, cannot be told to be
 /// newer: then it may do anything but take protection away. A file that was left lying must not.
 fn is_older(post: &Post, current: &Person) -> bool {
     let number = post.post_id.as_deref().zip(current.text(RECORD_ID));
@@ -147,7 +147,10 @@ fn is_older(post: &Post, current: &Person) -> bool {
         (None, None) => is_known && opens(post, current),
         _ => {
             number.is_some_and(|(new, applied)| new <= applied)
-                || day.is_some_and(|(day, stands_on)| day.number() < stands_on.number())
+                || day.is_some_and(|(day, stands_on)| {
+                    let overtaken = number.is_none() && post.overtaken;
+                    (day.number(), !overtaken) < (stands_on.number(), true)
+                })
         }
     }
 }
@@ -380,7 +383,7 @@ mod tests {
     use super::*;
     use crate::person::edit::tests::identity;
     use crate::person::record::RecordRef;
-    use crate::register::persons::tests::Few;
+    use crate::register::persons::Nobody;
     use crate::register::relation::{RELATIVE, STATUS};
 
     const COUNTY: Field = Field::at("populationRegistrationLocality/countyCode");
@@ -400,6 +403,7 @@ mod tests {
             subject: identity("191212121212"),
             post_id: (number > 0).then(|| format!("2025.000.000.{number:03}")),
             total,
+            overtaken: false,
             edits,
         }
     }
@@ -416,8 +420,8 @@ mod tests {
     }
 
     fn outcome(post: &Post, current: Option<&Person>, moment: &str) -> Outcome {
-        let nobody = Few::default();
-        apply(post, current, &nobody, &Formats::standard(), &at(moment)).unwrap()
+        let Ok(outcome) = apply(post, current, &Nobody, &Formats::standard(), &at(moment));
+        outcome
     }
 
     fn relation(kind: &str, relative: &str, status: &str) -> Edit {
@@ -559,7 +563,17 @@ mod tests {
             let opened = applied(&newest, Some(&current), now);
             assert!(!opened.own_shield().is_on());
         }
-        // It may do anything else.
+        // Of one day, the file that was made later counts.
+        let current = applied(&on(0, "2025-01-10", "true"), None, moment);
+        let mut older = on(0, "2025-01-10", "false");
+        older.overtaken = true;
+        assert!(matches!(
+            outcome(&older, Some(&current), now),
+            Outcome::NotNewer
+        ));
+        older.overtaken = false;
+        assert!(!applied(&older, Some(&current), now).own_shield().is_on());
+        // What tells nothing of its age may do anything else.
         let current = applied(&on(0, "2025-01-10", "true"), None, moment);
         let moved = applied(
             &post(0, false, vec![set(CITY, "EKERÖ")]),

@@ -26,6 +26,7 @@ use crate::person::record::{Damaged, RecordRef};
 use crate::person::value::Value;
 use crate::store::commit::{CommitError, Draft};
 use crate::store::entry::{Note, Origin};
+use crate::store::ledger::FilePlace;
 use crate::store::live::Live;
 use crate::store::state::State;
 
@@ -166,6 +167,23 @@ impl<'l> Online<'l> {
     pub fn progress(&self, content: &str) -> u64 {
         let state = self.live.store.pin();
         state.ledger().progress.get(content).copied().unwrap_or(0)
+    }
+
+    /// Notes that a file of Skatteverket's begins to be applied. Tells whether a file of its day that
+    /// was made later has been.
+    pub fn begin_file(&self, place: FilePlace, origin: Origin) -> Result<bool, CommitError> {
+        let (overtaken, is_noted) = {
+            let state = self.live.store.pin();
+            let ledger = state.ledger();
+            (ledger.is_overtaken(place), ledger.is_newest(place))
+        };
+        if !overtaken && !is_noted {
+            let FilePlace { day, serial } = place;
+            let note = Note::Began { day, serial };
+            let work = move |draft: &mut Draft| draft.commit(origin, Vec::new(), vec![note]);
+            self.live.committer.wait(work)?.0?;
+        }
+        Ok(overtaken)
     }
 
     /// Applies a batch of a file's entries as one commit. `done` entries of the file are applied with

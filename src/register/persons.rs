@@ -2,6 +2,7 @@
 //! under changes that are on their way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use crate::person::edit::Person;
 use crate::person::identity::Identity;
@@ -77,6 +78,21 @@ impl Persons for State {
 
     fn next_of(&self, series: u64) -> u64 {
         self.ledger().next_of(series)
+    }
+}
+
+/// A register in which nobody is.
+pub struct Nobody;
+
+impl Persons for Nobody {
+    type Error = Infallible;
+
+    fn person(&self, _: Identity) -> Result<Option<Person>, Infallible> {
+        Ok(None)
+    }
+
+    fn waiting(&self, _: Identity) -> Vec<Identity> {
+        Vec::new()
     }
 }
 

@@ -7,6 +7,8 @@ use crate::person::field::Field;
 use crate::person::identity::Identity;
 use crate::person::value::Value;
 
+pub use crate::store::ledger::FilePlace;
+
 /// One post (Folkbokforingspost), in the register's terms.
 #[derive(Clone)]
 pub struct Post {
@@ -17,6 +19,8 @@ pub struct Post {
     pub post_id: Option<String>,
     /// Whether the post holds the whole record (totalpost), not only what changed.
     pub total: bool,
+    /// Whether a file of the same day that was made later has been applied.
+    pub overtaken: bool,
     /// What it says, in the file's order.
     pub edits: Vec<Edit>,
 }

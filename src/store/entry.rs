@@ -163,6 +163,13 @@ pub enum Note {
         /// The last of them.
         last: u64,
     },
+    /// A file of Skatteverket's began to be applied.
+    Began {
+        /// The day it was made, `YYYYMMDD`.
+        day: u32,
+        /// Its place among the files of that day.
+        serial: u64,
+    },
 }
 
 /// Stands for all series of numbers that are not named.

@@ -20,6 +20,10 @@ pub struct Ledger {
     /// Entries applied of files that are not applied to their end, by content.
     #[serde(default)]
     pub progress: OrdMap<String, u64>,
+    /// Of the newest days, the last of Skatteverket's files that was applied, by its place among the
+    /// files of that day.
+    #[serde(default)]
+    pub newest_files: OrdMap<u32, u64>,
     /// The end of each chain of the audit, as the audit writes an anchor.
     #[serde(default)]
     pub audit: OrdMap<u32, String>,
@@ -101,9 +105,22 @@ pub struct AppliedFile {
     pub entries: u64,
 }
 
+/// Where one of Skatteverket's files stands among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FilePlace {
+    /// The day it was made (Effektueringsdatum), `YYYYMMDD`.
+    pub day: u32,
+    /// Its place among the files of that day: by run, part, and file of the delivery (JobbId, LopNr,
+    /// FilNr), each 0 where it is not told.
+    pub serial: u64,
+}
+
 impl Ledger {
     /// Files remembered: more than twenty years of daily files.
     const MOST: usize = 10_000;
+
+    /// Days remembered of which files came.
+    const MOST_DAYS: usize = 400;
 
     /// Reads a snapshot's ledger.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
@@ -139,6 +156,27 @@ impl Ledger {
         self.applied.push_back(file);
     }
 
+    /// Whether a file of the same day that was made later has been applied.
+    pub fn is_overtaken(&self, place: FilePlace) -> bool {
+        let newest = self.newest_files.get(&place.day);
+        newest.is_some_and(|&newest| newest > place.serial)
+    }
+
+    /// Whether a file is the last one that was applied of its day.
+    pub fn is_newest(&self, place: FilePlace) -> bool {
+        self.newest_files.get(&place.day) == Some(&place.serial)
+    }
+
+    /// Notes that a file began to be applied; the oldest day is forgotten when there are too many.
+    pub fn begin(&mut self, place: FilePlace) {
+        let newest = self.newest_files.get(&place.day);
+        let newest = newest.copied().unwrap_or_default().max(place.serial);
+        self.newest_files.insert(place.day, newest);
+        if self.newest_files.len() > Self::MOST_DAYS {
+            self.newest_files = self.newest_files.without_min().1;
+        }
+    }
+
     /// The place of the first number of a series that may be issued.
     pub fn next_of(&self, series: u64) -> u64 {
         let next = self.series.get(&series);
@@ -170,6 +208,7 @@ impl Ledger {
                 let next = (*next).max(self.next_of(*series));
                 self.series.insert(*series, next);
             }
+            &Note::Began { day, serial } => self.begin(FilePlace { day, serial }),
             &Note::Lost { first, last } => {
                 let loss = Loss { first, last };
                 if !self.losses.contains(&loss) {

@@ -13,6 +13,7 @@ use pu::feed::inbox::{Inbox, Looked, Watch};
 use pu::person::identity::Formats;
 use pu::register::import::Applied;
 use pu::register::online::Online;
+use pu::register::post::FilePlace;
 use pu::store::commit::CommitError;
 use pu::store::entry::Origin;
 use pu::store::live::Live;
@@ -183,6 +184,10 @@ impl Target for Stopping<'_> {
 
     fn progress(&self, content: &str) -> u64 {
         self.online.progress(content)
+    }
+
+    fn begin(&mut self, place: FilePlace, _: &str) -> Result<bool, CommitError> {
+        self.online.begin_file(place, Origin::default())
     }
 
     fn apply(&mut self, batch: Batch<'_>) -> Result<Vec<Applied>, CommitError> {

@@ -157,6 +157,7 @@ impl Wish {
                 .number
                 .map(|number| format!("2025.000.000.{number:03}")),
             total: self.total,
+            overtaken: false,
             edits: self
                 .says
                 .iter()

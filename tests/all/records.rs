@@ -114,6 +114,32 @@ fn a_file_that_was_left_lying_takes_no_protection_away() {
     }
 }
 
+/// Posts in the XML format may lack a number too: then day and serial number of the file order them,
+/// in another run of the program as well.
+#[test]
+fn of_two_files_of_one_day_the_one_that_was_made_later_counts() {
+    let register = Register::new();
+    let file = |serial: u32, mark: &str| {
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><Navetavisering><Aviseringsinformation>\
+             <Filinformation><Utfil><Effektueringsdatum>20250110</Effektueringsdatum>\
+             <AntalPoster>1</AntalPoster><JobbId>12345678</JobbId><LopNr>{serial}</LopNr></Utfil>\
+             </Filinformation></Aviseringsinformation><Folkbokforingsposter><Folkbokforingspost>\
+             <Sekretessmarkering>{mark}</Sekretessmarkering><Personpost><PersonId>\
+             <PersonNr>{NEW}</PersonNr></PersonId></Personpost></Folkbokforingspost>\
+             </Folkbokforingsposter></Navetavisering>"
+        );
+        let path = register.folder.path().join(format!("{serial}{mark}.xml"));
+        fs::write(&path, xml).unwrap();
+        path
+    };
+    register.import(&[file(2, "J")]).well();
+    register.import(&[file(1, "N")]).well();
+    assert!(register.is_protected(NEW));
+    register.import(&[file(3, "N")]).well();
+    assert!(!register.is_protected(NEW));
+}
+
 #[test]
 fn dates_that_do_not_exist_are_reported_and_kept_out() {
     let mut register = Register::new();

@@ -3,18 +3,17 @@
 //! rules in which the versions differ.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 
 use pu::base::time::Moment;
 use pu::feed::generate::demo_population;
 use pu::person::edit::Person;
-use pu::person::identity::{Formats, Identity};
+use pu::person::identity::Formats;
 use pu::person::json;
 use pu::person::record::RecordRef;
 use pu::person::schema::{ComplexType, Content, Core, PERSON_RECORD};
 use pu::person::view::{Grant, Profile, ProtectionRules, Shield, View, restrict};
 use pu::register::merge::{Outcome, apply};
-use pu::register::persons::Persons;
+use pu::register::persons::Nobody;
 use pu::wire::render::{Buffer, RecordWriter};
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -332,20 +331,5 @@ fn a_difference_is_seen() {
         let changed = close(xml.replacen(from, to, 1));
         assert_ne!(changed, xml, "{from}");
         assert_ne!(parse(&changed).below, right, "{from}");
-    }
-}
-
-/// A register that is empty.
-struct Nobody;
-
-impl Persons for Nobody {
-    type Error = Infallible;
-
-    fn person(&self, _: Identity) -> Result<Option<Person>, Infallible> {
-        Ok(None)
-    }
-
-    fn waiting(&self, _: Identity) -> Vec<Identity> {
-        Vec::new()
     }
 }

@@ -13,6 +13,7 @@ use pu::person::record::RecordRef;
 use pu::person::schema::Level;
 use pu::register::import::Import;
 use pu::register::merge::{Outcome, apply};
+use pu::register::persons::Nobody;
 use pu::store::folder;
 use pu::store::snapshot::Snapshot;
 use pu::store::state::State;
@@ -151,7 +152,7 @@ pub fn read_posts(file: &[u8], navet: Navet) {
         };
         let place = persons.iter().position(|it| it.identity() == post.subject);
         let current = place.map(|place| &persons[place]);
-        let Outcome::Applied(person) = apply(&post, current, &FORMATS, &AT) else {
+        let Ok(Outcome::Applied(person)) = apply(&post, current, &Nobody, &FORMATS, &AT) else {
             continue;
         };
         assert!(person.identity() == post.subject);

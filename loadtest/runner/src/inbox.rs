@@ -119,6 +119,7 @@ impl Sender {
                 subject: self.people[chance.usize(..self.people.len())],
                 post_id: None,
                 total: false,
+                overtaken: false,
                 edits: vec![
                     Edit::Set(CASE_TYPE, Value::from("41H")),
                     Edit::Set(STREET, Value::from(&*street)),

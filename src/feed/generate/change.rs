@@ -178,6 +178,7 @@ impl Changing<'_> {
             subject: self.lives[at].identity,
             post_id: Some(post_id(self.number)),
             total: false,
+            overtaken: false,
             edits,
         });
         self.number += 1;

@@ -111,6 +111,7 @@ pub(super) fn post(lives: &[Life], at: usize, number: u64, mut random: Random) -
         subject: life.identity,
         post_id: Some(post_id(number)),
         total: true,
+        overtaken: false,
         edits: say,
     }
 }
