@@ -129,6 +129,7 @@ impl Demo {
             test_persons: true,
             // What was here was a demo too.
             new_register: mark.exists().then_some(0),
+            settle: false,
             snapshots_kept: limits::SNAPSHOTS_KEPT,
         };
         let report = import(&files, &wish)?;

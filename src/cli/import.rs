@@ -38,8 +38,12 @@ use crate::store::state::{self, RegisterError, State};
 #[derive(Args)]
 pub struct Import {
     /// Files, applied in this order; neighbouring Navet files by their own dates
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "settle", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Settle all chains of linked identities anew: main identities by the rules of this version, in a
+    /// register that an earlier one wrote
+    #[arg(long)]
+    settle: bool,
     /// Apply also files that are cut off or whose count is wrong
     #[arg(long)]
     accept_truncated: bool,
@@ -75,6 +79,7 @@ impl Import {
             accept_truncated: self.accept_truncated,
             test_persons: self.test_persons,
             new_register,
+            settle: self.settle,
             snapshots_kept: config.snapshots.keep.max(1),
         };
         let report = import(&self.files, &wish)?;
@@ -84,9 +89,9 @@ impl Import {
 
     /// Hands the files over to the service that works on the register, and waits for its reports.
     fn hand_over(&self, data: &Path, inbox: &Path, formats: &Formats) -> Result<(), Failure> {
-        if self.accept_truncated || self.test_persons {
+        if self.accept_truncated || self.test_persons || self.settle {
             let complaint = "the register is being served: stop the service first to import with \
-                             --accept-truncated or --test-persons";
+                             --accept-truncated, --test-persons or --settle";
             return Err(complaint.into());
         }
         let began = Instant::now();
@@ -208,6 +213,8 @@ pub struct Wish<'a> {
     /// To begin anew in the place of a register that has lost its snapshot: behind this change, the last
     /// one that anybody knows of.
     pub new_register: Option<u64>,
+    /// Whether to settle all chains anew, before any file.
+    pub settle: bool,
     /// Snapshots kept.
     pub snapshots_kept: usize,
 }
@@ -264,6 +271,10 @@ pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let mut run = Run::new(wish.data, base.as_ref(), wish.formats, wish.at, is_test)?;
     if let (None, Some(last)) = (&base, wish.new_register.filter(|it| *it > 0)) {
         run.begin_after(last);
+    }
+    if let Some(base) = base.as_ref().filter(|_| wish.settle) {
+        run.settle_anew(base)?;
+        run.settle_chains()?;
     }
     let mut reports = Vec::new();
     for (path, summary) in &files {
@@ -564,6 +575,7 @@ mod tests {
             accept_truncated: false,
             test_persons: false,
             new_register: None,
+            settle: false,
             snapshots_kept: 3,
         };
         import(&[file.to_path_buf()], &wish).unwrap();

@@ -78,6 +78,8 @@ pub struct Import<'f, R = Builder> {
     /// Who came from a line with a version of its own: restored, not changed.
     restored: BTreeSet<u64>,
     applied: u64,
+    /// Records that settling changed.
+    settled: u64,
     /// The number of the last change before the run.
     before: u64,
     /// Chains settled that have more than half of the identities that care may link.
@@ -128,6 +130,18 @@ impl<'f> Import<'f> {
         self.ledger.is_restored = true;
     }
 
+    /// Settles every chain of the state that the run began on, by the rules of this version.
+    pub fn settle_anew(&mut self, base: &State) -> Result<(), ImportError> {
+        for record in base.records() {
+            let record = record.map_err(|_| ImportError::Damaged)?;
+            let person = Person::from_record(record).map_err(|Damaged| ImportError::Damaged)?;
+            if !chain::neighbours(&person).is_empty() {
+                self.touched.insert(person.identity().key());
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in persons who were settled elsewhere. Nobody else in the run may have to do with them.
     pub fn absorb(&mut self, settled: &Settled) -> Result<(), ImportError> {
         for record in settled.records.iter() {
@@ -168,7 +182,7 @@ impl<'f> Import<'f> {
     /// changed. `progress` hears how many records are written.
     pub fn finish(mut self, progress: impl FnMut(u64)) -> Result<Option<PathBuf>, ImportError> {
         self.settle_chains()?;
-        if self.applied == 0 && self.records.base().is_some() {
+        if self.applied + self.settled == 0 && self.records.base().is_some() {
             return Ok(None);
         }
         self.ledger.waiting = self
@@ -230,6 +244,7 @@ impl<'f, R: Records> Import<'f, R> {
             touched: BTreeSet::new(),
             restored: BTreeSet::new(),
             applied: 0,
+            settled: 0,
             before: 0,
             long_chains: 0,
         }
@@ -329,6 +344,7 @@ impl<'f, R: Records> Import<'f, R> {
                 // It was valid before its links were settled, and links are always valid.
                 let record = member.to_record().map_err(|_| ImportError::Damaged)?;
                 self.records.put(&record)?;
+                self.settled += 1;
             }
             self.long_chains += u64::from(longest > limits::LINKED_IDENTITIES / 2);
         }
@@ -363,5 +379,69 @@ impl From<GatherError<Self>> for ImportError {
             GatherError::Unreadable(error) => error,
             GatherError::Endless => Self::EndlessChain,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::edit::Group;
+    use crate::person::edit::tests::identity;
+    use crate::register::post::Edit;
+    use crate::store::state;
+
+    const OLD: &str = "198402192390";
+    const NEW: &str = "198402192382";
+    const PRIMARY: Field = Field::at("primaryIdentity");
+    const REASON: Field = Field::at("deregistration/deregistrationReasonCode");
+    const REFERRED: Field = Field::at("referredPersonalIdentities/referredPersonalIdentity");
+
+    fn post(subject: &str, other: &str, reason: &str) -> Post {
+        let mut reference = Group::new(REFERRED.parent());
+        reference.set(REFERRED, Value::Identity(identity(other)));
+        Post {
+            subject: identity(subject),
+            post_id: None,
+            total: true,
+            overtaken: false,
+            edits: vec![
+                Edit::Entry(reference),
+                Edit::Set(REASON, Value::from(reason)),
+            ],
+        }
+    }
+
+    /// A register of an earlier version has other main identities.
+    #[test]
+    fn chains_that_were_settled_by_other_rules_are_settled_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let formats = Formats::standard();
+        let at = Moment::parse("2025-01-07T06:00:00").unwrap();
+        let is_main = |base: &State, value: &str| {
+            let person = base.person(identity(value)).unwrap().unwrap();
+            person.value(PRIMARY).unwrap().is_true()
+        };
+        let mut run = Import::new(folder.path(), None, &formats, at, |_| false).unwrap();
+        run.post(&post(OLD, NEW, "GN")).unwrap();
+        run.post(&post(NEW, OLD, "AV")).unwrap();
+        run.settle_chains().unwrap();
+        for (value, is_main) in [(OLD, true), (NEW, false)] {
+            let mut person = run.person(identity(value)).unwrap().unwrap();
+            person.set(PRIMARY, Value::Boolean(is_main));
+            run.records.put(&person.to_record().unwrap()).unwrap();
+        }
+        run.finish(|_| {}).unwrap();
+        let base = state::open(folder.path(), &formats).unwrap().unwrap();
+        assert!(is_main(&base, OLD) && !is_main(&base, NEW));
+
+        let settle = |base: &State| {
+            let mut run = Import::new(folder.path(), Some(base), &formats, at, |_| false).unwrap();
+            run.settle_anew(base).unwrap();
+            run.finish(|_| {}).unwrap()
+        };
+        assert!(settle(&base).is_some());
+        let base = state::open(folder.path(), &formats).unwrap().unwrap();
+        assert!(!is_main(&base, OLD) && is_main(&base, NEW));
+        assert!(settle(&base).is_none(), "once is enough");
     }
 }
