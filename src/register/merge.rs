@@ -108,11 +108,12 @@ pub fn apply<P: Persons>(
     if let Some(id) = &post.post_id {
         person.set(RECORD_ID, Value::from(id.as_str()));
     }
-    for age in [RECORD_ID, NOTIFIED] {
-        if let Some(last) = current.and_then(|current| current.value(age))
-            && person.value(age).is_none()
-        {
-            person.set(age, last.clone());
+    if let Some(current) = current {
+        if person.value(RECORD_ID).is_none() {
+            person.copy_from(current, RECORD_ID);
+        }
+        if is_later(current, &person) {
+            person.copy_from(current, NOTIFIED);
         }
     }
     if let Some(current) = current
@@ -135,23 +136,24 @@ fn is_later(one: &Person, other: &Person) -> bool {
     day(one).map(PartialDate::number) > day(other).map(PartialDate::number)
 }
 
-/// Whether a post is older than what a record stands on: by its number where both have one, or by the
-/// day where both have one, and on one day by the files' serial numbers. What has neither, on a record that has one of them, cannot be told to be
-/// newer: then it may do anything but take protection away. A file that was left lying must not.
+/// Whether a post is older than what a record stands on: by its number where both have one; else by
+/// the day where both have one, and on one day by the files' serial numbers. To take protection away
+/// it must not be older by anything: not by the day either when its number is newer, for the day may
+/// be that of a post without number; and what has neither cannot be told to be newer. A file that was
+/// left lying must not open anybody.
 fn is_older(post: &Post, current: &Person) -> bool {
     let number = post.post_id.as_deref().zip(current.text(RECORD_ID));
     let stands_on = current.value(NOTIFIED).and_then(Value::as_date);
     let day = post.day().zip(stands_on);
+    let is_of_an_older_day = day.is_some_and(|(day, stands_on)| {
+        let overtaken = number.is_none() && post.overtaken;
+        (day.number(), !overtaken) < (stands_on.number(), true)
+    });
     let is_known = current.text(RECORD_ID).is_some() || stands_on.is_some();
     match (number, day) {
+        (Some((new, applied)), _) => new <= applied || is_of_an_older_day && opens(post, current),
+        (None, Some(_)) => is_of_an_older_day,
         (None, None) => is_known && opens(post, current),
-        _ => {
-            number.is_some_and(|(new, applied)| new <= applied)
-                || day.is_some_and(|(day, stands_on)| {
-                    let overtaken = number.is_none() && post.overtaken;
-                    (day.number(), !overtaken) < (stands_on.number(), true)
-                })
-        }
     }
 }
 
@@ -536,6 +538,15 @@ mod tests {
             (
                 vec![on(5, "2025-01-03", "false"), on(0, "2025-01-10", "true")],
                 on(6, "2025-01-05", "false"),
+            ),
+            // One from between the two that leaves the mark alone does not make the record older.
+            (
+                vec![
+                    on(5, "2025-01-03", "false"),
+                    on(0, "2025-01-10", "true"),
+                    on(6, "2025-01-05", "true"),
+                ],
+                on(0, "2025-01-07", "false"),
             ),
             // Protection is said again: the later day counts.
             (

@@ -193,8 +193,8 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     let day = current.and_then(|person| person.day);
     let numbers = wish.number.zip(last);
     let days = wish.day.zip(day);
-    if numbers.is_some_and(|(new, last)| new <= last) || days.is_some_and(|(new, last)| new < last)
-    {
+    let is_of_an_older_day = days.is_some_and(|(new, last)| new < last);
+    if numbers.map_or(is_of_an_older_day, |(new, last)| new <= last) {
         return;
     }
     let mut next = match current {
@@ -223,7 +223,8 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
     flag.or_insert("false".to_owned());
     next.lists.retain(|_, entries| !entries.is_empty());
     let opens = !next.is_protected() && current.is_some_and(Simple::is_protected);
-    if opens && (last.is_some() || day.is_some()) && numbers.is_none() && days.is_none() {
+    let is_dateless = numbers.is_none() && days.is_none() && (last.is_some() || day.is_some());
+    if opens && (is_of_an_older_day || is_dateless) {
         return;
     }
     (next.last, next.day) = (last, day);
@@ -231,7 +232,7 @@ fn apply(people: &mut BTreeMap<usize, Simple>, wish: &Wish) {
         return;
     }
     next.last = wish.number.or(last);
-    next.day = wish.day.or(day);
+    next.day = wish.day.max(day);
     people.insert(wish.person, next);
 }
 
