@@ -217,6 +217,8 @@ pub struct Limits {
     pub handshake_seconds: u64,
     /// TLS handshakes begun per second and thread.
     pub handshakes_per_second: NonZeroU32,
+    /// Seconds a connection may be without requests before it is ended.
+    pub idle_seconds: u64,
     /// Seconds for the head of a request.
     pub header_seconds: u64,
     /// Seconds for the body of a request.
@@ -403,6 +405,7 @@ impl Default for Limits {
             handshake_seconds: limits::HANDSHAKE_SECONDS,
             handshakes_per_second: NonZeroU32::new(limits::HANDSHAKES_PER_SECOND)
                 .unwrap_or(NonZeroU32::MIN),
+            idle_seconds: limits::IDLE_SECONDS,
             header_seconds: limits::HEADER_SECONDS,
             body_seconds: limits::BODY_SECONDS,
             answer_seconds: limits::ANSWER_SECONDS,
@@ -424,12 +427,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of answers that let nothing through.
+    /// Those that let nothing through.
     fn check(&self) -> Vec<ConfigError> {
         let limits = [
             ("connection_answer_bytes", self.connection_answer_bytes),
             ("consumer_answer_bytes", self.consumer_answer_bytes),
             ("answer_bytes", self.answer_bytes),
+            ("idle_seconds", self.idle_seconds),
         ];
         let zero = limits.iter().filter(|(_, limit)| *limit == 0);
         zero.map(|(name, _)| ConfigError::Zero(name)).collect()
@@ -660,6 +664,7 @@ impl Config {
             connection_seconds: self.limits.connection_seconds,
             handshake_seconds: self.limits.handshake_seconds,
             handshakes_per_second: self.limits.handshakes_per_second,
+            idle_seconds: self.limits.idle_seconds,
             header_seconds: self.limits.header_seconds,
             patience: Duration::from_millis(self.limits.patience_milliseconds),
             announce: Duration::from_secs(self.shutdown.announce_seconds),

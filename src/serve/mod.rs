@@ -6,6 +6,7 @@
 //! data in a log line, metric or error page, a listener outside this machine without TLS, or an answer
 //! about a person that leaves before the audit has its entry.
 
+mod activity;
 pub mod admission;
 pub mod anchors;
 pub mod callers;
