@@ -346,6 +346,28 @@ pub const PARTING: Duration = Duration::from_secs(1);
 /// How many bytes of it at most.
 pub const PARTING_BYTES: usize = 4 << 20;
 
+/// Bytes of an answer from which it is packed for who takes it so: what is shorter is sent before it would
+/// be packed.
+pub const PACKED_FROM: usize = 4 << 10;
+
+/// Bytes that are packed or unpacked before others have their turn.
+pub const PACKED_AT_ONCE: usize = 64 << 10;
+
+/// How hard zstd tries.
+pub const ZSTD_LEVEL: i32 = 1;
+
+/// How hard gzip tries.
+pub const GZIP_LEVEL: u32 = 1;
+
+/// How far back a zstd frame of a caller may refer, as a power of two (RFC 9659: 8 MiB).
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How many times longer than what came an unpacked body may be: lists of identities are some thirty.
+pub const UNPACKED_TIMES: usize = 100;
+
+/// Bytes to which any body may be unpacked.
+pub const UNPACKED_ALWAYS: usize = 64 << 10;
+
 /// How long `pu ready` waits for an answer.
 pub const READY_PATIENCE: Duration = Duration::from_secs(3);
 

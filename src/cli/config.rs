@@ -49,6 +49,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
+    /// Whether answers are compressed for those who take them so, and requests may be.
+    pub compression: bool,
     /// The service's logical address, which requests must carry.
     pub logical_address: String,
     /// Further logical addresses that it answers to.
@@ -284,6 +286,7 @@ impl Default for Config {
             as_root: false,
             sandbox: Sandbox::default(),
             threads: 0,
+            compression: true,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),
             verify_on_start: true,

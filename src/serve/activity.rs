@@ -373,6 +373,35 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_has_come_is_read_before_an_end_and_after_it_nothing_breaks() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = UnixStream::from_std(ours).unwrap();
+            let activity = Arc::new(Activity::new());
+            let mut attended = Attended::new(ours, Arc::clone(&activity), true);
+            activity.leave(true);
+            // The runtime has not heard of it yet.
+            io::Write::write_all(&mut &theirs, b"GET").unwrap();
+            let mut came = [0; 8];
+            assert_eq!(attended.read(&mut came).await.unwrap(), 3);
+            drop(activity.begin());
+            attended.flush().await.unwrap();
+            assert_eq!(attended.read(&mut came).await.unwrap(), 0, "an end");
+            assert!(activity.leave(true));
+            let other = std::thread::spawn(move || {
+                assert_eq!(io::Read::read(&mut &theirs, &mut [0]).unwrap(), 0);
+                io::Write::write_all(&mut &theirs, b"GET").unwrap();
+            });
+            attended.shutdown().await.unwrap();
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
     fn what_the_runtime_has_not_heard_of_is_seen() {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

@@ -203,6 +203,11 @@ impl Leaving {
         std::mem::take(&mut self.rest)
     }
 
+    /// Puts other bytes in the place of those that were taken out.
+    pub fn fill(&mut self, bytes: Bytes) {
+        self.rest = bytes;
+    }
+
     /// Bytes that are left.
     pub const fn len(&self) -> usize {
         self.rest.len()
@@ -336,6 +341,22 @@ mod tests {
         drop(last);
         assert_eq!(node.counts(), (0, 0, 0, 0));
         drop(node.answer(0));
+        assert_eq!(node.counts(), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn an_answer_that_was_packed_counts_as_what_is_left() {
+        let node = Node::new();
+        let turn = node.usage.enter().unwrap();
+        let mut held = Held::new(turn, Arc::clone(&node.line), Arc::clone(&node.outgoing));
+        held.hold(1_000);
+        let mut leaving = Leaving::new(vec![7; 1_000].into());
+        assert_eq!(leaving.take().len(), 1_000);
+        leaving.fill(vec![7; 100].into());
+        assert_eq!(node.counts(), (1_000, 1_000, 1_000, 1));
+        leaving.keep(held);
+        assert_eq!(node.counts(), (100, 100, 100, 1));
+        drop(leaving);
         assert_eq!(node.counts(), (0, 0, 0, 0));
     }
 
