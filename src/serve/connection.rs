@@ -118,6 +118,9 @@ impl Server {
         I: AsyncRead + AsyncWrite + Wired + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
+        if way == Way::Spare {
+            activity.answer_the_last();
+        }
         let service = {
             let (server, peer, activity) =
                 (Arc::clone(self), Arc::new(peer), Arc::clone(&activity));
@@ -171,7 +174,6 @@ impl Server {
         activity: &Activity,
     ) -> Result<Answer, Infallible> {
         if way == Way::Spare && !tells_how_it_is(request.uri().path()) {
-            activity.answer_the_last();
             activity.end.notify_one();
             return Ok(refuse(&self.app, HttpRefusal::Overloaded));
         }

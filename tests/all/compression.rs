@@ -65,7 +65,7 @@ fn ask(
 fn long() -> Vec<(&'static str, String, &'static str, Vec<u8>)> {
     let all = Ask::new(5, "P5", &[(PNR, CHILD); 100]);
     let json = json!({"identities": vec![CHILD; 100], "profile": "P5"}).to_string();
-    let search = "/v1/search?q=FROM+PersonRecord+WHERE+name.surname+LIKE+%27%25a%25%27&profile=P5";
+    let search = "/v1/search?birth_date=2010-01-01&profile=P5";
     let mut long = vec![
         ("POST", all.path(), XML.1, all.envelope().into_bytes()),
         (
@@ -80,7 +80,7 @@ fn long() -> Vec<(&'static str, String, &'static str, Vec<u8>)> {
         "/v1/openapi.json".to_owned(),
         path("GetPersonsForProfile", 5) + "?wsdl",
         path("GetPersonsForProfile", 5)
-            + "?xsd=core_components/strategicresourcemanagement_persons_person_5.0.xsd",
+            + "?xsd=../../core_components/strategicresourcemanagement_persons_person_5.0.xsd",
     ] {
         long.push(("GET", get, "text/plain", Vec::new()));
     }
@@ -133,7 +133,7 @@ fn what_is_packed_says_the_same() {
         assert_eq!(head.header("content-encoding"), None);
         assert_eq!(again, bytes);
     }
-    assert!(packed_any >= 5, "{packed_any}");
+    assert!(packed_any >= 4, "{packed_any}");
     assert_eq!(service.app.outgoing.bytes(), 0, "nothing is left behind");
     service.app.metrics.observe(&service.app);
     let metrics = service.app.metrics.render(&service.app);
@@ -251,7 +251,7 @@ fn what_cannot_be_unpacked_is_refused_and_the_connection_goes_on() {
         ("zstd", cut(packed("zstd")), 400),
         ("gzip", packed("zstd"), 400),
         ("gzip", Vec::new(), 400),
-        ("zstd", Vec::new(), 500),
+        ("zstd", Vec::new(), 400),
         ("gzip", pack("gzip", &spaces), 413),
         ("zstd", pack("zstd", &spaces), 413),
         // No more than it may be, but far more than it was.

@@ -146,7 +146,7 @@ fn memory(serving: &Serving) -> u64 {
 fn who_asks_without_reading_takes_no_memory() {
     const ASKED: usize = 100;
     let folder = register(persons());
-    let serving = Serving::start(folder.path(), "threads = 1\n").ready();
+    let serving = Serving::start(folder.path(), "").ready();
     let request = five_hundred();
     let mut stream = TcpStream::connect(serving.address).unwrap();
     stream
