@@ -90,6 +90,13 @@ impl Turn {
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
     }
+
+    /// Counts so many bytes of answer less.
+    pub fn let_go(&mut self, bytes: u64) {
+        let bytes = self.bytes.min(bytes);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes -= bytes;
+    }
 }
 
 impl Drop for Turn {

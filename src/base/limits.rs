@@ -332,8 +332,41 @@ pub const PING_SECONDS: u64 = 20;
 /// Seconds it may take to say that it is.
 pub const PONG_SECONDS: u64 = 10;
 
-/// Seconds an HTTP/2 connection may be without requests.
-pub const IDLE_SECONDS: u64 = 300;
+/// Seconds a connection may be without requests: longer than callers' pools keep theirs.
+pub const IDLE_SECONDS: u64 = 120;
+
+/// Bytes of the head of one HTTP/1.1 request: somewhat more than the longest address that is read, so that
+/// one that is longer is told so.
+pub const HEAD_BYTES: usize = 80 << 10;
+
+/// How long what still comes is read and let go when a connection has ended on our side, so that the other
+/// end can read to the end of its answer.
+pub const PARTING: Duration = Duration::from_secs(1);
+
+/// How many bytes of it at most.
+pub const PARTING_BYTES: usize = 4 << 20;
+
+/// Bytes of an answer from which it is packed for who takes it so: what is shorter is sent before it would
+/// be packed.
+pub const PACKED_FROM: usize = 4 << 10;
+
+/// Bytes that are packed or unpacked before others have their turn.
+pub const PACKED_AT_ONCE: usize = 64 << 10;
+
+/// How hard zstd tries.
+pub const ZSTD_LEVEL: i32 = 1;
+
+/// How hard gzip tries.
+pub const GZIP_LEVEL: u32 = 1;
+
+/// How far back a zstd frame of a caller may refer, as a power of two (RFC 9659: 8 MiB).
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How many times longer than what came an unpacked body may be: lists of identities are some thirty.
+pub const UNPACKED_TIMES: usize = 100;
+
+/// Bytes to which any body may be unpacked.
+pub const UNPACKED_ALWAYS: usize = 64 << 10;
 
 /// How long `pu ready` waits for an answer.
 pub const READY_PATIENCE: Duration = Duration::from_secs(3);

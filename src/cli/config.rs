@@ -49,6 +49,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Threads that serve; 0 for one per core.
     pub threads: usize,
+    /// Whether answers are compressed for those who take them so, and requests may be.
+    pub compression: bool,
     /// The service's logical address, which requests must carry.
     pub logical_address: String,
     /// Further logical addresses that it answers to.
@@ -217,6 +219,8 @@ pub struct Limits {
     pub handshake_seconds: u64,
     /// TLS handshakes begun per second and thread.
     pub handshakes_per_second: NonZeroU32,
+    /// Seconds a connection may be without requests before it is ended.
+    pub idle_seconds: u64,
     /// Seconds for the head of a request.
     pub header_seconds: u64,
     /// Seconds for the body of a request.
@@ -282,6 +286,7 @@ impl Default for Config {
             as_root: false,
             sandbox: Sandbox::default(),
             threads: 0,
+            compression: true,
             logical_address: LOGICAL_ADDRESS_NATIONAL.to_owned(),
             other_logical_addresses: Vec::new(),
             verify_on_start: true,
@@ -403,6 +408,7 @@ impl Default for Limits {
             handshake_seconds: limits::HANDSHAKE_SECONDS,
             handshakes_per_second: NonZeroU32::new(limits::HANDSHAKES_PER_SECOND)
                 .unwrap_or(NonZeroU32::MIN),
+            idle_seconds: limits::IDLE_SECONDS,
             header_seconds: limits::HEADER_SECONDS,
             body_seconds: limits::BODY_SECONDS,
             answer_seconds: limits::ANSWER_SECONDS,
@@ -424,12 +430,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of answers that let nothing through.
+    /// Those that let nothing through.
     fn check(&self) -> Vec<ConfigError> {
         let limits = [
             ("connection_answer_bytes", self.connection_answer_bytes),
             ("consumer_answer_bytes", self.consumer_answer_bytes),
             ("answer_bytes", self.answer_bytes),
+            ("idle_seconds", self.idle_seconds),
         ];
         let zero = limits.iter().filter(|(_, limit)| *limit == 0);
         zero.map(|(name, _)| ConfigError::Zero(name)).collect()
@@ -660,6 +667,7 @@ impl Config {
             connection_seconds: self.limits.connection_seconds,
             handshake_seconds: self.limits.handshake_seconds,
             handshakes_per_second: self.limits.handshakes_per_second,
+            idle_seconds: self.limits.idle_seconds,
             header_seconds: self.limits.header_seconds,
             patience: Duration::from_millis(self.limits.patience_milliseconds),
             announce: Duration::from_secs(self.shutdown.announce_seconds),

@@ -262,6 +262,7 @@ fn begin_with(
         readiness: Readiness::default(),
         health: Health::of(&config.data),
         body_bytes: config.limits.body_bytes,
+        compression: config.compression,
         body_seconds: config.limits.body_seconds,
         answer_seconds: config.limits.answer_seconds,
         descriptions: crate::serve::route::Descriptions::default(),

@@ -5,22 +5,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::App;
-use super::leaving::Line;
+use super::activity::{Activity, Attended, Until, Wired};
 use super::page::{Answer, TEXT, page, pass_over, refuse};
 use super::peer::Peer;
 use super::route::{answer, tells_how_it_is};
@@ -29,6 +29,12 @@ use crate::base::limits;
 use crate::wire::fault::HttpRefusal;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// By which callers learn how long they may keep a connection (RFC 2068, 19.7.1.1).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How much sooner than we, callers should end a connection that is idle.
+const SOONER: u64 = 5;
 
 /// Which HTTP is spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +59,8 @@ pub(super) struct Server {
     http_1: http1::Builder,
     http_2: http2::Builder<TokioExecutor>,
     patience: Patience,
+    /// What HTTP/1.1 is told of it.
+    keep_alive: Option<HeaderValue>,
 }
 
 /// How long things may take.
@@ -60,82 +68,21 @@ pub(super) struct Server {
 pub(super) struct Patience {
     /// The head of a request.
     pub head: Duration,
+    /// A connection without requests.
+    pub idle: Duration,
     /// A connection, until it is ended in an orderly way.
     pub whole: Duration,
     /// That end.
     pub end: Duration,
 }
 
-/// What goes on in a connection.
-struct Activity {
-    requests: Mutex<Requests>,
-    /// What waits to leave.
-    line: Arc<Line>,
-    end: Notify,
-}
-
-#[derive(Clone, Copy)]
-struct Requests {
-    open: usize,
-    any: bool,
-    since: Instant,
-}
-
-/// A request under way, over when dropped.
-struct UnderWay(Arc<Activity>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let mut requests = self.0.requests.lock();
-        requests.open -= 1;
-        requests.since = Instant::now();
-    }
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self {
-            requests: Mutex::new(Requests {
-                open: 0,
-                any: false,
-                since: Instant::now(),
-            }),
-            line: Line::new(),
-            end: Notify::new(),
-        }
-    }
-
-    fn begin(self: &Arc<Self>) -> UnderWay {
-        let mut requests = self.requests.lock();
-        requests.open += 1;
-        requests.any = true;
-        UnderWay(Arc::clone(self))
-    }
-
-    /// When the connection has been idle for too long, if nothing happens; the first request must
-    /// come as soon as any head.
-    fn idle_until(&self, first: Duration) -> Instant {
-        let requests = *self.requests.lock();
-        let idle = Duration::from_secs(limits::IDLE_SECONDS);
-        match requests {
-            Requests {
-                open: 0,
-                any,
-                since,
-            } if self.line.bytes() == 0 => since + if any { idle } else { first },
-            _ => Instant::now() + idle,
-        }
-    }
-}
-
 impl Server {
     pub fn new(app: Arc<App>, tls: Option<Arc<Tls>>, patience: Patience) -> Self {
         let mut http_1 = http1::Builder::new();
+        // How long a head may take is seen to here: a connection may be idle for longer.
         http_1
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience.head)
-            .max_buf_size(64 * 1024)
-            .pipeline_flush(true);
+            .header_read_timeout(None)
+            .max_buf_size(limits::HEAD_BYTES);
         let mut http_2 = http2::Builder::new(TokioExecutor::new());
         http_2
             .timer(TokioTimer::new())
@@ -155,6 +102,7 @@ impl Server {
             http_1,
             http_2,
             patience,
+            keep_alive: keep_alive(patience.idle),
         }
     }
 
@@ -167,9 +115,12 @@ impl Server {
         (peer, way): (Peer, Way),
         ending: watch::Receiver<bool>,
     ) where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + Wired + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
+        if way == Way::Spare {
+            activity.answer_the_last();
+        }
         let service = {
             let (server, peer, activity) =
                 (Arc::clone(self), Arc::new(peer), Arc::clone(&activity));
@@ -179,32 +130,40 @@ impl Server {
                     Arc::clone(&peer),
                     Arc::clone(&activity),
                 );
-                let under_way = (protocol == Protocol::Http2).then(|| activity.begin());
+                let under_way = activity.begin();
                 async move {
                     let mut answer = server.answer((&peer, way), request, &activity).await;
-                    drop(under_way);
-                    let is_last = way == Way::Spare || server.app.health.is_closing();
-                    if let (Protocol::Http1, true, Ok(answer)) = (protocol, is_last, &mut answer) {
-                        answer.headers_mut().insert(CONNECTION, CLOSE);
+                    if let Ok(answer) = &mut answer {
+                        answer.body_mut().attend(under_way);
+                        if protocol == Protocol::Http1 {
+                            let is_last = server.app.health.is_closing() || activity.is_last();
+                            server.say_how_long(answer.headers_mut(), is_last);
+                        }
                     }
                     answer
                 }
             })
         };
-        let stream = TokioIo::new(stream);
-        let served = match protocol {
-            Protocol::Http1 => {
-                let connection = self.http_1.serve_connection(stream, service);
-                self.drive(connection, None, &activity, ending).await
-            }
-            Protocol::Http2 => {
-                let connection = self.http_2.serve_connection(stream, service);
-                let first = Some(self.patience.head);
-                self.drive(connection, first, &activity, ending).await
-            }
+        let is_http_1 = protocol == Protocol::Http1;
+        let stream = TokioIo::new(Attended::new(stream, Arc::clone(&activity), is_http_1));
+        let served = if is_http_1 {
+            let connection = self.http_1.serve_connection(stream, service);
+            self.drive_http_1(connection, &activity, ending).await
+        } else {
+            let connection = self.http_2.serve_connection(stream, service);
+            self.drive_http_2(connection, &activity, ending).await
         };
         if let Err(error) = served {
             tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    /// Says whether the connection ends with an answer, or how long it may be idle.
+    fn say_how_long(&self, headers: &mut HeaderMap, is_last: bool) {
+        if is_last {
+            headers.insert(CONNECTION, CLOSE);
+        } else if let Some(keep_alive) = &self.keep_alive {
+            headers.insert(KEEP_ALIVE, keep_alive.clone());
         }
     }
 
@@ -223,6 +182,7 @@ impl Server {
         {
             tls.handshakes.note_lost(&failure, certified.hsa());
             Box::pin(pass_over(&self.app, request.into_body())).await;
+            activity.answer_the_last();
             activity.end.notify_one();
             let text = "Certifikatet godtas inte längre.\n";
             return Ok(page(StatusCode::FORBIDDEN, TEXT, text));
@@ -230,74 +190,145 @@ impl Server {
         answer(Arc::clone(&self.app), (peer, &activity.line), request).await
     }
 
-    /// Drives a connection until it ends, or has to.
-    async fn drive<C>(
+    /// Drives a connection of HTTP/1.1 until it ends, or has to. It has no word for that but an answer: one
+    /// that is idle is ended only where nothing has come, and before others are, their next answers say
+    /// that they are the last.
+    async fn drive_http_1<C>(
         &self,
         connection: C,
-        first: Option<Duration>,
         activity: &Activity,
         mut ending: watch::Receiver<bool>,
     ) -> hyper::Result<()>
     where
-        C: GracefulConnection<Error = hyper::Error>,
+        C: Future<Output = hyper::Result<()>>,
     {
+        let whole = Instant::now() + self.patience.whole;
         let mut connection = pin!(connection);
-        // Looked at only when it has something to say, and not whenever the connection has.
-        let mut has_to_end: FuturesUnordered<_> =
-            std::iter::once(self.has_to_end(first, activity, &mut ending)).collect();
-        tokio::select! {
-            biased;
-            done = connection.as_mut() => return done,
-            _ = has_to_end.next() => {}
-        }
-        // A request may be on its way. HTTP/2 is told what was taken; to HTTP/1.1 the next answer says
-        // that it was the last.
-        if first.is_none() && self.app.health.is_closing() {
-            tokio::select! {
+        loop {
+            // Looked at only when it has something to say, and not whenever the connection has.
+            let mut has_to_end: FuturesUnordered<_> =
+                std::iter::once(self.has_to_end(whole, activity, &mut ending)).collect();
+            let why = tokio::select! {
                 biased;
                 done = connection.as_mut() => return done,
-                () = sleep(limits::CLOSING_IDLE) => {}
+                why = has_to_end.next() => why,
+            };
+            match why {
+                Some(Why::Silent) => return Ok(()),
+                Some(Why::Idle) => {
+                    activity.leave(true);
+                    if let Some(done) = connection.as_mut().now_or_never() {
+                        return done;
+                    }
+                    if activity.leave(false) {
+                        break;
+                    }
+                }
+                Some(Why::Due) => {
+                    activity.answer_the_last();
+                    tokio::select! {
+                        biased;
+                        done = connection.as_mut() => return done,
+                        () = sleep(limits::CLOSING_IDLE) => {}
+                    }
+                    activity.leave(true);
+                    break;
+                }
+                Some(Why::Told) | None => {
+                    activity.leave(true);
+                    break;
+                }
             }
         }
-        connection.as_mut().graceful_shutdown();
         // Who does not take the answer is not waited for.
         timeout(self.patience.end, connection)
             .await
             .unwrap_or(Ok(()))
     }
 
-    /// Waits until a connection has to end. HTTP/1.1 itself sees to it that heads come in time; of
-    /// HTTP/2 the `first` request must, and then there must be some now and then.
+    /// Drives a connection of HTTP/2 until it ends, or has to. It is told what was taken, and loses none.
+    async fn drive_http_2<C>(
+        &self,
+        connection: C,
+        activity: &Activity,
+        mut ending: watch::Receiver<bool>,
+    ) -> hyper::Result<()>
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let whole = Instant::now() + self.patience.whole;
+        let mut connection = pin!(connection);
+        let mut has_to_end: FuturesUnordered<_> =
+            std::iter::once(self.has_to_end(whole, activity, &mut ending)).collect();
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done,
+            _ = has_to_end.next() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        timeout(self.patience.end, connection)
+            .await
+            .unwrap_or(Ok(()))
+    }
+
+    /// Waits until a connection has to end.
     async fn has_to_end(
         &self,
-        first: Option<Duration>,
+        whole: Instant,
         activity: &Activity,
         ending: &mut watch::Receiver<bool>,
-    ) {
-        let whole = Instant::now() + self.patience.whole;
+    ) -> Why {
         loop {
-            let idle = first.map_or(whole, |first| activity.idle_until(first));
+            let until = match activity.until(self.patience) {
+                Until::Answered => Instant::now() + self.patience.idle,
+                Until::Head(until) | Until::Idle(until) => until,
+            };
             let patience = self.app.outgoing.room.patience;
             // What begins to wait from now on will not have waited too long before that.
             let stall = activity.line.stalls_at(patience);
             let stall = stall.unwrap_or_else(|| Instant::now() + patience);
             tokio::select! {
                 biased;
-                _ = ending.wait_for(|it| *it) => return,
-                () = activity.end.notified() => return,
-                () = sleep_until(whole.min(idle).min(stall)) => {
+                _ = ending.wait_for(|it| *it) => return Why::Due,
+                () = activity.end.notified() => return Why::Told,
+                () = activity.head.notified() => {}
+                () = sleep_until(whole.min(until).min(stall)) => {
                     let now = Instant::now();
-                    let stalled = activity.line.stalls_at(patience).is_some_and(|at| now >= at);
-                    if stalled {
+                    if activity.line.stalls_at(patience).is_some_and(|at| now >= at) {
                         tracing::info!("a connection ended that took no answers");
+                        return Why::Told;
                     }
-                    if stalled || now >= whole || first.is_some_and(|first| now >= activity.idle_until(first)) {
-                        return;
+                    match activity.until(self.patience) {
+                        Until::Head(until) if now >= until => return Why::Silent,
+                        Until::Idle(until) if now >= until => return Why::Idle,
+                        _ if now >= whole => return Why::Due,
+                        _ => {}
                     }
                 }
             }
         }
     }
+}
+
+/// Why a connection has to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    /// A head does not come.
+    Silent,
+    /// Nothing has been asked for too long.
+    Idle,
+    /// Its time is over, or the node's.
+    Due,
+    /// For what came by it, or was not taken.
+    Told,
+}
+
+/// How long callers are told that they may be idle; nothing where that is no time.
+fn keep_alive(idle: Duration) -> Option<HeaderValue> {
+    let seconds = idle.as_secs();
+    let seconds = seconds.saturating_sub(SOONER).max(seconds / 2);
+    let told = HeaderValue::try_from(format!("timeout={seconds}")).ok()?;
+    (seconds > 0).then_some(told)
 }
 
 /// Which HTTP is spoken on a connection without TLS: HTTP/2 says so in its first bytes. Nothing when

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
+use super::activity::has_unread;
 use super::callers::{From, Place};
 use super::connection::{Protocol, Server, Way, spoken};
 use super::descriptors::Taken;
@@ -77,15 +78,21 @@ impl Doors {
             let _ = stream.set_nodelay(true);
             let (server, ending) = (Arc::clone(&self.server), self.ending.subscribe());
             tokio::spawn(async move {
-                let spoken = tokio::select! {
-                    spoken = spoken(&stream, head) => spoken,
+                let mut spoke = tokio::select! {
+                    spoke = spoken(&stream, head) => spoke,
                     () = ended(ending.clone(), limits::CLOSING_IDLE) => None,
                 };
-                if let Some(protocol) = spoken {
+                if spoke.is_none() && *ending.borrow() && has_unread(&SockRef::from(&stream)) {
+                    // It began in the very moment in which it was to end.
+                    spoke = spoken(&stream, head).await;
+                }
+                if let Some(protocol) = spoke {
                     let way = open.way();
                     server
                         .serve(stream, protocol, (Peer::Local, way), ending)
                         .await;
+                } else {
+                    part(&stream).await;
                 }
                 drop(open);
             });

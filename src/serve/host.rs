@@ -52,6 +52,13 @@ impl Hosts {
     }
 }
 
+/// Whether a request says once which host it is for, where its HTTP wants that (RFC 9112 section 3.2).
+pub fn names_a_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let is_named = hosts.next().is_some_and(|host| host.to_str().is_ok());
+    request.version() != Version::HTTP_11 || is_named && hosts.next().is_none()
+}
+
 /// The name or the address in `NAME:PORT`, where the port may be missing.
 fn without_port(host: &str) -> Option<&str> {
     let (name, rest) = match host.strip_prefix('[') {
@@ -73,6 +80,22 @@ mod tests {
             request = request.header(HOST, *host);
         }
         hosts.has(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn http_1_1_names_one_host() {
+        let names = |version, named: &[&str]| {
+            let mut request = Request::builder().version(version);
+            for host in named {
+                request = request.header(HOST, *host);
+            }
+            names_a_host(&request.body(()).unwrap())
+        };
+        assert!(names(Version::HTTP_11, &["localhost"]));
+        assert!(!names(Version::HTTP_11, &[]));
+        assert!(!names(Version::HTTP_11, &["localhost", "localhost"]));
+        assert!(!names(Version::HTTP_11, &["östersund"]));
+        assert!(names(Version::HTTP_10, &[]) && names(Version::HTTP_2, &[]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::activity::UnderWay;
 use crate::access::usage::Turn;
 
 /// Bytes that are handed on at once. That the next ones are asked for tells that these are moving.
@@ -60,6 +61,7 @@ pub struct Held {
 pub struct Leaving {
     rest: Bytes,
     line: Option<Arc<Line>>,
+    under_way: Option<UnderWay>,
 }
 
 /// The memory of an answer, and what it counts as.
@@ -121,9 +123,14 @@ impl Line {
         }
     }
 
+    /// When something moved last.
+    pub fn moved(&self) -> Instant {
+        *self.moved.lock()
+    }
+
     /// When what waits will have lain for `patience`, if it does not move; nothing when nothing waits.
     pub fn stalls_at(&self, patience: Duration) -> Option<Instant> {
-        (self.bytes() > 0).then(|| *self.moved.lock() + patience)
+        (self.bytes() > 0).then(|| self.moved() + patience)
     }
 
     fn note_moved(&self) {
@@ -157,6 +164,15 @@ impl Held {
         self.turn.hold(bytes);
         self.bytes += bytes;
     }
+
+    /// Counts so many bytes of answer less.
+    fn let_go(&mut self, bytes: usize) {
+        let bytes = self.bytes.min(bytes as u64);
+        self.outgoing.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.line.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.turn.let_go(bytes);
+        self.bytes -= bytes;
+    }
 }
 
 impl Drop for Held {
@@ -173,8 +189,23 @@ impl Leaving {
     pub fn new(bytes: Bytes) -> Self {
         Self {
             rest: bytes,
-            line: None,
+            ..Self::default()
         }
+    }
+
+    /// Keeps a request under way until the last of the answer was taken.
+    pub fn attend(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
+    }
+
+    /// Takes out all that is left.
+    pub fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// Puts other bytes in the place of those that were taken out.
+    pub fn fill(&mut self, bytes: Bytes) {
+        self.rest = bytes;
     }
 
     /// Bytes that are left.
@@ -190,9 +221,10 @@ impl Leaving {
     /// Ties a call to its answer: it is over when the answer's memory is given back, the last part of
     /// it, wherever that is by then.
     pub fn keep(&mut self, mut held: Held) {
-        let bytes = std::mem::take(&mut self.rest);
-        // What was not counted when it was made is counted now.
+        let bytes = self.take();
+        // What was not counted when it was made is counted now, and no more what is gone.
         held.hold(bytes.len().saturating_sub(held.counted()));
+        held.let_go(held.counted().saturating_sub(bytes.len()));
         if bytes.is_empty() {
             return;
         }
@@ -223,6 +255,9 @@ impl Body for Leaving {
         }
         let piece = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(piece);
+        if self.rest.is_empty() {
+            self.under_way = None;
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -306,6 +341,22 @@ mod tests {
         drop(last);
         assert_eq!(node.counts(), (0, 0, 0, 0));
         drop(node.answer(0));
+        assert_eq!(node.counts(), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn an_answer_that_was_packed_counts_as_what_is_left() {
+        let node = Node::new();
+        let turn = node.usage.enter().unwrap();
+        let mut held = Held::new(turn, Arc::clone(&node.line), Arc::clone(&node.outgoing));
+        held.hold(1_000);
+        let mut leaving = Leaving::new(vec![7; 1_000].into());
+        assert_eq!(leaving.take().len(), 1_000);
+        leaving.fill(vec![7; 100].into());
+        assert_eq!(node.counts(), (1_000, 1_000, 1_000, 1));
+        leaving.keep(held);
+        assert_eq!(node.counts(), (100, 100, 100, 1));
+        drop(leaving);
         assert_eq!(node.counts(), (0, 0, 0, 0));
     }
 

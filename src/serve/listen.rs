@@ -46,6 +46,8 @@ pub struct Listening {
     pub connections_per_address: usize,
     /// Seconds after which a connection is ended in an orderly way.
     pub connection_seconds: u64,
+    /// Seconds a connection may be without requests.
+    pub idle_seconds: u64,
     /// Seconds for the head of a request.
     pub header_seconds: u64,
     /// Seconds for a handshake.
@@ -393,6 +395,7 @@ fn run(
     let drain = Duration::from_secs(listening.drain_seconds);
     let patience = Patience {
         head: Duration::from_secs(listening.header_seconds),
+        idle: Duration::from_secs(listening.idle_seconds),
         whole: Duration::from_secs(listening.connection_seconds),
         end: drain,
     };

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{
 use metrics_process::Collector;
 
 use super::App;
+use super::coding::Coding;
 use super::health::{self, Part};
 use super::households::Known;
 use crate::store::live::Live;
@@ -125,6 +126,10 @@ pub struct Metrics {
     /// Files.
     pub feed: Feed,
     shed: Counter,
+    packed: [Counter; Coding::ALL.len()],
+    packed_plain_bytes: [Counter; Coding::ALL.len()],
+    packed_bytes: [Counter; Coding::ALL.len()],
+    unpacked: [Counter; Coding::ALL.len()],
     /// What the system says of the process.
     process: Collector,
     handle: PrometheusHandle,
@@ -137,6 +142,10 @@ const SECONDS: [f64; 14] = [
     0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
     0.1, 1.0, 10.0,
 ];
+
+fn of_coding(made: impl Fn(&'static str) -> Counter) -> [Counter; Coding::ALL.len()] {
+    Coding::ALL.map(|coding| made(coding.name()))
+}
 
 impl Metrics {
     /// Makes the counters and installs the recorder they live in. A second call in one process
@@ -178,6 +187,16 @@ impl Metrics {
         metrics::describe_counter!(
             "pu_shed_total",
             "Calls sent away because a thread was behind"
+        );
+        metrics::describe_counter!("pu_packed_answers_total", "Answers sent packed, by coding");
+        metrics::describe_counter!(
+            "pu_packed_answers_plain_bytes_total",
+            "Bytes of those answers before they were packed"
+        );
+        metrics::describe_counter!("pu_packed_answers_bytes_total", "Bytes of them as sent");
+        metrics::describe_counter!(
+            "pu_packed_requests_total",
+            "Bodies that came packed, by coding"
         );
         metrics::describe_gauge!("pu_works", "1 while a part of the service works");
         metrics::describe_gauge!(
@@ -237,6 +256,12 @@ impl Metrics {
             changes: Changes::made(),
             feed: Feed::made(),
             shed: counter!("pu_shed_total"),
+            packed: of_coding(|it| counter!("pu_packed_answers_total", "coding" => it)),
+            packed_plain_bytes: of_coding(|it| {
+                counter!("pu_packed_answers_plain_bytes_total", "coding" => it)
+            }),
+            packed_bytes: of_coding(|it| counter!("pu_packed_answers_bytes_total", "coding" => it)),
+            unpacked: of_coding(|it| counter!("pu_packed_requests_total", "coding" => it)),
             process,
             handle,
             recorder,
@@ -294,6 +319,18 @@ impl Metrics {
     /// A call was sent away because its thread was behind.
     pub fn shed(&self) {
         self.shed.increment(1);
+    }
+
+    /// Counts an answer that was packed, by its bytes before and after.
+    pub fn packed(&self, coding: Coding, plain: usize, packed: usize) {
+        self.packed[coding as usize].increment(1);
+        self.packed_plain_bytes[coding as usize].increment(plain as u64);
+        self.packed_bytes[coding as usize].increment(packed as u64);
+    }
+
+    /// Counts a body that came packed.
+    pub fn unpacked(&self, coding: Coding) {
+        self.unpacked[coding as usize].increment(1);
     }
 
     /// A measure of how far behind a thread is.

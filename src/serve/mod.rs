@@ -6,9 +6,11 @@
 //! data in a log line, metric or error page, a listener outside this machine without TLS, or an answer
 //! about a person that leaves before the audit has its entry.
 
+mod activity;
 pub mod admission;
 pub mod anchors;
 pub mod callers;
+pub mod coding;
 mod connection;
 pub mod descriptors;
 mod door;
@@ -110,6 +112,8 @@ pub struct App {
     pub health: Health,
     /// Bytes of one request body.
     pub body_bytes: usize,
+    /// Whether answers are compressed for those who take them so, and requests may be.
+    pub compression: bool,
     /// Seconds a body may take.
     pub body_seconds: u64,
     /// Seconds an answer may take.

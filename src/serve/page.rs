@@ -1,20 +1,23 @@
 //! Answers that are not a contract's: pages, refusals and the bodies of requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
 use uuid::Uuid;
 
 use super::App;
 use super::admission;
+use super::coding;
 use super::leaving::Leaving;
 use super::readiness::Phase;
+use crate::access::usage::Usage;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Told, Trouble};
 
@@ -66,6 +69,9 @@ fn say_more(refusal: HttpRefusal, headers: &mut HeaderMap) {
         HttpRefusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
+        HttpRefusal::UnknownCoding(offered) => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(offered));
+        }
         HttpRefusal::Spent(seconds) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -90,8 +96,28 @@ pub fn answers(app: &App) -> Result<(), HttpRefusal> {
     }
 }
 
-/// A request's body in one piece.
-pub async fn body(app: &App, mut body: Incoming) -> Result<Bytes, HttpRefusal> {
+/// A request's body in one piece, unpacked at the cost of who sent it.
+pub async fn body(
+    app: &App,
+    headers: &HeaderMap,
+    body: Incoming,
+    usage: Option<&Arc<Usage>>,
+) -> Result<Bytes, HttpRefusal> {
+    let coding = match coding::sent(app, headers) {
+        Ok(coding) => coding,
+        Err(refusal) => {
+            Box::pin(pass_over(app, body)).await;
+            return Err(refusal);
+        }
+    };
+    let body = as_sent(app, body).await?;
+    match coding {
+        None => Ok(body),
+        Some(coding) => Box::pin(coding::unpack(app, coding, body, usage)).await,
+    }
+}
+
+async fn as_sent(app: &App, mut body: Incoming) -> Result<Bytes, HttpRefusal> {
     let too_large = HttpRefusal::TooLarge(app.body_bytes);
     if body.size_hint().lower() > app.body_bytes as u64 {
         return Err(too_large);
@@ -155,20 +181,17 @@ pub struct ContentType<'h> {
     pub charset: Option<&'h str>,
 }
 
-/// The content type of an uncompressed body.
+/// The content type of a body, before it was packed.
 pub fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
-    let compressed = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let content = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     // What nearly everybody sends is not taken apart.
-    if content.is_some_and(|it| it.eq_ignore_ascii_case("text/xml; charset=utf-8")) && !compressed {
+    if content.is_some_and(|it| it.eq_ignore_ascii_case("text/xml; charset=utf-8")) {
         return Some(ContentType {
             media: "text/xml",
             charset: Some("utf-8"),
         });
     }
-    let mut parts = content.filter(|_| !compressed)?.split(';');
+    let mut parts = content?.split(';');
     let media = parts.next().unwrap_or("").trim();
     let charset = parts
         .filter_map(|part| part.split_once('='))

@@ -12,6 +12,7 @@ use hyper::{Method, Request, StatusCode};
 use uuid::Uuid;
 
 use super::App;
+use super::coding::pack;
 use super::entrance::{Admitted, Standing, admit, deny, room};
 use super::leaving::Line;
 use super::metrics::Outcome;
@@ -19,7 +20,7 @@ use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over
 use super::patterns::hear;
 use super::peer::Peer;
 use super::record::{entry, record};
-use super::route::{hand_in, in_time};
+use super::route::{document_of, hand_in, in_time};
 use super::used::Used;
 use crate::access::consumers::{Consumer, Why};
 use crate::query::search::SearchError;
@@ -83,28 +84,25 @@ pub async fn answer(
     };
     let wanted = match asked {
         Ok(Ask::Description) => {
-            static DOCUMENT: LazyLock<Bytes> =
-                LazyLock::new(|| Bytes::from(openapi::document().to_string()));
             pass_over(app, rest).await;
+            let made = || Some(Bytes::from(openapi::document().to_string()));
+            let document = (head.uri.path(), HeaderValue::from_static(JSON));
+            let answer = document_of(app, &head.headers, document, made);
             app.metrics
                 .rest(route, Outcome::Answered, began.elapsed().as_secs_f64());
-            return page(
-                StatusCode::OK,
-                HeaderValue::from_static(JSON),
-                DOCUMENT.clone(),
-            );
+            return answer.unwrap_or_else(|| refused(app, route, &HttpRefusal::NoPage.into()).1);
         }
         Ok(Ask::Wanted(wanted)) => {
             pass_over(app, rest).await;
             Ok(Asked::Read(wanted))
         }
         Ok(Ask::Reserve) => {
-            let body = posted(app, &head.headers, rest).await;
+            let body = posted(app, &head.headers, rest, admitted.as_ref()).await;
             let wish = body.and_then(|body| app.rest.reserve(&body));
             wish.map(Asked::Change)
         }
         Ok(Ask::Body) => {
-            let body = posted(app, &head.headers, rest).await;
+            let body = posted(app, &head.headers, rest, admitted.as_ref()).await;
             let _used = admitted.as_ref().map(Admitted::used);
             let wanted = body.and_then(|body| app.rest.persons(&body));
             wanted.map(Asked::Read)
@@ -184,6 +182,7 @@ pub async fn answer(
         app.metrics.search(language, outcome, seconds);
     }
     if let Some(admitted) = admitted {
+        pack(app, &head.headers, &admitted.consumer().usage, &mut answer).await;
         answer.body_mut().keep(admitted.held);
     }
     answer
@@ -295,7 +294,12 @@ fn takes(headers: &HeaderMap, form: &str) -> bool {
 }
 
 /// Reads a body in JSON.
-async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes, Trouble> {
+async fn posted(
+    app: &App,
+    headers: &HeaderMap,
+    rest: Incoming,
+    admitted: Option<&Admitted>,
+) -> Result<Bytes, Trouble> {
     let utf_8 = |charset: &str| charset.eq_ignore_ascii_case("UTF-8");
     let is_json = content_type(headers).is_some_and(|content| {
         content.media.eq_ignore_ascii_case(JSON) && content.charset.is_none_or(utf_8)
@@ -304,7 +308,8 @@ async fn posted(app: &App, headers: &HeaderMap, rest: Incoming) -> Result<Bytes,
         pass_over(app, rest).await;
         return Err(HttpRefusal::NotJson.into());
     }
-    Ok(body(app, rest).await?)
+    let usage = admitted.map(|it| &it.consumer().usage);
+    Ok(body(app, headers, rest, usage).await?)
 }
 
 /// Has reserve identities issued.

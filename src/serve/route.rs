@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
+use super::coding::{self, Coding, pack};
 use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, room, said};
 use super::health::{self, Part, Reason};
+use super::host::names_a_host;
 use super::leaving::Line;
 use super::metrics::Outcome;
 use super::page::{Answer, TEXT, answers, body, content_type, page, pass_over, refuse};
@@ -27,6 +29,7 @@ use super::rest;
 use super::used::Used;
 use crate::access::audit::Entry;
 use crate::access::consumers::{Consumer, Why};
+use crate::base::limits;
 use crate::person::identity::Identity;
 use crate::query::search::SearchError;
 use crate::query::work::Budget;
@@ -40,9 +43,51 @@ use crate::wire::search::Language;
 use crate::wire::soap::{Call, Scratch, Service};
 use crate::wire::task::{Noted, Task};
 
-/// WSDL and schema documents by address, made when first asked for.
+/// WSDL, schema and other documents by address and coding, made when first asked for.
 #[derive(Default)]
-pub struct Descriptions(DashMap<String, Bytes>);
+pub struct Descriptions(DashMap<(String, Option<Coding>), Bytes>);
+
+impl Descriptions {
+    /// One that was asked for before, or that is made now.
+    fn find(
+        &self,
+        address: &str,
+        coding: Option<Coding>,
+        make: impl FnOnce() -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        let key = (address.to_owned(), coding);
+        if let Some(known) = self.0.get(&key) {
+            return Some(known.clone());
+        }
+        let made = make()?;
+        if self.0.len() < MOST_DESCRIPTIONS {
+            self.0.insert(key, made.clone());
+        }
+        Some(made)
+    }
+}
+
+/// A document that is the same for everybody, in the coding that the caller takes.
+pub(super) fn document_of(
+    app: &App,
+    headers: &HeaderMap,
+    (address, media): (&str, HeaderValue),
+    make: impl FnOnce() -> Option<Bytes>,
+) -> Option<Answer> {
+    let plain = app.descriptions.find(address, None, make)?;
+    if !app.compression || plain.len() < limits::PACKED_FROM {
+        return Some(page(StatusCode::OK, media, plain));
+    }
+    let coding = coding::taken(headers);
+    let packed = coding.and_then(|coding| {
+        let pack = || coding::packed(coding, &plain).ok();
+        app.descriptions.find(address, Some(coding), pack)
+    });
+    let coding = coding.filter(|_| packed.is_some());
+    let mut answer = page(StatusCode::OK, media, packed.unwrap_or(plain));
+    coding::tell(&mut answer, coding);
+    Some(answer)
+}
 
 /// Documents kept: every document of every endpoint under a few host names. The host name is the
 /// caller's word, so the table must not grow with it.
@@ -83,6 +128,7 @@ async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incom
     let (peer, _) = from;
     let path = request.uri().path();
     let answer = match path {
+        _ if !names_a_host(&request) => refuse(app, HttpRefusal::NoHost),
         _ if matches!(peer, Peer::Local) && !app.hosts.has(&request) => {
             refuse(app, HttpRefusal::OtherHost)
         }
@@ -166,19 +212,9 @@ fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incomin
     };
     let address = format!("{scheme}://{host}{}", request.uri().path());
     let key = format!("{address}?{query}");
-    if let Some(known) = app.descriptions.0.get(&key) {
-        return page(StatusCode::OK, XML, known.clone());
-    }
-    match document(service.endpoint, wanted, &address) {
-        None => refuse(app, HttpRefusal::NoSchema),
-        Some(text) => {
-            let text = Bytes::from(text);
-            if app.descriptions.0.len() < MOST_DESCRIPTIONS {
-                app.descriptions.0.insert(key, text.clone());
-            }
-            page(StatusCode::OK, XML, text)
-        }
-    }
+    let make = || document(service.endpoint, wanted, &address).map(Bytes::from);
+    document_of(app, request.headers(), (&key, XML), make)
+        .unwrap_or_else(|| refuse(app, HttpRefusal::NoSchema))
 }
 
 /// A SOAP request.
@@ -215,7 +251,8 @@ async fn post(
     if let Err(trouble) = room(app, &admitted).await {
         return end(app, service, Instant::now(), None, Err(trouble));
     }
-    let body = match body(app, rest).await {
+    let usage = Arc::clone(&admitted.consumer().usage);
+    let body = match body(app, &head.headers, rest, Some(&usage)).await {
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
     };
@@ -273,6 +310,7 @@ async fn post(
         Err(not_recorded) => Err(not_recorded),
     };
     let mut answer = end(app, service, began, noted.language, performed);
+    pack(app, &head.headers, &usage, &mut answer).await;
     answer.body_mut().keep(admitted.held);
     answer
 }

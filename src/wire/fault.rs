@@ -87,6 +87,15 @@ pub enum HttpRefusal {
     /// A body that is not JSON.
     #[error("the body is not JSON")]
     NotJson,
+    /// A body in another coding; these are taken.
+    #[error("the body's coding is not one of {0}")]
+    UnknownCoding(&'static str),
+    /// A body that is not what its coding says.
+    #[error("the body cannot be unpacked")]
+    NotUnpacked,
+    /// A request of HTTP/1.1 that does not say which host it is for, or says so twice.
+    #[error("the request does not name one host")]
+    NoHost,
     /// A body of more bytes.
     #[error("the body has more than {0} bytes")]
     TooLarge(usize),
@@ -565,11 +574,25 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         }
         HttpRefusal::NotXml => (
             &UNSUPPORTED_MEDIA,
-            "Innehållstypen ska vara text/xml, okomprimerad, i UTF-8 eller UTF-16.",
+            "Innehållstypen ska vara text/xml i UTF-8 eller UTF-16.",
         ),
         HttpRefusal::NotJson => (
             &UNSUPPORTED_MEDIA,
-            "Innehållstypen ska vara application/json, okomprimerad, i UTF-8.",
+            "Innehållstypen ska vara application/json i UTF-8.",
+        ),
+        HttpRefusal::UnknownCoding(offered) => {
+            return (
+                &UNSUPPORTED_MEDIA,
+                format!("Meddelandets kodning (Content-Encoding) stöds inte här, men: {offered}."),
+            );
+        }
+        HttpRefusal::NotUnpacked => (
+            &MALFORMED_REQUEST,
+            "Meddelandet är inte packat så som det säger (Content-Encoding).",
+        ),
+        HttpRefusal::NoHost => (
+            &MALFORMED_REQUEST,
+            "Begäran ska ange ett värdnamn (Host), en gång.",
         ),
         HttpRefusal::TooLarge(most) => {
             return (&TOO_LARGE, format!("Meddelandet är större än {most} byte."));
@@ -899,6 +922,21 @@ mod tests {
                 HttpRefusal::NotJson,
                 "unsupported-media",
                 "Innehållstypen ska vara application/json",
+            ),
+            (
+                HttpRefusal::UnknownCoding("x, y"),
+                "unsupported-media",
+                "Meddelandets kodning (Content-Encoding) stöds inte här, men: x, y.",
+            ),
+            (
+                HttpRefusal::NotUnpacked,
+                "malformed-request",
+                "Meddelandet är inte packat så som det säger",
+            ),
+            (
+                HttpRefusal::NoHost,
+                "malformed-request",
+                "Begäran ska ange ett värdnamn (Host), en gång.",
             ),
             (
                 HttpRefusal::TooLarge(9),

@@ -394,8 +394,14 @@ fn what_is_not_soap_gets_a_plain_status() {
         (
             "POST",
             path.as_str(),
-            vec![xml, ("Content-Encoding", "gzip")],
+            vec![xml, ("Content-Encoding", "br")],
             415,
+        ),
+        (
+            "POST",
+            path.as_str(),
+            vec![xml, ("Content-Encoding", "gzip")],
+            400,
         ),
     ] {
         let sent = if method == "GET" { "" } else { body.as_str() };

@@ -237,7 +237,7 @@ const ATTACKS: &[Attack] = &[
         let packed = packed.finish().unwrap();
         only(
             &target.rogue_sends(&post(&packed, "Content-Encoding: gzip\r\n")),
-            &[415],
+            &[413],
         );
     }),
     ("one request in another", |target| {

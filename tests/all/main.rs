@@ -27,6 +27,10 @@ mod changes;
 mod clocks;
 // The command line: what each command prints, writes, refuses and answers to the shell.
 mod command_line;
+// Compression: answers and requests that come packed, and what is refused of them.
+mod compression;
+// Connections: what else lies on the line, refusals that arrive, and ends that take no request with them.
+mod connections;
 // The contracts: types, messages, endpoints and profiles equal the official tables.
 mod contracts;
 // Damage: it is never answered with, copied or gone back behind, and mends itself where it can.

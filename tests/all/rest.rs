@@ -314,7 +314,7 @@ fn methods_and_media_are_kept_to() {
             &answer,
             415,
             "unsupported-media",
-            "Innehållstypen ska vara application/json, okomprimerad, i UTF-8.",
+            "Innehållstypen ska vara application/json i UTF-8.",
         );
     }
     let json = [("Content-Type", "application/json; charset=utf-8")];

@@ -211,15 +211,21 @@ impl Client {
 
     /// The next answer; `None` when the peer hangs up.
     pub fn receive(&mut self) -> Option<Answer> {
-        let mut answer = self.receive_head()?;
-        let length = answer.header("content-length");
-        let mut body = vec![0; length.map_or(0, |value| value.parse().unwrap())];
-        self.stream.read_exact(&mut body).ok()?;
+        let (mut answer, body) = self.receive_bytes()?;
         answer.body = String::from_utf8(body).unwrap();
         if answer.status >= 400 {
             evidence::add("refusal", &answer.body);
         }
         Some(answer)
+    }
+
+    /// The head of the next answer, and its bytes, for those that may be packed.
+    pub fn receive_bytes(&mut self) -> Option<(Answer, Vec<u8>)> {
+        let answer = self.receive_head()?;
+        let length = answer.header("content-length");
+        let mut body = vec![0; length.map_or(0, |value| value.parse().unwrap())];
+        self.stream.read_exact(&mut body).ok()?;
+        Some((answer, body))
     }
 
     /// The head of the next answer, for those that have no body.
