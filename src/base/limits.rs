@@ -373,3 +373,9 @@ pub const READY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of the answer that `pu ready` reads.
 pub const READY_ANSWER_BYTES: u64 = 16 << 10;
+
+/// Bytes of a boundary between the parts of a body (RFC 2046).
+pub const BOUNDARY_BYTES: usize = 70;
+
+/// Bytes of the headers of a body's part.
+pub const PART_HEAD_BYTES: usize = 8 << 10;

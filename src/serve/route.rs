@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -38,6 +38,7 @@ use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
 use crate::wire::fault::{HttpRefusal, Trouble};
+use crate::wire::multipart::{MessagePart, is_multipart, message_part};
 use crate::wire::request::RequestError;
 use crate::wire::search::Language;
 use crate::wire::soap::{Call, Scratch, Service};
@@ -241,8 +242,10 @@ async fn post(
         }
     };
     let soap_12 = |media: &str| media.eq_ignore_ascii_case("application/soap+xml");
-    let content = content_type(&head.headers)
-        .filter(|it| soap_12(it.media) || it.media.eq_ignore_ascii_case("text/xml"));
+    let content = content_type(&head.headers).filter(|it| {
+        let plain = it.media.eq_ignore_ascii_case("text/xml");
+        plain || soap_12(it.media) || is_multipart(it.media)
+    });
     let Some(content) = content else {
         Box::pin(pass_over(app, rest)).await;
         return refused(HttpRefusal::NotXml);
@@ -261,9 +264,22 @@ async fn post(
         .get("soapaction")
         .and_then(|action| action.to_str().ok())
         .map(|action| action.trim().trim_matches('"'));
+    let part = if is_multipart(content.media) {
+        let whole = head.headers.get(CONTENT_TYPE);
+        message_part(whole.and_then(|it| it.to_str().ok()).unwrap_or(""), &body)
+    } else {
+        Ok(MessagePart {
+            body: &body,
+            charset: content.charset,
+        })
+    };
+    let MessagePart { body, charset } = match part {
+        Ok(part) => part,
+        Err(refusal) => return refused(refusal),
+    };
     let call = Call {
-        body: &body,
-        charset: content.charset,
+        body,
+        charset,
         soap_action,
     };
     let began = Instant::now();

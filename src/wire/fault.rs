@@ -84,6 +84,9 @@ pub enum HttpRefusal {
     /// A body that is not XML.
     #[error("the body is not XML")]
     NotXml,
+    /// A body in parts that is not one message in plain bytes.
+    #[error("the body is not one part that holds the message")]
+    NotOnePart,
     /// A body that is not JSON.
     #[error("the body is not JSON")]
     NotJson,
@@ -291,7 +294,7 @@ pub fn tell(trouble: &Trouble, logical_address: &str, log_id: Uuid) -> Told {
     let (kind, text) = match trouble {
         Trouble::Request(error) => of_request(error, logical_address),
         Trouble::Refused(refusal) => of_refusal(*refusal),
-        Trouble::Parameter(error) => of_parameter(*error),
+        Trouble::Parameter(error) => of_parameter(error),
         Trouble::Search(error) => of_search(error),
         Trouble::Http(refusal) => of_http(*refusal),
         Trouble::NotAllowed(who) => (
@@ -491,10 +494,11 @@ fn of_search(error: &SearchError) -> (&'static Kind, String) {
     }
 }
 
-fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
+fn of_parameter(error: &ParameterError) -> (&'static Kind, String) {
     let invalid = |text: String| (&INVALID_PARAMETER, text);
-    match error {
-        ParameterError::Unknown => invalid("En parameter är okänd.".to_owned()),
+    match *error {
+        ParameterError::Unknown(None) => invalid("En parameter är okänd.".to_owned()),
+        ParameterError::Unknown(Some(ref name)) => invalid(format!("Parametern {name} är okänd.")),
         ParameterError::Repeated(name) => {
             invalid(format!("Parametern {name} får anges högst en gång."))
         }
@@ -525,6 +529,14 @@ fn of_parameter(error: ParameterError) -> (&'static Kind, String) {
         ParameterError::Syntax { line, column } => (
             &MALFORMED_REQUEST,
             format!("Meddelandet är inte välformad JSON (rad {line}, tecken {column})."),
+        ),
+        ParameterError::RepeatedField { line, column } => (
+            &MALFORMED_REQUEST,
+            format!("Ett fält står två gånger i samma objekt (rad {line}, tecken {column})."),
+        ),
+        ParameterError::BodyEncoding => (
+            &MALFORMED_REQUEST,
+            "Teckenkodningen stöds inte. Använd UTF-8.".to_owned(),
         ),
         ParameterError::Body { expected } => (
             &MALFORMED_REQUEST,
@@ -575,6 +587,11 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
         HttpRefusal::NotXml => (
             &UNSUPPORTED_MEDIA,
             "Innehållstypen ska vara text/xml i UTF-8 eller UTF-16.",
+        ),
+        HttpRefusal::NotOnePart => (
+            &UNSUPPORTED_MEDIA,
+            "En begäran i multipart/related ska ha en enda del, som är meddelandet okodat (8bit eller \
+             binary). Bilagor tas inte emot.",
         ),
         HttpRefusal::NotJson => (
             &UNSUPPORTED_MEDIA,
@@ -829,7 +846,26 @@ mod tests {
             all.push((error.into(), kind, text));
         }
         for (error, kind, text) in [
-            (P::Unknown, "invalid-parameter", "En parameter är okänd."),
+            (
+                P::Unknown(None),
+                "invalid-parameter",
+                "En parameter är okänd.",
+            ),
+            (
+                P::Unknown(Some("surename".to_owned())),
+                "invalid-parameter",
+                "Parametern surename är okänd.",
+            ),
+            (
+                P::RepeatedField { line: 1, column: 9 },
+                "malformed-request",
+                "Ett fält står två gånger i samma objekt (rad 1, tecken 9).",
+            ),
+            (
+                P::BodyEncoding,
+                "malformed-request",
+                "Teckenkodningen stöds inte.",
+            ),
             (
                 P::Repeated("q"),
                 "invalid-parameter",
@@ -917,6 +953,11 @@ mod tests {
                 HttpRefusal::NotXml,
                 "unsupported-media",
                 "Innehållstypen ska vara text/xml",
+            ),
+            (
+                HttpRefusal::NotOnePart,
+                "unsupported-media",
+                "En begäran i multipart/related ska ha en enda del",
             ),
             (
                 HttpRefusal::NotJson,

@@ -4,6 +4,7 @@
 //! OpenAPI. What can never happen here: a name, an
 //! order or a namespace that is not a row of the field table, of [`message`] or of [`contract`].
 
+mod body;
 pub mod changes;
 pub mod contract;
 pub mod describe;
@@ -11,6 +12,7 @@ pub mod disclosed;
 pub mod fault;
 pub mod history;
 pub mod message;
+pub mod multipart;
 pub mod openapi;
 pub mod parameters;
 pub mod plan;

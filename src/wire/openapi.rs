@@ -16,6 +16,13 @@ use crate::person::view::Profile;
 /// Where the document is served.
 pub const PATH: &str = "/v1/openapi.json";
 
+/// How callers prove who they are.
+const MUTUAL_TLS: &str = "mutualTLS";
+
+/// What whoever asks for persons may be told, whatever they ask: not allowed, another service's host, too
+/// many calls, and that it is the service's own fault.
+const ALWAYS: [u16; 5] = [403, 421, 429, 500, 503];
+
 /// A number that everybody uses in examples.
 const EXAMPLE: &str = "191212121212";
 
@@ -33,6 +40,8 @@ pub fn document() -> Value {
             "description": "Persons by identity and by search, as JSON with the names of the national contracts, version 5. Everybody sees what the restricted contracts show: of protected persons, little.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": [{"url": "/", "description": "The service that this document comes from"}],
+        "security": [{MUTUAL_TLS: []}],
         "paths": {
             "/v1/persons/{identity}": {"get": get_person()},
             "/v1/persons/{identity}/history": {"get": get_history()},
@@ -43,10 +52,17 @@ pub fn document() -> Value {
             "/v1/openapi.json": {"get": {
                 "operationId": "describe",
                 "summary": "This document",
-                "responses": responses("The document", &json!({"type": "object"}), &[405, 406]),
+                "security": [],
+                "responses": responses("The document", &json!({"type": "object"}), &[400, 405, 406]),
             }},
         },
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {MUTUAL_TLS: {
+                "type": "mutualTLS",
+                "description": "A client certificate of the caller's, whose HSA-id the service knows (SITHS function certificate). Only an operator's own address on the same machine may go without.",
+            }},
+        },
     })
 }
 
@@ -80,7 +96,7 @@ fn get_person() -> Value {
         "operationId": "getPerson",
         "summary": "One person by identity",
         "parameters": parameters,
-        "responses": responses("The record", &reference("PersonRecordType"), &[400, 404, 405, 406, 500, 503]),
+        "responses": answers_to("The record", &reference("PersonRecordType"), &[400, 404, 405, 406]),
     })
 }
 
@@ -90,15 +106,15 @@ fn get_history() -> Value {
         "summary": "Who changed a person, and when, where the service allows it",
         "description": format!("The changes that the log holds, newest first, at most {}. Which parts changed is told, not to what; of protected persons, neither what is hidden nor who made the change.", limits::HISTORY_ENTRIES),
         "parameters": named_identity(),
-        "responses": responses("The changes", &reference("History"), &[400, 403, 404, 405, 406, 500, 503]),
+        "responses": answers_to("The changes", &reference("History"), &[400, 404, 405, 406]),
     })
 }
 
 fn reserve_identities() -> Value {
-    let mut answers = responses(
+    let mut answers = answers_to(
         "The identities",
         &reference("ReserveAnswer"),
-        &[400, 403, 405, 406, 408, 409, 413, 415, 500, 503],
+        &[400, 405, 406, 408, 409, 413, 415],
     );
     if let Some(issued) = answers.as_object_mut().and_then(|it| it.remove("200")) {
         answers["201"] = issued;
@@ -157,10 +173,10 @@ fn get_changes() -> Value {
         ),
         profile(),
     ]);
-    let mut answers = responses(
+    let mut answers = answers_to(
         "A line each for persons who changed, once, as they are now; the last line tells where to go on",
         &reference("Change"),
-        &[400, 403, 405, 406, 410, 500, 503],
+        &[400, 405, 406, 410],
     );
     answers["200"]["content"] = json!({"application/x-ndjson": {"schema": reference("Change")}});
     json!({
@@ -179,7 +195,7 @@ fn get_persons() -> Value {
             "schema": reference("PersonsRequest"),
             "example": {"identities": [EXAMPLE], "profile": "P3"},
         }}},
-        "responses": responses("The records", &reference("PersonsAnswer"), &[400, 405, 406, 408, 413, 415, 500, 503]),
+        "responses": answers_to("The records", &reference("PersonsAnswer"), &[400, 405, 406, 408, 413, 415]),
     })
 }
 
@@ -211,7 +227,7 @@ fn search() -> Value {
         "summary": "Persons by a search",
         "description": format!("At most {} hits, in the order of identities; more are an error. Links are not followed.", limits::HITS_PER_SEARCH),
         "parameters": parameters,
-        "responses": responses("The hits", &reference("SearchAnswer"), &[400, 403, 405, 406, 500, 503]),
+        "responses": answers_to("The hits", &reference("SearchAnswer"), &[400, 405, 406]),
     })
 }
 
@@ -235,6 +251,12 @@ fn reference(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 
+/// The answer to a question about persons, the problems with these statuses, and those there may
+/// always be.
+fn answers_to(description: &str, schema: &Value, statuses: &[u16]) -> Value {
+    responses(description, schema, &[statuses, &ALWAYS[..]].concat())
+}
+
 /// The answer, and the problems with these statuses.
 fn responses(description: &str, schema: &Value, statuses: &[u16]) -> Value {
     let mut all = BTreeMap::new();
@@ -253,7 +275,7 @@ fn responses(description: &str, schema: &Value, statuses: &[u16]) -> Value {
         });
         let header = match status {
             405 => Some(("Allow", json!({"type": "string"}))),
-            503 => Some(("Retry-After", json!({"type": "integer"}))),
+            429 | 503 => Some(("Retry-After", json!({"type": "integer"}))),
             _ => None,
         };
         if let Some((name, schema)) = header {
@@ -517,6 +539,8 @@ fn kept(kind: Kind) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -571,8 +595,36 @@ mod tests {
 
     #[test]
     fn every_status_that_is_described_has_a_problem() {
-        for status in [400, 403, 404, 405, 406, 408, 409, 410, 413, 415, 500, 503] {
-            assert!(problems().any(|kind| kind.status == status), "{status}");
+        let described: BTreeSet<u16> = document()["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|path| path.as_object().unwrap().values())
+            .flat_map(|operation| operation["responses"].as_object().unwrap().keys())
+            .map(|status| status.parse().unwrap())
+            .filter(|status| *status >= 300)
+            .collect();
+        let kinds: BTreeSet<u16> = problems().map(|kind| kind.status).collect();
+        assert_eq!(described, kinds);
+    }
+
+    #[test]
+    fn it_says_where_and_by_what_certificate() {
+        let document = document();
+        assert_eq!(document["servers"][0]["url"], "/");
+        assert_eq!(document["security"], json!([{"mutualTLS": []}]));
+        let schemes = &document["components"]["securitySchemes"];
+        assert_eq!(schemes["mutualTLS"]["type"], "mutualTLS");
+        for path in ["/v1/persons", "/v1/search", "/v1/changes"] {
+            let operations = document["paths"][path].as_object().unwrap();
+            for operation in operations.values() {
+                for status in ["403", "429", "503"] {
+                    assert!(
+                        operation["responses"].get(status).is_some(),
+                        "{path} {status}"
+                    );
+                }
+            }
         }
     }
 }

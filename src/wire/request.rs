@@ -254,7 +254,7 @@ impl<'x> Parser<'x, '_> {
         addresses: &[String],
         sink: &mut impl Sink<'x>,
     ) -> Result<usize, RequestError> {
-        let envelope = self.start()?.ok_or(RequestError::NotSoap11)?;
+        let envelope = self.start("Envelope")?.ok_or(RequestError::NotSoap11)?;
         if envelope.namespace != Namespace::Soap11 || envelope.local != "Envelope" {
             return Err(RequestError::NotSoap11);
         }
@@ -262,17 +262,17 @@ impl<'x> Parser<'x, '_> {
             inside: "Envelope",
             expected: Expected::Element(name),
         };
-        let mut first = self.start()?.ok_or_else(|| expected("Body"))?;
+        let mut first = self.start("Envelope")?.ok_or_else(|| expected("Body"))?;
         let mut addressed = Err(RequestError::NoLogicalAddress);
         if first.namespace == Namespace::Soap11 && first.local == "Header" {
             addressed = self.header(addresses)?;
-            first = self.start()?.ok_or_else(|| expected("Body"))?;
+            first = self.start("Envelope")?.ok_or_else(|| expected("Body"))?;
         }
         if first.namespace != Namespace::Soap11 || first.local != "Body" {
             return Err(expected("Body"));
         }
         let address = addressed?;
-        let root = self.start()?.ok_or(RequestError::WrongOperation)?;
+        let root = self.start("Body")?.ok_or(RequestError::WrongOperation)?;
         if root.namespace != Namespace::Responder || root.local != plan.node(0).name {
             return Err(RequestError::WrongOperation);
         }
@@ -296,7 +296,7 @@ impl<'x> Parser<'x, '_> {
         addresses: &[String],
     ) -> Result<Result<usize, RequestError>, RequestError> {
         let mut addressed = Err(RequestError::NoLogicalAddress);
-        while let Some(block) = self.start()? {
+        while let Some(block) = self.start("Header")? {
             if block.namespace == Namespace::Registry && block.local == "LogicalAddress" {
                 let address = self.value("LogicalAddress")?;
                 let place = addresses.iter().position(|it| it == address.trim());
@@ -440,11 +440,15 @@ impl<'x> Parser<'x, '_> {
         Ok(())
     }
 
-    /// The next child of the element around, or `None` at its end.
-    fn start(&mut self) -> Result<Option<Start<'x>>, RequestError> {
+    /// The next child of the element `inside`, or `None` at its end. No text may stand before it.
+    fn start(&mut self, inside: &'static str) -> Result<Option<Start<'x>>, RequestError> {
         match self.next_step()? {
             Step::Start(start) => Ok(Some(start)),
             Step::End => Ok(None),
+            Step::Text(_) | Step::Character(_) if self.depth > 0 => Err(RequestError::Unexpected {
+                inside,
+                expected: Expected::NoText,
+            }),
             Step::Text(_) | Step::Character(_) | Step::Eof => Err(RequestError::NotXml {
                 at: self.reader.buffer_position(),
             }),
@@ -452,7 +456,7 @@ impl<'x> Parser<'x, '_> {
     }
 
     fn end_of(&mut self, inside: &'static str) -> Result<(), RequestError> {
-        match self.start()? {
+        match self.start(inside)? {
             None => Ok(()),
             Some(_) => Err(RequestError::Unexpected {
                 inside,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::body;
 use super::fault::Trouble;
 use super::rest::{Page, ParameterError, Rest};
 use crate::base::limits;
@@ -15,7 +16,7 @@ impl Rest {
         if !self.offered.reserve_identities {
             return Err(ParameterError::ReserveOff.into());
         }
-        let body: Value = serde_json::from_slice(body).map_err(ParameterError::syntax)?;
+        let body = body::read(body)?;
         let form = |expected| ParameterError::Body { expected };
         let fields = body.as_object().ok_or(form(
             "ett objekt med count, actor och organization väntades",

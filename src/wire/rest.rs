@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::body;
 use super::changes::Following;
 use super::disclosed::Disclosed;
 use super::fault::{Refusal, Trouble};
@@ -26,12 +27,12 @@ use crate::store::log::Log;
 use crate::store::state::State;
 use crate::store::trail::Trail;
 
-/// Why a request is refused. Names are the interface's own, never the caller's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a request is refused. Names are the interface's own, but that of a parameter it does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
-    /// No such parameter here.
+    /// No such parameter here: its name, when it looks like one.
     #[error("a parameter is not known")]
-    Unknown,
+    Unknown(Option<String>),
     /// A parameter that came twice.
     #[error("the parameter {0} is repeated")]
     Repeated(&'static str),
@@ -68,6 +69,17 @@ pub enum ParameterError {
         /// The column, from 1.
         column: usize,
     },
+    /// A name that stands twice in an object.
+    #[error("a field is repeated at line {line}, column {column}")]
+    RepeatedField {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// A body that is neither UTF-8 nor UTF-16.
+    #[error("the body is neither UTF-8 nor UTF-16")]
+    BodyEncoding,
     /// JSON of another form.
     #[error("the JSON has another form")]
     Body {
@@ -98,16 +110,15 @@ pub enum ParameterError {
 }
 
 impl ParameterError {
-    /// Why JSON cannot be read.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "it is what `map_err` hands over"
-    )]
-    pub(super) fn syntax(error: serde_json::Error) -> Self {
-        Self::Syntax {
-            line: error.line(),
-            column: error.column(),
-        }
+    /// A parameter that is not known. What does not look like a name is not repeated: it may be a value
+    /// in the wrong place.
+    pub(super) fn unknown(name: &str) -> Self {
+        const LONGEST: usize = 40;
+        let is_name = (1..=LONGEST).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        Self::Unknown(is_name.then(|| name.to_owned()))
     }
 }
 
@@ -257,7 +268,7 @@ impl Rest {
 
     /// Reads a request for several persons.
     pub fn persons(&self, body: &[u8]) -> Result<Wanted, Trouble> {
-        let body: Value = serde_json::from_slice(body).map_err(ParameterError::syntax)?;
+        let body = body::read(body)?;
         let form = |expected| ParameterError::Body { expected };
         let fields = body
             .as_object()
@@ -323,7 +334,7 @@ impl Rest {
                 "text" => question = Some((Language::Text, value)),
                 _ => {
                     let row = PARAMETERS.iter().find(|row| row.name == name);
-                    built.add(row.ok_or(ParameterError::Unknown)?, &value)?;
+                    built.add(row.ok_or_else(|| ParameterError::unknown(name))?, &value)?;
                 }
             }
         }
@@ -508,8 +519,8 @@ pub(super) fn once<'q>(
     for piece in query.split('&').filter(|piece| !piece.is_empty()) {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
         let name = decoded(name)?;
-        let name = known.iter().find(|it| **it == name);
-        let name = *name.ok_or(ParameterError::Unknown)?;
+        let found_name = known.iter().find(|it| **it == name);
+        let name = *found_name.ok_or_else(|| ParameterError::unknown(&name))?;
         if found.iter().any(|(before, _)| *before == name) {
             return Err(ParameterError::Repeated(name));
         }
@@ -570,7 +581,10 @@ mod tests {
     fn parameters_are_known_single_and_whole() {
         use ParameterError as P;
         let person = |query| error(rest().person("191212121212", query));
-        assert_eq!(person("person=x"), P::Unknown.into());
+        assert_eq!(person("person=x"), P::unknown("person").into());
+        for value in ["191212121212=x", "Lund=x", "%C3%A5=x", "=x"] {
+            assert_eq!(person(value), P::Unknown(None).into(), "{value}");
+        }
         assert_eq!(
             person("profile=P1&profile=P1"),
             P::Repeated("profile").into()
@@ -663,7 +677,10 @@ mod tests {
             assert_eq!(search(two), P::TwoQuestions.into(), "{two}");
         }
         assert_eq!(search("q=x&explain=true"), P::ExplanationOff.into());
-        assert_eq!(search("surename=x"), P::Unknown.into());
+        assert_eq!(
+            search("surename=x"),
+            P::Unknown(Some("surename".to_owned())).into()
+        );
         assert_eq!(search("name=a&name=b"), P::Repeated("name").into());
         assert!(rest().search("name=anna+maria&birth_date=1980").is_ok());
         assert!(rest().search("text=anna%20lund&explain=false").is_ok());
