@@ -164,6 +164,75 @@ fn an_envelope_may_be_followed_by_white_space_and_comments_only() {
 }
 
 #[test]
+fn text_beside_the_message_is_told_as_what_it_is() {
+    let service = Service::start();
+    let good = good().envelope();
+    for (before, after, inside) in [
+        ("<soapenv:Body>", "<soapenv:Body>text", "Body"),
+        ("</soapenv:Body>", "text</soapenv:Body>", "Body"),
+        ("<soapenv:Header>", "<soapenv:Header>&#65;", "Header"),
+        (
+            "<soapenv:Body>",
+            "<![CDATA[text]]><soapenv:Body>",
+            "Envelope",
+        ),
+    ] {
+        let (code, text) = fault(&service, good.replacen(before, after, 1).as_bytes());
+        assert_eq!(code, "Client");
+        let told = text.contains(inside) && text.contains("finns text mellan elementen");
+        assert!(told, "{after}: {text}");
+    }
+}
+
+/// MTOM switched on, and nothing attached: what .NET and JAX-WS send then.
+#[test]
+fn a_message_may_come_as_the_only_part_of_a_body() {
+    let service = Service::start();
+    let headers = [(
+        "Content-Type",
+        "multipart/related; type=\"application/xop+xml\"; start=\"<m@x>\"; \
+         boundary=\"uuid:7-id=1\"; start-info=\"text/xml\"",
+    )];
+    let part = |message: &str| {
+        format!(
+            "--uuid:7-id=1\r\nContent-ID: <m@x>\r\nContent-Transfer-Encoding: 8bit\r\n\
+             Content-Type: application/xop+xml;charset=utf-8;type=\"text/xml\"\r\n\r\n{message}\r\n"
+        )
+    };
+    let end = "--uuid:7-id=1--";
+    let mut connection = service.connect();
+    let plain = service.post(&good().path(), good().envelope().as_bytes());
+    let body = part(&good().envelope()) + end;
+    let answer = connection.post(&good().path(), &headers, body.as_bytes());
+    assert_eq!((answer.status, answer.body), (200, plain.body));
+    // Its faults are the same, and an attachment is none of it.
+    let (code, text) = {
+        let body = part(&good().envelope().replace("<r:profile>", "<q:profile>")) + end;
+        connection
+            .post(&good().path(), &headers, body.as_bytes())
+            .fault()
+    };
+    assert!(
+        code == "Client" && text.contains("inte välformad XML"),
+        "{text}"
+    );
+    let two = part(&good().envelope()) + &part("x") + end;
+    let answer = connection.post(&good().path(), &headers, two.as_bytes());
+    assert_eq!(answer.status, 415);
+    assert!(
+        answer.body.contains("ska ha en enda del"),
+        "{}",
+        answer.body
+    );
+    let included = good().envelope().replace(
+        "<r:profile>P1",
+        "<r:profile><xop:Include xmlns:xop=\"http://www.w3.org/2004/08/xop/include\" href=\"cid:a\"/>",
+    );
+    let answer = connection.post(&good().path(), &headers, (part(&included) + end).as_bytes());
+    assert_eq!(answer.fault().0, "Client");
+}
+
+#[test]
 fn header_blocks_are_understood_or_refused() {
     let service = Service::start();
     let with = |block: &str| {

@@ -160,7 +160,7 @@ fn what_is_wrong_with_a_request_is_a_problem() {
             format!("/v1/persons/{CHILD}?prfile=P1"),
             400,
             invalid,
-            "En parameter är okänd.",
+            "Parametern prfile är okänd.",
         ),
         (
             format!("/v1/persons/{CHILD}?profile=%ff"),
@@ -225,6 +225,11 @@ fn what_is_wrong_with_a_body_is_a_problem() {
             "{".to_owned(),
             "malformed-request",
             "Meddelandet är inte välformad JSON (rad 1, tecken 1).".to_owned(),
+        ),
+        (
+            format!("\u{feff}{{\"identities\":[\"{CHILD}\"],\n\"identities\":[]}}"),
+            "malformed-request",
+            "Ett fält står två gånger i samma objekt (rad 2, tecken 16).".to_owned(),
         ),
         (
             "[]".to_owned(),
