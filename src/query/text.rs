@@ -145,13 +145,13 @@ impl Text {
         let keys = state.search_keys(grant)?;
         let mut explanation = Explanation::default();
         let mut within = |reach| self.within(reach, state, keys, grant, &mut explanation, meter);
-        let (mut hits, widest) = match within(Reach::Sounds) {
+        let (mut hits, is_cut) = match within(Reach::Sounds) {
             Err(SearchError::TooWide) => (within(Reach::Letters)?, true),
             hits => (hits?, false),
         };
         let forgives = |token: &Token| token.word().is_some_and(|word| word.typed.is_forgiving());
         let enough = hits.len() >= most.min(limits::HITS_ENOUGH);
-        if !widest && !enough && self.tokens.iter().any(forgives) {
+        if !is_cut && !enough && self.tokens.iter().any(forgives) {
             let wider = match within(Reach::Slips) {
                 Err(SearchError::TooWide) => within(Reach::Slip),
                 wider => wider,

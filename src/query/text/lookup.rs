@@ -242,18 +242,20 @@ fn follow(parts: &Parts, end: usize, ends: &mut Vec<usize>, found: &mut Vec<Vec<
 fn word_source(typed: &Typed, listed: &[Listed]) -> Source {
     let mut any = Vec::new();
     for row in INDEXES {
-        let mut ranges: Vec<Range> = Vec::new();
-        let texts = listed.iter().filter(|listed| listed.index == row.index);
-        for text in texts.map(|listed| &*listed.text) {
-            let covered =
-                |(from, to): &Range| text >= &**from && to.as_deref().is_none_or(|to| text < to);
-            if !ranges.iter().any(covered) {
-                ranges.push(match typed.beginning_of(text) {
-                    Some(lead) => beginning(lead),
-                    None => exactly(text),
-                });
-            }
+        let (mut leads, mut whole) = (BTreeSet::new(), BTreeSet::new());
+        for listed in listed.iter().filter(|listed| listed.index == row.index) {
+            match typed.beginning_of(&listed.text) {
+                Some(lead) => leads.insert(lead),
+                None => whole.insert(&*listed.text),
+            };
         }
+        let is_apart = |text: &&&[u8]| !leads.iter().any(|lead| text.starts_with(lead));
+        let apart = whole.iter().filter(is_apart).map(|text| exactly(text));
+        let ranges: Vec<Range> = leads
+            .iter()
+            .map(|lead| beginning(lead))
+            .chain(apart)
+            .collect();
         if !ranges.is_empty() {
             let by_county = row.shape == Shape::Words;
             any.push(Source::Keys(Keys {
