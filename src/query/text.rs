@@ -144,7 +144,7 @@ impl Text {
     ) -> Result<Found<'s>, SearchError> {
         let keys = state.search_keys(grant)?;
         let mut explanation = Explanation::default();
-        let mut within = |reach| self.within(reach, state, keys, grant, &mut explanation, meter);
+        let mut within = |reach| self.within(reach, state, keys, *grant, &mut explanation, meter);
         let (mut hits, is_cut) = match within(Reach::Sounds) {
             Err(SearchError::TooWide) => (within(Reach::Letters)?, true),
             hits => (hits?, false),
@@ -178,7 +178,7 @@ impl Text {
         reach: Reach,
         state: &'s State,
         keys: SearchKeys<'s>,
-        grant: &Grant,
+        grant: Grant,
         trail: &mut Explanation,
         meter: &mut Meter,
     ) -> Result<Vec<(Rank, View<'s>)>, SearchError> {
@@ -194,7 +194,7 @@ impl Text {
         let mut grades = Grades::new(self, lookup.words());
         let mut hits = Vec::new();
         for record in Candidates::new(state, positions, keys) {
-            let view = restrict(record?, grant, Shield::NONE);
+            let view = restrict(record?, &grant, Shield::NONE);
             meter.charge(work::records(1));
             let rank = grades.rank(&view, meter)?;
             meter.check()?;

@@ -92,11 +92,20 @@ pub fn run(
             .for_each(|missed| eprintln!("  {engine} missed {missed}"));
     }
     if let Some(socket) = socket {
-        let mut client = postgres::Config::new()
-            .host_path(socket)
-            .user("postgres")
-            .dbname("postgres")
-            .connect(NoTls)?;
+        let connect = |database| {
+            let mut config = postgres::Config::new();
+            config
+                .host_path(socket)
+                .user("postgres")
+                .dbname(database)
+                .connect(NoTls)
+        };
+        // The other tables' locale is C, to which an ö is no letter of a trigram.
+        let mut server = connect("postgres")?;
+        server.execute("DROP DATABASE IF EXISTS misspelt", &[])?;
+        let made = "CREATE DATABASE misspelt LC_CTYPE 'C.UTF-8' TEMPLATE template0";
+        server.execute(made, &[])?;
+        let mut client = connect("misspelt")?;
         step("PostgreSQL", || fill(&mut client, &names))?;
         let drawn = &drawn[..peers.min(drawn.len())];
         for (engine, text) in STATEMENTS {
@@ -204,7 +213,7 @@ fn ask(client: &mut Client, text: &str, drawn: &[Asked]) -> Result<Score, Failur
 fn fill(client: &mut Client, names: &Names) -> Result<(), Failure> {
     client.batch_execute(
         "CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE EXTENSION IF NOT EXISTS fuzzystrmatch; \
-         DROP TABLE IF EXISTS names; CREATE TABLE names(name text NOT NULL, given text NOT NULL, \
+         CREATE TABLE names(name text NOT NULL, given text NOT NULL, \
          surname text NOT NULL, bearers integer NOT NULL)",
     )?;
     let mut copy = client.copy_in("COPY names FROM STDIN")?;
