@@ -125,9 +125,7 @@ fn is_said(word: &str, at: usize, from: &str, to: &str) -> bool {
         ("i", "y" | "j") | ("y" | "j", "i") => {
             !neighbours.iter().flatten().any(|&c| "ijy".contains(c))
         }
-        ("sen" | "son" | "sson", "son" | "sen" | "sson") => {
-            next.is_none() && before != Some('s')
-        }
+        ("sen" | "son" | "sson", "son" | "sen" | "sson") => next.is_none() && before != Some('s'),
         ("t" | "f" | "p" | "d" | "b" | "l" | "n" | "m" | "r" | "s" | "v", _) => {
             let single = !neighbours.iter().flatten().any(|c| from.starts_with(*c));
             single && next != Some('h') && before.is_some()
