@@ -92,6 +92,9 @@ pub const WORK_AT_ONCE: u64 = 1_000_000;
 /// Hits of a free-text search: the best of them.
 pub const HITS_PER_TEXT: usize = 50;
 
+/// Hits of a free-text search that are enough not to look for slips: what somebody sees at once.
+pub const HITS_ENOUGH: usize = 10;
+
 /// Records one free-text search may look at, grading each: some 30 ms.
 pub const CANDIDATES_PER_TEXT: usize = 20_000;
 

@@ -7,6 +7,23 @@ use std::cmp::Ordering;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+/// What stands for an apostrophe, the plain one first.
+const APOSTROPHES: [char; 8] = ['\'', '’', '‘', '‛', 'ʼ', '′', '´', '`'];
+
+/// Text as somebody typed it, in plain letters: other forms of a letter become the letter (NFKC), all
+/// apostrophes become one, and what is not seen is left out.
+pub fn plain_letters(text: &str) -> String {
+    let unseen = |c: char| {
+        matches!(
+            c,
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'
+        )
+    };
+    let apostrophe = |c: char| if APOSTROPHES.contains(&c) { '\'' } else { c };
+    let seen = text.chars().filter(|&c| !unseen(c)).map(apostrophe);
+    seen.nfkc().collect()
+}
+
 /// Text in the form that is compared: lower case, composed (NFC). Two texts are the same text when
 /// their folded forms are equal; é and e are not.
 pub fn fold(text: &str) -> Cow<'_, str> {
@@ -28,15 +45,17 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(lower.nfc().collect())
 }
 
-/// Folded text without accents, as somebody types who has no å, ä, ö or é: for a search that
-/// forgives. Letters that have no accent to lose become their nearest (ø is o, æ is ae).
+/// Folded text without accents and apostrophes, as somebody types who has no å, ä, ö or é: for a search
+/// that forgives. Letters that have no accent to lose become their nearest (ø is o, æ is ae), and so do
+/// other forms of a letter (a ligature, a wide letter).
 pub fn skeleton(folded: &str) -> Cow<'_, str> {
-    if folded.is_ascii() {
+    if folded.is_ascii() && !folded.contains('\'') {
         return Cow::Borrowed(folded);
     }
     let mut out = String::with_capacity(folded.len());
-    for c in folded.nfd().filter(|&c| !is_combining_mark(c)) {
+    for c in folded.nfkd().filter(|&c| !is_combining_mark(c)) {
         match c {
+            c if APOSTROPHES.contains(&c) => {}
             'ø' => out.push('o'),
             'æ' => out.push_str("ae"),
             'œ' => out.push_str("oe"),
@@ -131,8 +150,30 @@ mod tests {
             ("rené", "rene"),
             ("sørensen", "sorensen"),
             ("anna", "anna"),
+            ("o'connor", "oconnor"),
+            ("o’connor", "oconnor"),
+            ("ﬁlip", "filip"),
+            ("ａｎｎａ", "anna"),
         ] {
             assert_eq!(skeleton(text), plain);
+        }
+    }
+
+    #[test]
+    fn other_forms_of_a_letter_are_the_letter() {
+        for (typed, plain) in [
+            ("Ｇｒａｎｓｔｒöｍ", "Granström"),
+            ("ﬁlip", "filip"),
+            ("A\u{30a}sa", "Åsa"),
+            (
+                "O’Connor O´Connor O`Connor OʼConnor",
+                "O'Connor O'Connor O'Connor O'Connor",
+            ),
+            ("Gran\u{ad}ström\u{200b}", "Granström"),
+            ("Anna\u{a0}Lind", "Anna Lind"),
+            ("１９５７", "1957"),
+        ] {
+            assert_eq!(plain_letters(typed), plain);
         }
     }
 

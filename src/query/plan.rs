@@ -26,7 +26,7 @@ const HISTORY_COUNTY: Field = Field::at(
 const LAST_MOMENT: u64 = 99_991_231_235_959;
 
 /// Where candidates come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Source {
     /// Parts of one index.
     Keys(Keys),
@@ -39,7 +39,7 @@ pub enum Source {
 }
 
 /// Ranges of keys in one index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Keys {
     /// The index.
     pub index: Index,
@@ -53,7 +53,7 @@ pub struct Keys {
 pub type Range = (Vec<u8>, Option<Vec<u8>>);
 
 /// The counties at the start of keys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Counties {
     /// The keys of this index do not begin with a county.
     None,

@@ -18,7 +18,7 @@ use crate::store::state::State;
 
 /// Looking at a record costs as much as reading so many index entries (measured: about 300 ns and
 /// 2 ns).
-const LOOK: u64 = 128;
+pub const LOOK: u64 = 128;
 
 /// A union of more entries than records divided by this is built as a bitmap instead of sorted.
 const SPARSE: u64 = 128;

@@ -2,56 +2,92 @@
 //! "lindgren storgatan 12". An extension of our own (`queryLanguage` `Text`).
 //!
 //! Every word must fit something that the view shows: a word of a name, a city or a street, in any
-//! order, as its beginning, without dots and accents, or with one slip ([`typing`]). A number is an
-//! identity, a date or year of birth, a postal code, or a number in a street address. The best come
-//! first: the sum of how well each word fits, then the order of identities.
+//! order, as its beginning, without dots and accents, as it sounds, or with slips ([`typing`]). Words
+//! may be typed in one or taken apart ([`lookup`]). A number is an identity, a date or year of birth
+//! ([`date`]), a postal code, or a number in a street address. With a comma behind the first words they
+//! are a surname and the next a given name.
+//!
+//! Slips are looked for only when fewer than a screen's first ten fit without. The best come first
+//! ([`grade`]): by how far one must reach, then by the sum of how well each word fits, then those who
+//! live and are registered, then the order of identities.
 
+pub mod date;
+mod grade;
+mod lookup;
+pub mod sound;
 pub mod typing;
 
-use std::cell::RefCell;
-
-use super::plan::{Counties, Keys, Range, Source, beginning, exactly};
-use super::run::{Candidates, overlaid, resolve};
+use super::plan::{Counties, Keys, Source, exactly};
+use super::run::Candidates;
 use super::search::{Explanation, Found, SearchError};
 use super::work::{self, Meter};
 use crate::base::limits;
 use crate::base::swedish;
-use crate::base::time::PartialDate;
 use crate::person::field::{Field, FieldMask};
 use crate::person::identity::{Formats, Identity};
-use crate::person::keys::{INDEXES, Index, Shape};
-use crate::person::record::Damaged;
-use crate::person::value::ValueRef;
-use crate::person::view::{Grant, Shield, View, Visitor, restrict};
-use crate::store::index::words::Listed;
-use crate::store::overlay::Overlay;
+use crate::person::keys::{Index, Shape};
+use crate::person::view::{Grant, Shield, View, restrict};
 use crate::store::search_keys::SearchKeys;
-use crate::store::snapshot::Snapshot;
 use crate::store::state::State;
-use typing::{Fit, Typed};
+use date::Span;
+use grade::{Grades, Rank};
+use lookup::Lookup;
+use typing::{Reach, Typed};
 
 /// A free-text question.
 pub struct Text {
     tokens: Vec<Token>,
+    /// Neighbouring words in one, as if they had been taken apart.
+    joined: Vec<Joined>,
     fields: FieldMask,
+    /// Whether a comma parts surname and given name.
+    has_comma: bool,
 }
 
 /// One word or number of the question.
 enum Token {
-    Word(Typed),
+    Word(Word),
     Number(Number),
 }
+
+/// A typed word, and how it stands among the others.
+struct Word {
+    typed: Typed,
+    /// Commas before it.
+    commas: usize,
+    /// Whether a hyphen joins it to the next one.
+    hyphen: bool,
+}
+
+/// Some words in one.
+struct Joined {
+    typed: Typed,
+    from: usize,
+    many: usize,
+}
+
+/// The most words that are taken for one.
+const MOST_JOINED: usize = 3;
 
 /// What a number may be.
 struct Number {
     text: String,
     identity: Option<Identity>,
-    /// Dates of birth, as spans of `YYYYMMDD`.
-    born: Vec<(u32, u32)>,
+    /// Dates of birth.
+    born: Vec<Span>,
     postal_code: Option<u32>,
 }
 
 const IDENTITY: Field = Field::at("personalIdentity");
+
+impl Token {
+    const fn word(&self) -> Option<&Word> {
+        match self {
+            Self::Word(word) => Some(word),
+            Self::Number(_) => None,
+        }
+    }
+}
 
 impl Text {
     /// Reads a question. It holds a word or number at least.
@@ -59,17 +95,9 @@ impl Text {
         if text.len() > limits::TEXT_BYTES {
             return Err(SearchError::TooManyWords);
         }
-        let folded = swedish::fold(text);
-        let mut tokens = Vec::new();
-        for piece in folded.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
-            let begins_with_digit = piece.starts_with(|c: char| c.is_ascii_digit());
-            if begins_with_digit {
-                tokens.push(Token::Number(Number::new(piece, formats)));
-            } else {
-                let words = swedish::words(piece);
-                tokens.extend(words.map(|word| Token::Word(Typed::new(word))));
-            }
-        }
+        let plain = swedish::plain_letters(text);
+        let folded = swedish::fold(&plain);
+        let tokens = tokens(&folded, formats);
         if tokens.len() > limits::WORDS_PER_TEXT {
             return Err(SearchError::TooManyWords);
         }
@@ -78,21 +106,32 @@ impl Text {
         }
         let searched = |field| {
             let index = Index::of(field);
-            let texts = [
+            let others = [
                 Index::City,
                 Index::Street,
                 Index::BirthDate,
                 Index::PostalCode,
+                Index::Deregistration,
+                Index::DeregistrationDate,
             ];
             field == IDENTITY
                 || index.is_some_and(|index| {
-                    index.row().shape == Shape::Words || texts.contains(&index)
+                    index.row().shape == Shape::Words || others.contains(&index)
                 })
         };
         // A walk needs the groups around the fields as well.
         let fields =
             FieldMask::of(|field| Field::all().any(|leaf| searched(leaf) && field.contains(leaf)));
-        Ok(Self { tokens, fields })
+        let has_words = |commas| {
+            let mut words = tokens.iter().filter_map(Token::word);
+            words.any(|word| word.commas == commas)
+        };
+        Ok(Self {
+            has_comma: has_words(0) && has_words(1),
+            joined: joined(&tokens),
+            tokens,
+            fields,
+        })
     }
 
     /// The best of those who fit, `most` at most.
@@ -105,118 +144,136 @@ impl Text {
     ) -> Result<Found<'s>, SearchError> {
         let keys = state.search_keys(grant)?;
         let mut explanation = Explanation::default();
-        let positions = self.positions(state.snapshot(), keys, &mut explanation)?;
-        meter.charge(work::entries(explanation.postings));
-        let keys = self.newer(state.overlay(), keys, meter);
-        meter.check()?;
-        let candidates = positions.len() + keys.len();
-        if candidates > limits::CANDIDATES_PER_TEXT {
-            return Err(SearchError::TooWide);
-        }
-        let mut hits = Vec::new();
-        for record in Candidates::new(state, positions, keys) {
-            let view = restrict(record?, grant, Shield::NONE);
-            meter.charge(work::records(1));
-            let cost = self.cost(&view, meter)?;
-            meter.check()?;
-            if let Some(cost) = cost {
-                hits.push((cost, view));
+        let mut within = |reach| self.within(reach, state, keys, *grant, &mut explanation, meter);
+        let (mut hits, is_cut) = match within(Reach::Sounds) {
+            Err(SearchError::TooWide) => (within(Reach::Letters)?, true),
+            hits => (hits?, false),
+        };
+        let forgives = |token: &Token| token.word().is_some_and(|word| word.typed.is_forgiving());
+        let enough = hits.len() >= most.min(limits::HITS_ENOUGH);
+        if !is_cut && !enough && self.tokens.iter().any(forgives) {
+            let wider = match within(Reach::Slips) {
+                Err(SearchError::TooWide) => within(Reach::Slip),
+                wider => wider,
+            };
+            match wider {
+                Ok(wider) => hits = wider,
+                // What was found without is an answer.
+                Err(SearchError::TooWide | SearchError::TooMuchWork) if !hits.is_empty() => {}
+                Err(error) => return Err(error),
             }
         }
         // Stable: those who fit as well stay in the order of identities.
-        hits.sort_by_key(|(cost, _)| *cost);
+        hits.sort_by_key(|(rank, _)| *rank);
         hits.truncate(most);
-        explanation.candidates = candidates as u64;
         Ok(Found {
             hits: hits.into_iter().map(|(_, view)| view).collect(),
             explanation,
         })
     }
 
-    /// The snapshot's candidates: those who have the rarest word, and the others as far as that
-    /// costs less than looking.
-    fn positions(
+    /// All who fit within a reach, in the order of identities.
+    fn within<'s>(
         &self,
-        snapshot: &Snapshot,
-        keys: SearchKeys<'_>,
+        reach: Reach,
+        state: &'s State,
+        keys: SearchKeys<'s>,
+        grant: Grant,
         trail: &mut Explanation,
-    ) -> Result<Vec<u32>, SearchError> {
-        let mut sources = Vec::new();
-        for token in &self.tokens {
-            match token {
-                Token::Word(typed) => {
-                    let listed = keys.words(typed.clone()).ok_or(Damaged)?;
-                    if listed.len() <= limits::WORDS_PER_TOKEN {
-                        sources.push(word_source(typed, &listed));
-                    }
-                }
-                Token::Number(number) => sources.extend(number.source()),
-            }
-        }
-        if sources.is_empty() {
+        meter: &mut Meter,
+    ) -> Result<Vec<(Rank, View<'s>)>, SearchError> {
+        let lookup = Lookup::new(self, reach);
+        let positions = lookup.positions(state.snapshot(), keys, trail, meter)?;
+        let keys = lookup.newer(state.overlay(), keys, meter);
+        meter.check()?;
+        trail.candidates += (positions.len() + keys.len()) as u64;
+        if trail.candidates > limits::CANDIDATES_PER_TEXT as u64 {
+            trail.candidates -= (positions.len() + keys.len()) as u64;
             return Err(SearchError::TooWide);
         }
-        let node = resolve(&Source::All(sources), snapshot, keys)?;
-        if !node.is_readable() {
-            return Err(SearchError::TooWide);
-        }
-        Ok(node.read(snapshot.len(), trail))
-    }
-
-    /// The overlay's candidates.
-    fn newer(&self, overlay: &Overlay, keys: SearchKeys<'_>, meter: &mut Meter) -> Vec<u64> {
-        let meter = RefCell::new(meter);
-        let each = self.tokens.iter().filter_map(|token| match token {
-            Token::Word(typed) => {
-                let fits = |text: &str| {
-                    let mut meter = meter.borrow_mut();
-                    meter.charge(work::typed(text.len(), 1));
-                    !meter.is_over() && swedish::words(text).any(|word| typed.fit(word).is_some())
-                };
-                Some(keys.newer_by_word(fits))
+        let mut grades = Grades::new(self, lookup.words());
+        let mut hits = Vec::new();
+        for record in Candidates::new(state, positions, keys) {
+            let view = restrict(record?, &grant, Shield::NONE);
+            meter.charge(work::records(1));
+            let rank = grades.rank(&view, meter)?;
+            meter.check()?;
+            if let Some(rank) = rank {
+                hits.push((rank, view));
             }
-            Token::Number(number) => Some(overlaid(&number.source()?, overlay, keys)),
-        });
-        each.min_by_key(Vec::len).unwrap_or_default()
-    }
-
-    /// What the fit of all words costs; `None` when one does not fit.
-    fn cost(&self, view: &View<'_>, meter: &mut Meter) -> Result<Option<u32>, Damaged> {
-        let mut grader = Grader {
-            meter,
-            tokens: &self.tokens,
-            costs: vec![None; self.tokens.len()],
-            damaged: false,
-        };
-        view.walk(&self.fields, &mut grader)?;
-        if grader.damaged {
-            return Err(Damaged);
         }
-        Ok(grader.costs.into_iter().sum())
+        Ok(hits)
     }
 }
 
+/// The words and numbers of folded text.
+fn tokens(folded: &str, formats: &Formats) -> Vec<Token> {
+    let parts = folded.split(',').enumerate();
+    let (mut pieces, mut commas_before) = (Vec::new(), Vec::new());
+    for (commas, part) in parts {
+        let split = part.split(|c: char| c.is_whitespace() || c == ';');
+        for piece in split.filter(|piece| !piece.is_empty()) {
+            pieces.push(piece);
+            commas_before.push(commas);
+        }
+    }
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let (Some(&piece), Some(&commas)) = (pieces.get(at), commas_before.get(at)) {
+        let date = date::read(&pieces[at..]);
+        let taken = date.as_ref().map_or(1, |(_, taken)| *taken);
+        if date.is_some() || piece.starts_with(|c: char| c.is_ascii_digit()) {
+            let text = pieces[at..at + taken].join(" ");
+            let born = date.map_or_else(Vec::new, |(born, _)| born);
+            tokens.push(Token::Number(Number::new(text, born, formats)));
+        } else {
+            push_words(piece, commas, &mut tokens);
+        }
+        at += taken;
+    }
+    tokens
+}
+
+/// The words of a piece without spaces; what is nothing but apostrophes is none.
+fn push_words(piece: &str, commas: usize, tokens: &mut Vec<Token>) {
+    let words = swedish::words(piece).filter(|word| !swedish::skeleton(word).is_empty());
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        tokens.push(Token::Word(Word {
+            typed: Typed::new(word, Reach::Letters),
+            commas,
+            hyphen: words.peek().is_some() && piece.contains('-'),
+        }));
+    }
+}
+
+/// Neighbouring words in one, two or three at a time.
+fn joined(tokens: &[Token]) -> Vec<Joined> {
+    let mut joined = Vec::new();
+    for many in 2..=MOST_JOINED {
+        for (from, some) in tokens.windows(many).enumerate() {
+            let words: Option<Vec<&Word>> = some.iter().map(Token::word).collect();
+            if let Some(words) = words
+                && words.iter().all(|word| word.commas == words[0].commas)
+            {
+                let text: String = words.iter().map(|word| word.typed.folded()).collect();
+                let typed = Typed::new(&text, Reach::Sounds);
+                joined.push(Joined { typed, from, many });
+            }
+        }
+    }
+    joined
+}
+
 impl Number {
-    fn new(piece: &str, formats: &Formats) -> Self {
-        let digits: String = piece.chars().filter(|&c| c != '-').collect();
-        let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits.parse::<u32>().ok().filter(|_| all_digits);
-        let day = |number: u32| PartialDate::from_number(number).filter(|day| day.is_complete());
-        let century = |century: u32| {
-            let day = day(century * 1_000_000 + number?)?.number();
-            Some((day, day))
-        };
-        let born = match (digits.len(), number) {
-            (8, Some(number)) => day(number).map(|_| (number, number)).into_iter().collect(),
-            (6, Some(_)) => [19, 20].into_iter().filter_map(century).collect(),
-            (4, Some(year @ 1850..2100)) => vec![(year * 10_000, year * 10_000 + 9_999)],
-            _ => Vec::new(),
-        };
+    fn new(text: String, born: Vec<Span>, formats: &Formats) -> Self {
+        let digits: String = text.chars().filter(|&c| c != '-').collect();
+        let all_digits = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
         Self {
-            identity: formats.guess(piece).ok(),
-            postal_code: number.filter(|_| digits.len() == 5),
+            identity: formats.guess(&text).ok(),
+            postal_code: digits.parse().ok().filter(|_| all_digits),
             born,
-            text: piece.to_owned(),
+            text,
         }
     }
 
@@ -245,115 +302,5 @@ impl Number {
             any.push(keys(Index::PostalCode, vec![exactly(&code.to_be_bytes())]));
         }
         (!any.is_empty()).then_some(Source::Any(any))
-    }
-}
-
-/// Where the words that fit are listed. Words that begin alike become one range.
-fn word_source(typed: &Typed, listed: &[Listed]) -> Source {
-    let mut any = Vec::new();
-    for row in INDEXES {
-        let mut ranges: Vec<Range> = Vec::new();
-        let texts = listed.iter().filter(|listed| listed.index == row.index);
-        for text in texts.map(|listed| &*listed.text) {
-            let covered =
-                |(from, to): &Range| text >= &**from && to.as_deref().is_none_or(|to| text < to);
-            if !ranges.iter().any(covered) {
-                ranges.push(match typed.beginning_of(text) {
-                    Some(lead) => beginning(lead),
-                    None => exactly(text),
-                });
-            }
-        }
-        if !ranges.is_empty() {
-            let by_county = row.shape == Shape::Words;
-            any.push(Source::Keys(Keys {
-                index: row.index,
-                counties: if by_county {
-                    Counties::Every
-                } else {
-                    Counties::None
-                },
-                ranges,
-            }));
-        }
-    }
-    Source::Any(any)
-}
-
-/// Grades what a view shows against the words.
-struct Grader<'t> {
-    meter: &'t mut Meter,
-    tokens: &'t [Token],
-    costs: Vec<Option<u32>>,
-    damaged: bool,
-}
-
-impl Grader<'_> {
-    fn note(&mut self, at: usize, cost: u32) {
-        let best = &mut self.costs[at];
-        *best = Some(best.map_or(cost, |best| best.min(cost)));
-    }
-}
-
-impl Visitor for Grader<'_> {
-    fn open(&mut self, _: Field) {}
-
-    fn close(&mut self, _: Field) {}
-
-    fn value(&mut self, field: Field, value: ValueRef<'_>) {
-        let tokens = self.tokens.iter().enumerate();
-        match value {
-            ValueRef::Text(text) => {
-                let bytes = text.xml().len();
-                self.meter.charge(work::typed(bytes, self.tokens.len()));
-                if self.meter.is_over() {
-                    return;
-                }
-                let Ok(text) = text.plain() else {
-                    self.damaged = true;
-                    return;
-                };
-                let is_code = Index::of(field) == Some(Index::PostalCode);
-                let folded = swedish::fold(&text);
-                for word in swedish::words(&folded) {
-                    for (at, token) in tokens.clone() {
-                        let cost = match token {
-                            Token::Word(typed) if !is_code => typed.fit(word).map(Fit::cost),
-                            Token::Word(_) => None,
-                            Token::Number(number) if is_code => {
-                                let code = word.parse().ok();
-                                (code.is_some() && code == number.postal_code).then_some(0)
-                            }
-                            Token::Number(number) => (word == number.text).then_some(0),
-                        };
-                        if let Some(cost) = cost {
-                            self.note(at, cost);
-                        }
-                    }
-                }
-            }
-            ValueRef::PartialDate(date) => {
-                for (at, token) in tokens {
-                    if let Token::Number(number) = token {
-                        let day = date.number();
-                        if number
-                            .born
-                            .iter()
-                            .any(|&(from, to)| from <= day && day <= to)
-                        {
-                            self.note(at, 0);
-                        }
-                    }
-                }
-            }
-            ValueRef::Identity(identity) => {
-                for (at, token) in tokens {
-                    if matches!(token, Token::Number(number) if number.identity == Some(identity)) {
-                        self.note(at, 0);
-                    }
-                }
-            }
-            _ => {}
-        }
     }
 }

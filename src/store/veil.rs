@@ -81,14 +81,15 @@ impl Veil {
             .sum()
     }
 
-    /// Takes the texts out that only veiled records have.
+    /// Takes the texts out that only veiled records have, and does not count these in the others.
     pub fn sift(&self, listed: &mut Vec<words::Listed>) {
-        listed.retain(|listed| {
+        listed.retain_mut(|listed| {
             let Ok(text) = String::from_utf8(listed.text.clone()) else {
                 return true;
             };
             let veiled = self.texts.get(&(listed.set, listed.index, text));
-            veiled.is_none_or(|&veiled| veiled < listed.count)
+            listed.count = listed.count.saturating_sub(veiled.copied().unwrap_or(0));
+            listed.count > 0
         });
     }
 }

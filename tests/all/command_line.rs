@@ -401,6 +401,16 @@ fn older_register_is_upgraded(version: u32) {
     pu(&["snapshot", "verify", data]).well();
     let printed = pu(&["snapshot", "info", data]).well();
     assert!(printed.contains("surname"), "{printed}");
+    let printed = pu(&[
+        "search",
+        "--text",
+        "zven aakeraeng",
+        "--json",
+        "--data",
+        data,
+    ])
+    .well();
+    assert!(printed.contains("Åkeräng"), "as it sounds: {printed}");
     let people = |data: &Path, out: &str| {
         pu(&["export", "--data", text(data), "--out", out]).well();
         let lines = fs::read_to_string(out).unwrap();

@@ -80,7 +80,7 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
 });
 
 /// The same without what is newer.
-static ALONE: LazyLock<State> =
+pub(crate) static ALONE: LazyLock<State> =
     LazyLock::new(|| State::of_snapshot(Arc::clone(STATE.snapshot())).unwrap());
 
 /// Every record of the state, in the order of identities.

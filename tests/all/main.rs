@@ -86,6 +86,8 @@ mod round_trip;
 mod search;
 // The search language: every node and operator against an evaluator over the JSON of a person.
 mod search_language;
+// Free text: whom people find by what they type, and in which order.
+mod text;
 // Answers that nobody takes: they do not pile up.
 mod untaken;
 // What a service says of itself: at its start, of files, of consumers, in its metrics and at a bad end.

@@ -4,10 +4,12 @@
 mod engine;
 mod machine;
 mod measure;
+mod misspelt;
 mod person;
 mod postgres_side;
 mod pu_side;
 mod question;
+mod recall;
 mod register;
 mod report;
 mod sorted;
@@ -36,6 +38,27 @@ enum Command {
     Register(Register),
     /// Ask everybody the same questions
     Measure(Measure),
+    /// Ask for misspelt names
+    Recall(Recall),
+}
+
+#[derive(Args)]
+struct Recall {
+    /// Data folder of a register, for instance of `pu generate --out DIR/`
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder of PostgreSQL's socket; without it, PostgreSQL stays out
+    #[arg(long)]
+    postgres: Option<String>,
+    /// How many names
+    #[arg(long, default_value_t = 1_000)]
+    names: usize,
+    /// How many of them PostgreSQL is asked for: its trigrams take their time
+    #[arg(long, default_value_t = 1_000)]
+    peers: usize,
+    /// What they are drawn and misspelt with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Args)]
@@ -79,6 +102,10 @@ fn main() -> Result<(), Failure> {
     match Command::parse() {
         Command::Register(it) => register::open(&it.data, it.persons).map(drop),
         Command::Measure(it) => it.run(),
+        Command::Recall(it) => {
+            let socket = it.postgres.as_deref();
+            recall::run(&it.data, it.names, it.peers, it.seed, socket)
+        }
     }
 }
 

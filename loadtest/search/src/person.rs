@@ -90,6 +90,16 @@ impl Visitor for Person {
     }
 }
 
+/// What a view shows of a person.
+pub fn of(view: &View<'_>) -> Result<Person, Failure> {
+    let mut person = Person {
+        identity: view.identity().key(),
+        ..Person::default()
+    };
+    view.walk(&FieldMask::of(|_| true), &mut person)?;
+    Ok(person)
+}
+
 /// Tells every person of the register, in the order of identities.
 pub fn each(
     state: &State,
@@ -100,7 +110,7 @@ pub fn each(
         let record = RecordRef::open(record?)?;
         let view = restrict(record, &grant(), Shield::NONE);
         let mut person = Person {
-            identity: record.identity().key(),
+            identity: view.identity().key(),
             ..Person::default()
         };
         view.walk(&every, &mut person)?;

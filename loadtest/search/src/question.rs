@@ -8,6 +8,7 @@ use std::ops::Range;
 use pu::base::swedish::words;
 use pu::store::state::State;
 
+use crate::misspelt::Random;
 use crate::{Failure, person};
 
 /// Hits that a search of the contracts may have.
@@ -97,19 +98,6 @@ pub struct Question {
     pub hits: Option<Vec<u64>>,
     /// How many index entries answer: a person with two such words has two.
     pub listings: u64,
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((u128::from(mixed ^ mixed >> 31) * end as u128) >> 64) as usize
-    }
 }
 
 /// Texts, each once.
