@@ -100,7 +100,7 @@ impl Activity {
         UnderWay(Arc::clone(self))
     }
 
-    /// Until when it may go on. The first head must come soon after the beginning.
+    /// Until when it may go on. The first request must come as soon as any head.
     pub fn until(&self, patience: Patience) -> Until {
         let requests = *self.requests.lock();
         if requests.open > 0 || self.line.bytes() > 0 {
@@ -108,7 +108,7 @@ impl Activity {
         }
         match requests.head {
             Some((began, _)) => Until::Head(began + patience.head),
-            None if !requests.any => Until::Head(requests.since + patience.head),
+            None if !requests.any => Until::Idle(requests.since + patience.head),
             // An answer that was long on its way has only just left.
             None => Until::Idle(requests.since.max(self.line.moved()) + patience.idle),
         }
@@ -335,10 +335,11 @@ mod tests {
     #[test]
     fn a_head_has_its_own_time_and_blank_lines_begin_none() {
         let activity = Arc::new(Activity::new());
-        let first = Until::Head(activity.requests.lock().since + PATIENCE.head);
-        assert_eq!(activity.until(PATIENCE), first);
+        let first = activity.requests.lock().since + PATIENCE.head;
+        assert_eq!(activity.until(PATIENCE), Until::Idle(first));
         activity.hear(b"G");
-        assert_eq!(activity.until(PATIENCE), first, "from the beginning");
+        let told = "from the beginning";
+        assert_eq!(activity.until(PATIENCE), Until::Head(first), "{told}");
         let under_way = activity.begin();
         assert_eq!(activity.until(PATIENCE), Until::Answered);
         activity.hear(b"of its body");

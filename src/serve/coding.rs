@@ -121,12 +121,12 @@ pub fn taken(headers: &HeaderMap) -> Option<Coding> {
     likes.best()
 }
 
-/// How much a caller likes each coding, in thousandths; nothing where that is not said.
+/// How much a caller likes each coding, from 0 to 1; nothing where that is not said.
 #[derive(Default)]
 struct Likes {
-    named: [Option<u16>; Coding::ALL.len()],
-    plain: Option<u16>,
-    others: Option<u16>,
+    named: [Option<f32>; Coding::ALL.len()],
+    plain: Option<f32>,
+    others: Option<f32>,
 }
 
 impl Likes {
@@ -136,25 +136,22 @@ impl Likes {
         let mut parts = one.split(';').map(str::trim);
         let name = parts.next().unwrap_or("");
         let weight = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
-        let weight = weight.map_or(1.0, |it| it.parse().unwrap_or(0.0));
-        let weight = if (0.0..=1.0_f32).contains(&weight) {
-            (weight * 1000.0).round() as u16
-        } else {
-            0
-        };
+        let weight = weight.map_or(Ok(1.0), str::parse).unwrap_or(0.0);
         let place = match Coding::find(name) {
             Some(coding) => &mut self.named[coding as usize],
             None if name == "*" => &mut self.others,
             None if name.eq_ignore_ascii_case("identity") => &mut self.plain,
             None => return,
         };
-        *place = Some(weight);
+        *place = Some(weight)
+            .filter(|it| (0.0..=1.0).contains(it))
+            .or(Some(0.0));
     }
 
     fn best(&self) -> Option<Coding> {
         let liked = |coding: Coding| {
             let named = self.named[coding as usize];
-            let weight = named.or(self.others).filter(|it| *it > 0)?;
+            let weight = named.or(self.others).filter(|it| *it > 0.0)?;
             // Who takes anything is given what everybody reads.
             let rank = match (coding, named) {
                 (Coding::Zstd, Some(_)) => 3,
@@ -165,10 +162,10 @@ impl Likes {
             Some((weight, rank, coding))
         };
         let codings = Coding::ALL.into_iter().filter_map(liked);
-        let (weight, _, coding) = codings.max_by_key(|(weight, rank, _)| (*weight, *rank))?;
+        let (weight, _, coding) =
+            codings.max_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)))?;
         // Plain bytes are liked least by who does not name them.
-        let plain = self.plain.unwrap_or(0);
-        (weight >= plain).then_some(coding)
+        (weight >= self.plain.unwrap_or(0.0)).then_some(coding)
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -131,13 +131,14 @@ impl Server {
                     Arc::clone(&activity),
                 );
                 let under_way = activity.begin();
+                let stays = stays(&request);
                 async move {
                     let mut answer = server.answer((&peer, way), request, &activity).await;
                     if let Ok(answer) = &mut answer {
                         answer.body_mut().attend(under_way);
                         if protocol == Protocol::Http1 {
                             let is_last = server.app.health.is_closing() || activity.is_last();
-                            server.say_how_long(answer.headers_mut(), is_last);
+                            server.say_how_long(answer.headers_mut(), is_last, stays);
                         }
                     }
                     answer
@@ -158,11 +159,11 @@ impl Server {
         }
     }
 
-    /// Says whether the connection ends with an answer, or how long it may be idle.
-    fn say_how_long(&self, headers: &mut HeaderMap, is_last: bool) {
+    /// Says that the connection ends with an answer, or how long it may be idle when it `stays`.
+    fn say_how_long(&self, headers: &mut HeaderMap, is_last: bool, stays: bool) {
         if is_last {
             headers.insert(CONNECTION, CLOSE);
-        } else if let Some(keep_alive) = &self.keep_alive {
+        } else if let Some(keep_alive) = self.keep_alive.as_ref().filter(|_| stays) {
             headers.insert(KEEP_ALIVE, keep_alive.clone());
         }
     }
@@ -321,6 +322,16 @@ enum Why {
     Due,
     /// For what came by it, or was not taken.
     Told,
+}
+
+/// Whether the caller of a request means to go on with its connection.
+fn stays<B>(request: &Request<B>) -> bool {
+    let says = request.headers().get(CONNECTION);
+    let keeps = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"keep-alive");
+    match request.version() {
+        Version::HTTP_11 => says.is_none_or(keeps),
+        _ => says.is_some_and(keeps),
+    }
 }
 
 /// How long callers are told that they may be idle; nothing where that is no time.

@@ -82,9 +82,9 @@ impl Doors {
                     spoke = spoken(&stream, head) => spoke,
                     () = ended(ending.clone(), limits::CLOSING_IDLE) => None,
                 };
-                if spoke.is_none() && *ending.borrow() && has_unread(&SockRef::from(&stream)) {
+                if spoke.is_none() && has_unread(&SockRef::from(&stream)) {
                     // It began in the very moment in which it was to end.
-                    spoke = spoken(&stream, head).await;
+                    spoke = spoken(&stream, limits::CLOSING_IDLE).await;
                 }
                 if let Some(protocol) = spoke {
                     let way = open.way();
