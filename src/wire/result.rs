@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::person::field::Field;
 use crate::person::identity::IdentityError;
 use crate::person::record::EncodeError;
+use crate::person::value::ValueError;
 use crate::register::refusal::{Refusal, Wrong};
 
 /// The text for a refusal.
@@ -19,6 +20,9 @@ pub fn text(refusal: Refusal) -> String {
         Refusal::TimeTold => "Tidpunkten (actor/updateTime) sätts av tjänsten och får inte anges.",
         Refusal::Identity(element, error) => {
             return format!("Identiteten i {element} {}.", of_identity(error));
+        }
+        Refusal::Unseen(element) => {
+            return format!("Uppgiften {element} {}.", reason(ValueError::UnseenCharacter));
         }
         Refusal::Unknown(element) => {
             return format!("Identiteten i {element} finns inte i registret.");
