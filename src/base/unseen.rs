@@ -18,10 +18,7 @@ pub const fn is_unseen(character: char) -> bool {
 
 /// Whether a character ends a line or moves along it: what stands on its sides are two words.
 const fn parts_words(character: char) -> bool {
-    matches!(
-        character,
-        '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}'
-    )
+    matches!(character, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether one stands in a text.
@@ -83,7 +80,15 @@ mod tests {
         ] {
             assert_eq!(without_unseen(text).as_deref(), Some(clean), "{text:?}");
         }
-        for seen in ["", "A  B", "Åsa-Britt O'Neill", "\u{a0}", "Šimek €", "\u{1F9D1}", "é"] {
+        for seen in [
+            "",
+            "A  B",
+            "Åsa-Britt O'Neill",
+            "\u{a0}",
+            "Šimek €",
+            "\u{1F9D1}",
+            "é",
+        ] {
             assert_eq!(without_unseen(seen), None, "{seen:?}");
             assert!(!holds_unseen(seen));
         }

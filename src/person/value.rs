@@ -338,7 +338,14 @@ mod tests {
             error("name/surname", "a\u{1}b"),
             Some(ValueError::IllegalCharacter)
         );
-        for unseen in ["a\tb", "a\nb", "a\u{85}b", "\u{202e}ab", "a\u{200b}b", "a\u{7f}"] {
+        for unseen in [
+            "a\tb",
+            "a\nb",
+            "a\u{85}b",
+            "\u{202e}ab",
+            "a\u{200b}b",
+            "a\u{7f}",
+        ] {
             let refused = Some(ValueError::UnseenCharacter);
             assert_eq!(error("name/surname", unseen), refused, "{unseen:?}");
         }

@@ -22,7 +22,10 @@ pub fn text(refusal: Refusal) -> String {
             return format!("Identiteten i {element} {}.", of_identity(error));
         }
         Refusal::Unseen(element) => {
-            return format!("Uppgiften {element} {}.", reason(ValueError::UnseenCharacter));
+            return format!(
+                "Uppgiften {element} {}.",
+                reason(ValueError::UnseenCharacter)
+            );
         }
         Refusal::Unknown(element) => {
             return format!("Identiteten i {element} finns inte i registret.");
@@ -146,13 +149,13 @@ fn of_value(wrong: Wrong) -> String {
 mod tests {
     use super::*;
     use crate::person::record::Damaged;
-    use crate::person::value::ValueError;
 
     /// One of every refusal.
     fn all() -> Vec<Refusal> {
         let field = Field::at("addressInformation/addressAbroad/countryCode");
         let wrongs = [
             Wrong::Type(ValueError::NotADate),
+            Wrong::Type(ValueError::UnseenCharacter),
             Wrong::Identity(IdentityError::UnknownRoot),
             Wrong::Identity(IdentityError::Malformed),
             Wrong::Missing,
@@ -173,6 +176,7 @@ mod tests {
             Refusal::TimeTold,
             Refusal::Identity("toIdentity", IdentityError::UnknownRoot),
             Refusal::Identity("toIdentity", IdentityError::Malformed),
+            Refusal::Unseen("actor/id"),
             Refusal::Unknown("personId"),
             Refusal::StaleVersion,
             Refusal::MissingVersion,
