@@ -36,6 +36,10 @@ use crate::store::state::{self, RegisterError, State};
 /// Apply Navet files (text or XML) and exchange files (NDJSON), plain, gzip, zstd or in a zip, to a
 /// register, served or not.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Import {
     /// Files, applied in this order; neighbouring Navet files by their own dates
     #[arg(required = true, value_name = "FILE")]
@@ -241,6 +245,10 @@ fn wait_for(
 }
 
 /// What a run shall do, beside the files.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Wish<'a> {
     /// The data folder; the caller holds its lock.
     pub data: &'a Path,
@@ -631,7 +639,7 @@ mod tests {
         let clock = Arc::new(move || at);
         let live = Live::open(data, formats, Keeping::default(), 3, clock).unwrap();
         let online = Online::new(&live, formats, Arc::new(is_official));
-        let files = inspected(&[file.to_path_buf()], false).unwrap();
+        let files = inspected(&[file.to_path_buf()], false, false).unwrap();
         let work = Work {
             path: file,
             summary: &files[0].1,
