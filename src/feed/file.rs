@@ -313,7 +313,7 @@ pub fn inspect(path: &Path, options: &Options) -> Result<Summary, FileError> {
     };
     let mut window = Window::new(&mut hashed, limits::POST_BYTES);
     let mut head = Head {
-        transcoded: utf16.is_some(),
+        is_certain: utf16.is_some(),
         ..Head::default()
     };
     let failed = |error| match error {

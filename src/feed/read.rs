@@ -228,8 +228,8 @@ pub struct Head {
     pub encoding: Option<Encoding>,
     /// What it calls that.
     pub declared: Option<&'static str>,
-    /// Whether its characters were turned into UTF-8 before anybody looked at them.
-    pub transcoded: bool,
+    /// Whether how its characters are written is known already, whatever it says.
+    pub is_certain: bool,
     /// What it is, when it is XML.
     pub root: Option<Root>,
     /// Which of the parts that it must have it has, by their place in the format's list.
@@ -323,7 +323,10 @@ impl<'f, R: io::Read> Reader<'f, R> {
         Self {
             window: Window::new(source, limit),
             splitter: Splitter::new(navet),
-            head: Head::default(),
+            head: Head {
+                is_certain: encoding.is_some(),
+                ..Head::default()
+            },
             found: encoding,
             assembler: Assembler::new(formats),
             parser: avisering::Parser::default(),

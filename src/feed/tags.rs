@@ -169,12 +169,12 @@ impl Splitter {
             b"ISO-8859-1" => (Encoding::Latin1, "ISO-8859-1"),
             b"WINDOWS-1252" | b"CP1252" => (Encoding::Latin1, "CP1252"),
             b"UTF-8" | b"US-ASCII" => (Encoding::Utf8, "UTF-8"),
-            _ if marked || head.transcoded => (Encoding::Utf8, "UTF-16"),
+            _ if marked || head.is_certain => (Encoding::Utf8, "UTF-16"),
             _ => return Err(ReadError::Encoding),
         };
         head.declared = Some(name);
         // A mark is part of the bytes, and tells more than what somebody wrote.
-        let is_certain = marked || head.transcoded;
+        let is_certain = marked || head.is_certain;
         head.encoding = Some(if is_certain { Encoding::Utf8 } else { encoding });
         Ok(())
     }
