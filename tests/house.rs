@@ -240,6 +240,10 @@ const WRITES_IN_PLACE: &[&str] = &[
 /// What works on a folder of the register's own, and on nothing that a user names.
 const OWN_FOLDERS: &[(&str, &str)] = &[
     ("cli/import.rs", "the inbox of a running service"),
+    (
+        "feed/bundle.rs",
+        "what archives hold, in the data folder or the inbox",
+    ),
     ("feed/inbox.rs", "the inbox"),
     ("feed/report.rs", "what was rejected, in the data folder"),
 ];

@@ -33,6 +33,18 @@ pub const RECORD_BYTES: usize = 8 << 20;
 /// Bytes of one post in a Navet file, and of one line in an exchange file.
 pub const POST_BYTES: usize = 16 << 20;
 
+/// Files in one zip archive.
+pub const BUNDLE_FILES: usize = 1_000;
+
+/// Bytes that one zip archive may unpack to: several times the whole country.
+pub const BUNDLE_BYTES: u64 = 256 << 30;
+
+/// How many times its size a zip archive may unpack to. Notifications come to some thirty.
+pub const BUNDLE_RATIO: u64 = 200;
+
+/// Characters that are kept of the name of an archive, and of a file in it.
+pub const BUNDLE_NAME_CHARACTERS: usize = 60;
+
 /// Entries of one repeating group (relations, citizenships, contact items ...) in one record.
 pub const GROUP_ITEMS: usize = 1_000;
 

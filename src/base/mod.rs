@@ -14,3 +14,4 @@ pub mod seldom;
 pub mod swedish;
 pub mod time;
 pub mod told;
+pub mod unseen;

@@ -126,6 +126,7 @@ impl Demo {
             at: morning(base_day())?,
             dated: true,
             accept_truncated: false,
+            online_answer: false,
             test_persons: true,
             // What was here was a demo too.
             new_register: mark.exists().then_some(0),

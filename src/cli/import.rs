@@ -16,15 +16,15 @@ use indicatif::ProgressBar;
 use super::generate::morning;
 use super::out::say;
 use super::{Common, Failure, progress, witnesses};
-use crate::base::files;
+use crate::base::files::{self, create_folder_for_owner};
 use crate::base::time::Moment;
 use crate::base::told::Told;
 use crate::feed::apply::{ApplyError, Reached, Target as _, Work, by_their_dates, content_of};
-use crate::feed::exchange;
-use crate::feed::file::{self, Format, Options, Summary};
+use crate::feed::file::{self, FileError, Format, Options, Summary};
 use crate::feed::generate::is_official;
 use crate::feed::inbox::{DONE, FAILED, Progress, path_of_report};
 use crate::feed::report::{FileReport, Rejects, name_of};
+use crate::feed::{bundle, exchange};
 use crate::person::identity::Formats;
 use crate::register::household::look;
 use crate::register::import::{Import as Run, ImportError};
@@ -33,9 +33,13 @@ use crate::store::lock::{DataLock, LockError};
 use crate::store::mend;
 use crate::store::state::{self, RegisterError, State};
 
-/// Apply Navet files (text or XML) and exchange files (NDJSON), plain, gzip or zstd, to a register,
-/// served or not.
+/// Apply Navet files (text or XML) and exchange files (NDJSON), plain, gzip, zstd or in a zip, to a
+/// register, served or not.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Import {
     /// Files, applied in this order; neighbouring Navet files by their own dates
     #[arg(required_unless_present = "settle", value_name = "FILE")]
@@ -47,6 +51,9 @@ pub struct Import {
     /// Apply also files that are cut off or whose count is wrong
     #[arg(long)]
     accept_truncated: bool,
+    /// Read also saved answers of Skatteverket's online service (SOAP), as complete posts
+    #[arg(long)]
+    online_answer: bool,
     /// Mark every person as a test person (official test numbers always are)
     #[arg(long)]
     test_persons: bool,
@@ -77,25 +84,30 @@ impl Import {
             at: Moment::now(),
             dated: false,
             accept_truncated: self.accept_truncated,
+            online_answer: self.online_answer,
             test_persons: self.test_persons,
             new_register,
             settle: self.settle,
             snapshots_kept: config.snapshots.keep.max(1),
         };
-        let report = import(&self.files, &wish)?;
+        let unpacked = Unpacked::of(&self.files, &config.data.join(UNPACKED))?;
+        let report = import(&unpacked.files, &wish)?;
         report.print()?;
         Ok(())
     }
 
     /// Hands the files over to the service that works on the register, and waits for its reports.
     fn hand_over(&self, data: &Path, inbox: &Path, formats: &Formats) -> Result<(), Failure> {
-        if self.accept_truncated || self.test_persons || self.settle {
+        if self.accept_truncated || self.online_answer || self.test_persons || self.settle {
             let complaint = "the register is being served: stop the service first to import with \
-                             --accept-truncated, --test-persons or --settle";
+                             --accept-truncated, --online-answer, --test-persons or --settle";
             return Err(complaint.into());
         }
         let began = Instant::now();
-        let files = inspected(&self.files, false)?;
+        // Names that begin with a dot are not looked at by the service.
+        let place = format!("{UNPACKED}-{}", uuid::Uuid::new_v4().simple());
+        let unpacked = Unpacked::of(&self.files, &inbox.join(place))?;
+        let files = inspected(&unpacked.files, false, false)?;
         for (path, summary) in &files {
             if summary.format == Format::Exchange {
                 exchange::check(path, formats)?;
@@ -128,6 +140,48 @@ impl Import {
             Some(failed) => Err(format!("refused: {}", failed.code).into()),
             None => Ok(()),
         }
+    }
+}
+
+/// The folder that archives are unpacked into.
+const UNPACKED: &str = ".unpacked";
+
+/// Files, with those that were in archives in the archives' places.
+struct Unpacked {
+    files: Vec<PathBuf>,
+    /// Where they lie; removed at the end.
+    folder: PathBuf,
+}
+
+impl Unpacked {
+    fn of(files: &[PathBuf], folder: &Path) -> Result<Self, Failure> {
+        bundle::remove(folder)?;
+        let mut unpacked = Self {
+            files: Vec::new(),
+            folder: folder.to_path_buf(),
+        };
+        for (number, path) in files.iter().enumerate() {
+            // A file that cannot be opened is complained of where it is read.
+            if !bundle::is_bundle(path).unwrap_or(false) {
+                unpacked.files.push(path.clone());
+                continue;
+            }
+            create_folder_for_owner(folder)?;
+            let into = folder.join(number.to_string());
+            let inner = bundle::unpack(path, &into).map_err(|why| FileError::Bundle {
+                path: path.clone(),
+                why,
+            })?;
+            unpacked.files.extend(inner);
+        }
+        Ok(unpacked)
+    }
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // What is left is removed by the next run.
+        let _ = bundle::remove(&self.folder);
     }
 }
 
@@ -196,6 +250,10 @@ fn wait_for(
 }
 
 /// What a run shall do, beside the files.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Wish<'a> {
     /// The data folder; the caller holds its lock.
     pub data: &'a Path,
@@ -208,6 +266,8 @@ pub struct Wish<'a> {
     pub dated: bool,
     /// Whether to apply files that are cut off.
     pub accept_truncated: bool,
+    /// Whether to read answers of the online service.
+    pub online_answer: bool,
     /// Whether everybody is a test person.
     pub test_persons: bool,
     /// To begin anew in the place of a register that has lost its snapshot: behind this change, the last
@@ -242,8 +302,12 @@ enum End {
 fn inspected(
     paths: &[PathBuf],
     accept_truncated: bool,
+    online_answer: bool,
 ) -> Result<Vec<(PathBuf, Summary)>, Failure> {
-    let options = Options::default();
+    let options = Options {
+        online_answer,
+        ..Options::default()
+    };
     let mut files = Vec::new();
     for path in paths {
         let bar = file_bar("checking", path);
@@ -265,7 +329,7 @@ fn inspected(
 /// Applies files to the register in a data folder.
 pub fn import(paths: &[PathBuf], wish: &Wish<'_>) -> Result<Report, Failure> {
     let began = Instant::now();
-    let files = inspected(paths, wish.accept_truncated)?;
+    let files = inspected(paths, wish.accept_truncated, wish.online_answer)?;
     let base = base(wish)?;
     let is_test = |identity| wish.test_persons || is_official(identity);
     let mut run = Run::new(wish.data, base.as_ref(), wish.formats, wish.at, is_test)?;
@@ -573,6 +637,7 @@ mod tests {
             at,
             dated: false,
             accept_truncated: false,
+            online_answer: false,
             test_persons: false,
             new_register: None,
             settle: false,
@@ -586,7 +651,7 @@ mod tests {
         let clock = Arc::new(move || at);
         let live = Live::open(data, formats, Keeping::default(), 3, clock).unwrap();
         let online = Online::new(&live, formats, Arc::new(is_official));
-        let files = inspected(&[file.to_path_buf()], false).unwrap();
+        let files = inspected(&[file.to_path_buf()], false, false).unwrap();
         let work = Work {
             path: file,
             summary: &files[0].1,

@@ -148,6 +148,10 @@ impl Work<'_> {
         let place = self.summary.head.place();
         let overtaken = place.map(|place| target.begin(place, by)).transpose();
         let overtaken = overtaken.map_err(ApplyError::Register)? == Some(true);
+        if let Some(order) = self.summary.utf16 {
+            rejects.begin_with(order.mark());
+        }
+        report.tell_letters(self.summary);
         let (sender, receiver) = bounded::<Vec<Item>>(4);
         let mut done = 0;
         std::thread::scope(|scope| {
@@ -245,16 +249,16 @@ impl Work<'_> {
     }
 
     fn posts(&self, items: &mut Items, overtaken: bool) -> Result<Vec<(String, u64)>, FileError> {
-        let options = Options {
-            encoding: Some(self.summary.encoding),
-            ..self.options.clone()
+        let mut posts = file::read(self.path, self.summary, self.formats, &self.options)?;
+        let original = |raw: &[u8]| match self.summary.utf16 {
+            Some(order) => order.original(raw),
+            None => raw.to_vec(),
         };
-        let mut posts = file::read(self.path, self.summary, self.formats, &options)?;
         while let Some(read) = posts.next().filter(|_| !items.unwanted) {
             items.add(match read? {
                 Read::Post(understood) => Item {
                     line: understood.line,
-                    raw: posts.raw().to_vec(),
+                    raw: original(posts.raw()),
                     what: What::Entry(
                         Wanted::Post(Post {
                             overtaken,
@@ -275,7 +279,7 @@ impl Work<'_> {
                     ..
                 }) => Item {
                     line,
-                    raw,
+                    raw: original(&raw),
                     // Of a post that cannot be understood, protection is applied all the same.
                     what: What::Rejected(
                         reason.to_string(),

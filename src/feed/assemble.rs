@@ -5,6 +5,7 @@ use super::read::{Reject, Warning};
 use super::terms::{Group as GroupRow, Rule, Term};
 use crate::base::limits;
 use crate::base::time::{DateTime, PartialDate};
+use crate::base::unseen::without_unseen;
 use crate::person::edit::Group;
 use crate::person::field::{Field, Wrap};
 use crate::person::identity::{Formats, Identity};
@@ -95,6 +96,16 @@ impl<'f> Assembler<'f> {
         self.edits.reserve(48);
     }
 
+    /// The post tells everything, whether it says so or not.
+    pub fn is_total(&mut self) {
+        self.total = true;
+    }
+
+    /// Notes what deserves a look.
+    pub fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
     /// Notes why the post cannot be understood, unless that is known.
     pub fn fail(&mut self, reason: Reject) {
         self.failure.get_or_insert(reason);
@@ -140,6 +151,18 @@ impl<'f> Assembler<'f> {
     /// A term: its value, or `None` when it is blanked.
     pub fn term(&mut self, term: &'static Term, text: Option<&str>) {
         let text = text.map(str::trim).filter(|text| !text.is_empty());
+        let clean = text
+            .filter(|_| is_mended(term.rule))
+            .and_then(without_unseen);
+        if let Some(clean) = &clean {
+            self.warnings.push(Warning::Unseen(term));
+            if clean.is_empty() {
+                // Nothing is left of it: damage, not a value that is blanked.
+                let error = ValueError::UnseenCharacter;
+                return self.fail(Reject::Value { term, error });
+            }
+        }
+        let text = clean.as_deref().or(text);
         match (term.rule, text) {
             (Rule::Protection, _) => self.protect(term, text),
             (Rule::Subject, Some(text)) => self.name_subject(term, text),
@@ -419,6 +442,22 @@ pub(super) const fn unwrapped(field: Field) -> Field {
         Wrap::Value => field.parent(),
         _ => field,
     }
+}
+
+/// Whether characters that nobody sees are taken out of a term's value. Who somebody is and whether they
+/// are protected must be right as it stands.
+const fn is_mended(rule: Rule) -> bool {
+    !matches!(
+        rule,
+        Rule::Subject
+            | Rule::Protection
+            | Rule::Identity
+            | Rule::Relative(_)
+            | Rule::BirthTime
+            | Rule::SingleReference
+            | Rule::PostId
+            | Rule::Ignored
+    )
 }
 
 fn plain(term: &'static Term, text: &str) -> Result<Value, ValueError> {

@@ -7,7 +7,8 @@ use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::assemble::Assembler;
-use super::read::{Navet, Read, ReadError, Reader, Reject, Unknown};
+use super::letters::meant;
+use super::read::{Navet, Read, ReadError, Reader, Reject, Unknown, Warning};
 use super::terms::{Index, ROOT, Rule, Term};
 use crate::base::limits;
 use crate::person::identity::Formats;
@@ -22,6 +23,8 @@ pub fn read_all(bytes: &[u8], formats: &Formats) -> Result<Vec<Read>, ReadError>
 pub(super) struct Parser {
     stack: Vec<Frame>,
     text: String,
+    /// A reference in the text was read as what Windows means by it.
+    windows: bool,
 }
 
 /// An element that is open.
@@ -53,7 +56,11 @@ impl Parser {
                 Ok(Event::Text(text)) => self.push(&text.xml10_content()),
                 Ok(Event::CData(text)) => self.push(&text.xml10_content()),
                 Ok(Event::GeneralRef(name)) => match character(&name) {
-                    Some(character) => self.push(character.encode_utf8(&mut [0; 4])),
+                    Some(character) => {
+                        let meant = meant(character);
+                        self.windows |= meant != character;
+                        self.push(meant.encode_utf8(&mut [0; 4]));
+                    }
                     None => read = None,
                 },
                 Ok(Event::Comment(_) | Event::PI(_)) => {}
@@ -110,6 +117,7 @@ impl Parser {
                 above.has_elements = true;
             }
             self.text.clear();
+            self.windows = false;
             let known = index.at(at);
             let nil = is_nil(tag)?;
             if nil {
@@ -138,6 +146,9 @@ impl Parser {
         if let Some(term) = node.and_then(|node| node.term)
             && !frame.has_elements
         {
+            if self.windows {
+                assembler.warn(Warning::WindowsReference(term));
+            }
             assembler.term(term, Some(&self.text));
         }
         if frame.is_entry {

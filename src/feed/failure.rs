@@ -1,8 +1,10 @@
 //! Why a file is refused as a whole, told in a report: a code for machines, and plain Swedish.
 
+use super::bundle::BundleError;
 use super::exchange::ReadError;
 use super::file::FileError;
 use super::report::Failed;
+use crate::base::limits;
 
 impl From<&FileError> for Failed {
     fn from(error: &FileError) -> Self {
@@ -14,8 +16,32 @@ impl From<&FileError> for Failed {
             FileError::UnknownFormat { .. } | FileError::NotNavet { .. } => unknown_format(),
             FileError::UnknownEncoding { .. } => (
                 "unknown-encoding",
-                "Filen anger en annan teckenkodning än ISO-8859-1 och UTF-8.".to_owned(),
+                "Filen anger en annan teckenkodning än ISO-8859-1, CP1252 och UTF-8.".to_owned(),
             ),
+            FileError::NotEncoded { .. } => (
+                "not-encoded",
+                "Filens tecken är varken UTF-8 eller ISO-8859-1 (CP1252), eller inte vad filen anger."
+                    .to_owned(),
+            ),
+            FileError::ForeignXml { .. } => (
+                "foreign-xml",
+                "Filen är XML men ingen aviseringsfil: rotelementet är inte Navetavisering.".to_owned(),
+            ),
+            FileError::SoapFault { .. } => (
+                "soap-fault",
+                "Filen är ett SOAP-fel och ingen aviseringsfil.".to_owned(),
+            ),
+            FileError::OnlineAnswer { .. } => (
+                "online-answer",
+                "Filen är ett svar från Skatteverkets direktåtkomst och ingen aviseringsfil. Ett sådant \
+                 läses in med pu import --online-answer."
+                    .to_owned(),
+            ),
+            FileError::Incomplete { part, .. } => (
+                "incomplete",
+                format!("Filen är ingen hel aviseringsfil: {part} saknas."),
+            ),
+            FileError::Bundle { why, .. } => bundle(why),
             FileError::Doctype { line, .. } => (
                 "doctype",
                 format!("Rad {line} innehåller en dokumenttypsdeklaration, som inte godtas."),
@@ -62,6 +88,41 @@ impl Failed {
             message,
         }
     }
+}
+
+fn bundle(why: &BundleError) -> (&'static str, String) {
+    let (code, message) = match why {
+        BundleError::Io(_) => return unreadable(),
+        BundleError::Damaged => (
+            "damaged-packing",
+            "Zip-filen är skadad, eller packad på ett sätt som inte kan läsas.".to_owned(),
+        ),
+        BundleError::Encrypted => ("encrypted-zip", "Zip-filen är krypterad.".to_owned()),
+        BundleError::Nested => (
+            "nested-zip",
+            "Zip-filen innehåller en zip-fil, som inte packas upp.".to_owned(),
+        ),
+        BundleError::Empty => ("empty-zip", "Zip-filen är tom.".to_owned()),
+        BundleError::TooMany => (
+            "large-zip",
+            format!(
+                "Zip-filen innehåller fler än {} filer.",
+                limits::BUNDLE_FILES
+            ),
+        ),
+        BundleError::TooLarge => (
+            "large-zip",
+            format!("Zip-filen innehåller mer än {} byte.", limits::BUNDLE_BYTES),
+        ),
+        BundleError::Bomb => (
+            "large-zip",
+            format!(
+                "Zip-filen packas upp till mer än {} gånger sin storlek.",
+                limits::BUNDLE_RATIO
+            ),
+        ),
+    };
+    (code, message)
 }
 
 fn unreadable() -> (&'static str, String) {

@@ -2,8 +2,9 @@
 //! passes over all of it before [`read`] hands out the first post, so that a truncated file is known
 //! before anything of it is applied.
 //!
-//! Packed files (gzip with any number of members, zstd) are unpacked as they are read; memory does
-//! not depend on what they unpack to.
+//! Packed files (gzip with any number of members, zstd) are unpacked as they are read, and UTF-16 is
+//! turned into UTF-8; memory does not depend on what they unpack to. The first pass also tells from all
+//! the bytes how the file's letters are written, so that one file is read in one way to its end.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -13,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::read::{Encoding, Head, Navet, Piece, Read, ReadError, Reader, Splitter, Unknown};
+use super::bundle::BundleError;
+use super::letters::{Seen, Transcoded, Utf16};
+use super::read::{Encoding, Head, Navet, Piece, Read, ReadError, Reader, Root, Splitter, Unknown};
 use super::termdata::UTF8_MARK;
 use super::window::{LineEnd, Window};
 use crate::base::limits;
@@ -31,8 +34,8 @@ pub enum Format {
 /// What a caller may say and see of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The encoding a text file was announced to have; ISO-8859-1 when nothing is said.
-    pub encoding: Option<Encoding>,
+    /// Whether an answer of Skatteverket's online service is read, as complete posts.
+    pub online_answer: bool,
     /// Bytes of the file consumed so far, as they lie on disk: for a progress bar.
     pub consumed: Arc<AtomicU64>,
 }
@@ -42,8 +45,12 @@ pub struct Options {
 pub struct Summary {
     /// What it holds.
     pub format: Format,
-    /// How its characters are written.
+    /// How its characters are written, as it is read.
     pub encoding: Encoding,
+    /// What that is called, as its bytes tell.
+    pub letters: &'static str,
+    /// The order of its bytes, when it is UTF-16.
+    pub utf16: Option<Utf16>,
     /// What it tells of itself.
     pub head: Head,
     /// Posts that begin in it; in an exchange file, lines.
@@ -67,6 +74,12 @@ impl Summary {
                 line: self.lines,
             });
         }
+        if let Format::Navet(navet) = self.format
+            && self.head.root != Some(Root::OnlineAnswer)
+            && let Some(part) = self.head.missing(navet)
+        {
+            return Err(FileError::Incomplete { path, part });
+        }
         match self.head.announced {
             Some(announced) if announced != self.found => Err(FileError::WrongCount {
                 path,
@@ -75,6 +88,21 @@ impl Summary {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// What the file says of its letters, when its bytes say otherwise. The text format has ISO-8859-1
+    /// unless a mark tells.
+    pub fn misdeclared(&self) -> Option<&'static str> {
+        let by_format = match self.format {
+            Format::Navet(Navet::Text) => "ISO-8859-1",
+            Format::Navet(Navet::Xml) => "UTF-8",
+            Format::Exchange => return None,
+        };
+        let declared = self.head.declared.unwrap_or(by_format);
+        // A mark tells UTF-16 where nothing else does; CP1252 has all that ISO-8859-1 has in a file.
+        let is_utf16 = self.utf16.is_some() && matches!(self.head.declared, None | Some("UTF-16"));
+        let is_within = (declared, self.letters) == ("CP1252", "ISO-8859-1");
+        (declared != self.letters && !is_utf16 && !is_within).then_some(declared)
     }
 }
 
@@ -109,8 +137,51 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// XML in another encoding than the two that Navet uses.
-    #[error("{}: declares an encoding other than ISO-8859-1 and UTF-8", path.display())]
+    /// XML that is no file of notifications.
+    #[error("{}: XML, but not a Navet file: its root is not Navetavisering", path.display())]
+    ForeignXml {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A SOAP fault that somebody saved.
+    #[error("{}: a SOAP fault, not a Navet file", path.display())]
+    SoapFault {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An answer of the online service, which was not said to be one.
+    #[error(
+        "{}: an answer of Skatteverket's online service, not a Navet file: its posts are complete, and are read so by pu import --online-answer",
+        path.display()
+    )]
+    OnlineAnswer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A part that every file has is not there.
+    #[error("{}: not a whole Navet file: {part} is missing", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The line or element.
+        part: &'static str,
+    },
+    /// Bytes that are neither what the file declares nor anything else that is read.
+    #[error("{}: its letters are neither UTF-8 nor ISO-8859-1 or CP1252, or not what it declares", path.display())]
+    NotEncoded {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A zip archive that is not unpacked.
+    #[error("{}: {why}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: BundleError,
+    },
+    /// XML in an encoding that is not read.
+    #[error("{}: declares an encoding other than ISO-8859-1, CP1252 and UTF-8", path.display())]
     UnknownEncoding {
         /// The file.
         path: PathBuf,
@@ -154,6 +225,10 @@ pub struct Opened {
     pub source: Source,
     /// Set when the packing ended early; the source then ends as if it were whole.
     pub cut: Arc<AtomicBool>,
+    /// The order of the file's bytes, when it is UTF-16; the source has UTF-8.
+    pub utf16: Option<Utf16>,
+    /// Set when something in it was no UTF-16.
+    pub broken: Arc<AtomicBool>,
 }
 
 /// Opens a file of any format.
@@ -183,6 +258,15 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, FileError> {
         Box::new(packed)
     };
     let mut unpacked = BufReader::with_capacity(64 << 10, unpacked);
+    let utf16 = Utf16::of_mark(unpacked.fill_buf().map_err(failed)?);
+    let broken = Arc::new(AtomicBool::new(false));
+    let mut unpacked = match utf16 {
+        None => unpacked,
+        Some(order) => {
+            let turned = Transcoded::new(unpacked, order, Arc::clone(&broken), Arc::clone(&cut));
+            BufReader::with_capacity(64 << 10, Box::new(turned) as Source)
+        }
+    };
     let first = unpacked.fill_buf().map_err(failed)?;
     let first = first
         .strip_prefix(UTF8_MARK)
@@ -191,7 +275,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, FileError> {
     let format = match first.first() {
         Some(b'#') => Format::Navet(Navet::Text),
         Some(b'<') => Format::Navet(Navet::Xml),
-        Some(b'{') => Format::Exchange,
+        Some(b'{') if utf16.is_none() => Format::Exchange,
         _ if cut.load(Ordering::Relaxed) => {
             return Err(FileError::Truncated {
                 path: path.to_owned(),
@@ -208,6 +292,8 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, FileError> {
         format,
         source: Box::new(unpacked),
         cut,
+        utf16,
+        broken,
     })
 }
 
@@ -217,17 +303,19 @@ pub fn inspect(path: &Path, options: &Options) -> Result<Summary, FileError> {
         format,
         source,
         cut,
+        utf16,
+        broken,
     } = open(path, options)?;
     let mut hashed = Hashed {
         source,
         hash: Xxh3Default::new(),
+        seen: Seen::default(),
     };
     let mut window = Window::new(&mut hashed, limits::POST_BYTES);
     let mut head = Head {
-        encoding: options.encoding,
+        is_certain: utf16.is_some(),
         ..Head::default()
     };
-    let mut encoding = Encoding::Utf8;
     let failed = |error| match error {
         ReadError::Io(source) => failure(path, &options.consumed, source),
         ReadError::Doctype { line } => FileError::Doctype {
@@ -241,9 +329,7 @@ pub fn inspect(path: &Path, options: &Options) -> Result<Summary, FileError> {
     let found = match format {
         Format::Navet(navet) => {
             let mut splitter = Splitter::new(navet);
-            let found = count_posts(&mut window, &mut splitter, &mut head).map_err(failed)?;
-            encoding = head.encoding.unwrap_or(splitter.default_encoding());
-            found
+            count_posts(&mut window, &mut splitter, &mut head).map_err(failed)?
         }
         Format::Exchange => {
             head.ended = true;
@@ -251,15 +337,51 @@ pub fn inspect(path: &Path, options: &Options) -> Result<Summary, FileError> {
         }
     };
     let lines = window.line();
+    if let Format::Navet(Navet::Xml) = format {
+        refuse_foreign(path, head.root, options)?;
+    }
+    let complete = head.ended && !cut.load(Ordering::Relaxed);
+    let (encoding, letters) = match (format, utf16) {
+        (Format::Exchange, _) => (Encoding::Utf8, "UTF-8"),
+        (Format::Navet(_), Some(order)) if !broken.load(Ordering::Relaxed) => {
+            (Encoding::Utf8, order.name())
+        }
+        (Format::Navet(_), None) => hashed
+            .seen
+            .decide(head.encoding, complete)
+            .ok_or_else(|| not_encoded(path))?,
+        (Format::Navet(_), Some(_)) => return Err(not_encoded(path)),
+    };
     Ok(Summary {
         format,
         encoding,
+        letters,
+        utf16,
         found,
-        complete: head.ended && !cut.load(Ordering::Relaxed),
+        complete,
         content: hashed.hash.digest128(),
         lines,
         head,
     })
+}
+
+/// Whatever is XML is not Skatteverket's for that.
+fn refuse_foreign(path: &Path, root: Option<Root>, options: &Options) -> Result<(), FileError> {
+    let path = path.to_owned();
+    match root {
+        // Without any element it is cut off, which is told as such.
+        None | Some(Root::Avisering) => Ok(()),
+        Some(Root::OnlineAnswer) if options.online_answer => Ok(()),
+        Some(Root::OnlineAnswer) => Err(FileError::OnlineAnswer { path }),
+        Some(Root::Fault) => Err(FileError::SoapFault { path }),
+        Some(Root::Soap | Root::Foreign) => Err(FileError::ForeignXml { path }),
+    }
+}
+
+fn not_encoded(path: &Path) -> FileError {
+    FileError::NotEncoded {
+        path: path.to_owned(),
+    }
 }
 
 fn count_posts<R: io::Read>(
@@ -410,12 +532,14 @@ impl<R: io::Read> io::Read for Unpacked<R> {
 struct Hashed<R> {
     source: R,
     hash: Xxh3Default,
+    seen: Seen,
 }
 
 impl<R: io::Read> io::Read for Hashed<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(out)?;
         self.hash.update(&out[..read]);
+        self.seen.take(&out[..read]);
         Ok(read)
     }
 }
@@ -563,7 +687,7 @@ mod tests {
             ),
             (
                 replaced(XML, "ISO-8859-1", "KOI8-R"),
-                ": declares an encoding other than ISO-8859-1 and UTF-8".into(),
+                ": declares an encoding other than ISO-8859-1, CP1252 and UTF-8".into(),
             ),
             (
                 replaced(XML, "<Navetavisering", "<!DOCTYPE x>\n<Navetavisering"),

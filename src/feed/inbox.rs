@@ -2,6 +2,9 @@
 //! which they came and Skatteverket made them. What was applied goes to `done/`, what was refused to
 //! `failed/`, each with its report beside it.
 //!
+//! A zip archive is unpacked into the folder: what was in it are files like any other, each with its own
+//! report; the archive's own report names them.
+//!
 //! A file that is stopped in the middle is gone on with: the register knows how far it was
 //! applied, and `.work/` what the report said by then.
 
@@ -14,9 +17,9 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::apply::{ApplyError, Reached, Target, Work, by_their_dates, content_of};
-use super::exchange;
-use super::file::{self, Format, Options, Summary};
+use super::file::{self, FileError, Format, Options, Summary};
 use super::report::{Failed, FileReport, Rejects, name_of};
+use super::{bundle, exchange};
 use crate::base::files;
 use crate::base::told::Told;
 use crate::person::identity::Formats;
@@ -29,6 +32,9 @@ pub const FAILED: &str = "failed";
 
 /// Where files stand that are being applied.
 const WORK: &str = ".work";
+
+/// Ends of names of files that are being written.
+pub(super) const UNFINISHED: [&str; 3] = ["tmp", "part", "filepart"];
 
 /// How often is looked for files.
 pub const LOOK: Duration = Duration::from_secs(1);
@@ -208,7 +214,7 @@ impl Inbox {
             let path = entry.map_err(failed(&self.folder))?.path();
             let unfinished = path
                 .extension()
-                .is_some_and(|it| ["tmp", "part", "filepart"].iter().any(|other| it == *other));
+                .is_some_and(|it| UNFINISHED.iter().any(|other| it == *other));
             let name = name_of(&path);
             if unfinished || name.starts_with('.') || name == DONE || name == FAILED {
                 continue;
@@ -256,6 +262,11 @@ impl Inbox {
         let mut ready = Vec::new();
         for path in still {
             let known = self.seen.get(&path).and_then(|seen| seen.summary.clone());
+            if known.is_none() && bundle::is_bundle(&path).unwrap_or(false) {
+                self.unpack(&path, watch)?;
+                self.seen.remove(&path);
+                continue;
+            }
             let summary = match known.map_or_else(|| self.inspect(&path), Ok) {
                 Ok(summary) => summary,
                 Err(why) => {
@@ -271,6 +282,33 @@ impl Inbox {
         }
         by_their_dates(&mut ready);
         Ok((!ready.is_empty()).then(|| ready.swap_remove(0)))
+    }
+
+    /// Unpacks an archive into the folder, and puts it away. What was in it is taken at later looks. After
+    /// a stop in between, it is unpacked again: what was applied is known by its content.
+    fn unpack(&self, path: &Path, watch: &impl Watch) -> Result<(), InboxError> {
+        let into = self.folder.join(WORK).join("unpacked");
+        let mut report = FileReport::of(path);
+        let inner = match bundle::unpack(path, &into) {
+            Ok(inner) => inner,
+            Err(why) => {
+                let error = FileError::Bundle {
+                    path: path.to_path_buf(),
+                    why,
+                };
+                return self.refuse(path, Failed::from(&error), report, watch);
+            }
+        };
+        for from in inner {
+            let to = free_name(&self.folder, &name_of(&from));
+            files::rename(&from, &self.folder.join(&to)).map_err(failed(&from))?;
+            report.unpacked.push(to);
+        }
+        bundle::remove(&into).map_err(failed(&into))?;
+        watch.file("done");
+        let (file, files) = (&report.name, report.unpacked.len());
+        tracing::info!(file, files, "an archive was unpacked");
+        self.put_away(path, DONE, report)
     }
 
     /// Passes over a file, so that nothing is applied of one that is not whole.
@@ -408,10 +446,7 @@ impl Inbox {
     /// last: until then, all this is done again after a stop.
     fn put_away(&self, path: &Path, where_to: &str, report: FileReport) -> Result<(), InboxError> {
         let (name, folder) = (name_of(path), self.folder.join(where_to));
-        let taken = |it: &String| folder.join(it).exists();
-        let again = (2..).map(|number| format!("{name}.{number}"));
-        let mut names = std::iter::once(name.clone()).chain(again);
-        let to = names.find(|it| !taken(it)).unwrap_or_else(|| name.clone());
+        let to = free_name(&folder, &name);
         let mut report = report;
         let work = Rejects::paths(&self.folder.join(WORK), &name);
         let there = Rejects::paths(&folder, &to);
@@ -444,6 +479,14 @@ impl Inbox {
         };
         save().map_err(failed(path))
     }
+}
+
+/// The first name, of this one and this one with a number, that nothing in a folder has.
+fn free_name(folder: &Path, name: &str) -> String {
+    let again = (2..).map(|number| format!("{name}.{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(again);
+    let free = names.find(|it| !folder.join(it).exists());
+    free.unwrap_or_else(|| name.to_owned())
 }
 
 /// Why something in the inbox cannot be taken.

@@ -9,7 +9,7 @@ use std::io;
 use super::assemble::Assembler;
 use super::terms::Term;
 use super::window::Window;
-use super::{avisering, tags, termdata};
+use super::{avisering, letters, tags, termdata};
 use crate::base::limits;
 use crate::base::time::PartialDate;
 use crate::person::identity::Formats;
@@ -28,7 +28,8 @@ pub enum Navet {
 /// The encodings that Navet files come in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Encoding {
-    /// ISO-8859-1.
+    /// ISO-8859-1. Read with the letters that Windows has where ISO-8859-1 has control characters
+    /// (CP1252), written without.
     Latin1,
     /// UTF-8.
     Utf8,
@@ -151,6 +152,12 @@ pub enum Warning {
     /// A death after the day of the file: kept as it came.
     #[error("a death after the day of the file")]
     DeathInFuture,
+    /// Characters that nobody sees, which were taken out.
+    #[error("term {0}: control or direction characters, line breaks or tabs taken out")]
+    Unseen(&'static Term),
+    /// A reference to a control character, read as the letter that Windows has under its number.
+    #[error("term {0}: a reference to a control character, read as a letter of CP1252")]
+    WindowsReference(&'static Term),
 }
 
 /// Why reading cannot go on.
@@ -165,8 +172,8 @@ pub enum ReadError {
         /// The line it stands on.
         line: u64,
     },
-    /// The XML declares an encoding beside ISO-8859-1 and UTF-8.
-    #[error("the declared encoding is neither ISO-8859-1 nor UTF-8")]
+    /// The XML declares an encoding beside ISO-8859-1, CP1252 and UTF-8.
+    #[error("the declared encoding is neither ISO-8859-1, CP1252 nor UTF-8")]
     Encoding,
 }
 
@@ -208,11 +215,34 @@ impl Unknown {
     }
 }
 
+/// What a file is, as its outermost elements tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Root {
+    /// A file of notifications.
+    Avisering,
+    /// A SOAP message of which no more is known.
+    Soap,
+    /// A SOAP fault.
+    Fault,
+    /// An answer of Skatteverket's online service.
+    OnlineAnswer,
+    /// Something else.
+    Foreign,
+}
+
 /// What a file tells of itself outside its posts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// How its characters are written.
+    /// How it says that its characters are written.
     pub encoding: Option<Encoding>,
+    /// What it calls that.
+    pub declared: Option<&'static str>,
+    /// Whether how its characters are written is known already, whatever it says.
+    pub is_certain: bool,
+    /// What it is, when it is XML.
+    pub root: Option<Root>,
+    /// Which of the parts that it must have it has, by their place in the format's list.
+    pub parts: u8,
     /// The day it was made.
     pub effectuated: Option<PartialDate>,
     /// The order it answers.
@@ -294,12 +324,13 @@ pub struct Reader<'f, R> {
     /// Bytes of the piece that was read last.
     last: usize,
     failed: bool,
+    /// What was found to be the encoding of all the bytes.
+    found: Option<Encoding>,
 }
 
 impl<'f, R: io::Read> Reader<'f, R> {
-    /// A reader of uncompressed bytes. `encoding` is what the file was announced to have: in the text
-    /// format it decides unless a UTF-8 mark does, and is ISO-8859-1 when nothing is said; XML tells
-    /// its own.
+    /// A reader of uncompressed bytes. `encoding` is what a pass over all of them has found; without, what
+    /// the file says counts.
     pub fn new(source: R, navet: Navet, encoding: Option<Encoding>, formats: &'f Formats) -> Self {
         Self::limited(source, navet, encoding, formats, limits::POST_BYTES)
     }
@@ -315,9 +346,10 @@ impl<'f, R: io::Read> Reader<'f, R> {
             window: Window::new(source, limit),
             splitter: Splitter::new(navet),
             head: Head {
-                encoding,
+                is_certain: encoding.is_some(),
                 ..Head::default()
             },
+            found: encoding,
             assembler: Assembler::new(formats),
             parser: avisering::Parser::default(),
             unknown: Unknown::default(),
@@ -358,6 +390,10 @@ impl<'f, R: io::Read> Reader<'f, R> {
         self.last = len;
         let line = self.window.line();
         self.assembler.begin();
+        if self.head.root == Some(Root::OnlineAnswer) {
+            // Online, absent is without value.
+            self.assembler.is_total();
+        }
         if broken.is_none_or(Reject::is_a_post) {
             self.parse(len);
         }
@@ -394,15 +430,20 @@ impl<'f, R: io::Read> Reader<'f, R> {
             assembler,
             parser,
             unknown,
+            found,
             ..
         } = self;
         let bytes = window.data().get(..len).unwrap_or_default();
-        let encoding = head.encoding.unwrap_or(splitter.default_encoding());
-        let text = match encoding {
-            Encoding::Latin1 => encoding_rs::mem::decode_latin1(bytes),
-            Encoding::Utf8 => String::from_utf8_lossy(bytes),
+        let told = found.or(head.encoding);
+        let (text, whole) = match told.unwrap_or(splitter.default_encoding()) {
+            Encoding::Latin1 => letters::single_bytes(bytes),
+            Encoding::Utf8 => {
+                let text = String::from_utf8_lossy(bytes);
+                let whole = matches!(text, Cow::Borrowed(_));
+                (text, whole)
+            }
         };
-        if let (Cow::Owned(_), Encoding::Utf8) = (&text, encoding) {
+        if !whole {
             // Something had to be replaced. The rest is read for the sake of protection.
             assembler.fail(Reject::NotEncoded);
         }
@@ -410,6 +451,35 @@ impl<'f, R: io::Read> Reader<'f, R> {
             Splitter::Text(_) => termdata::parse(&text, assembler, unknown),
             Splitter::Xml(_) => parser.parse(&text, assembler, unknown),
         }
+    }
+}
+
+impl Navet {
+    /// The parts that a file must have, in their order: its frame, its kind and its count.
+    pub(super) const fn parts(self) -> &'static [&'static str] {
+        match self {
+            Self::Text => termdata::PARTS,
+            Self::Xml => tags::PARTS,
+        }
+    }
+}
+
+impl Head {
+    /// Notes a part that the file has.
+    pub(super) fn note(&mut self, parts: &[&str], name: &[u8]) {
+        if let Some(at) = parts.iter().position(|part| part.as_bytes() == name) {
+            self.parts |= 1 << at;
+        }
+    }
+
+    /// The first part that a file lacks. A count that is no number is none.
+    pub(super) fn missing(&self, navet: Navet) -> Option<&'static str> {
+        let parts = navet.parts();
+        let lacks = |at: usize| {
+            let is_count = at + 1 == parts.len();
+            self.parts & (1 << at) == 0 || (is_count && self.announced.is_none())
+        };
+        (0..parts.len()).find(|at| lacks(*at)).map(|at| parts[at])
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::file::{Format, Summary};
 use crate::base::files;
 use crate::register::import::Applied;
 
@@ -28,6 +29,12 @@ pub struct FileReport {
     pub not_newer: u64,
     /// Those that were applied before a stop, and of which no more is known.
     pub earlier: u64,
+    /// How its letters are written, as its bytes tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub letters: Option<String>,
+    /// What was unpacked of it: files of their own, each with its own report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unpacked: Vec<String>,
     /// Those that were rejected, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// What deserves a look.
@@ -57,6 +64,20 @@ impl FileReport {
         Self {
             name: name_of(path),
             ..Self::default()
+        }
+    }
+
+    /// Tells how a file's letters are written, and where that is not what the file says.
+    pub fn tell_letters(&mut self, summary: &Summary) {
+        if let Format::Navet(_) = summary.format {
+            self.letters = Some(summary.letters.to_owned());
+        }
+        if let Some(declared) = summary.misdeclared() {
+            let warning = format!(
+                "letters are {}, not {declared} as declared",
+                summary.letters
+            );
+            self.warnings.insert(warning, 1);
         }
     }
 
@@ -105,6 +126,8 @@ pub struct Rejects {
     posts: PathBuf,
     reasons: PathBuf,
     goes_on: bool,
+    /// What the file of posts begins with.
+    mark: &'static [u8],
     files: Option<(BufWriter<File>, BufWriter<File>)>,
 }
 
@@ -117,8 +140,14 @@ impl Rejects {
             posts,
             reasons,
             goes_on,
+            mark: b"",
             files: None,
         }
+    }
+
+    /// The mark that the file of posts begins with, as the file they came from does.
+    pub fn begin_with(&mut self, mark: &'static [u8]) {
+        self.mark = mark;
     }
 
     /// Where rejects and reasons lie.
@@ -136,7 +165,8 @@ impl Rejects {
         }
         if let Some((posts, reasons)) = &mut self.files {
             posts.write_all(raw)?;
-            if !raw.ends_with(b"\n") {
+            let is_ended = [&b"\n"[..], b"\n\0"].iter().any(|end| raw.ends_with(end));
+            if !is_ended {
                 posts.write_all(b"\n")?;
             }
             writeln!(reasons, "{line}\t{why}")?;
@@ -148,7 +178,10 @@ impl Rejects {
         if let Some(folder) = self.posts.parent() {
             files::create_folder_for_owner(folder)?;
         }
-        let posts = self.private(&self.posts)?;
+        let mut posts = self.private(&self.posts)?;
+        if posts.metadata()?.len() == 0 {
+            posts.write_all(self.mark)?;
+        }
         let mut reasons = self.private(&self.reasons)?;
         if reasons.metadata()?.len() == 0 {
             writeln!(reasons, "line\treason")?;

@@ -3,13 +3,20 @@
 
 use std::io::Read as Source;
 
-use super::read::{Encoding, Head, Piece, ReadError, Reject};
+use super::read::{Encoding, Head, Piece, ReadError, Reject, Root};
 use super::termdata::skip_mark;
 use super::window::Window;
 use crate::base::time::PartialDate;
 
 const POST: &[u8] = b"Folkbokforingspost";
 const POSTS: &[u8] = b"Folkbokforingsposter";
+
+/// The parts that a file must have; the last is its count.
+pub(super) const PARTS: &[&str] = &[
+    "Aviseringsinformation",
+    "Folkbokforingsposter",
+    "AntalPoster",
+];
 
 /// Bytes between posts that are looked at together.
 const BETWEEN: usize = 64 << 10;
@@ -115,6 +122,7 @@ impl Splitter {
                 Markup::Cut => return Ok(Piece::End),
                 Markup::Tag(end) => {
                     let tag = Tag::new(&window.data()[at..end]);
+                    learn(&tag, head);
                     if tag.name == POST && !tag.closes {
                         if stray {
                             return Ok(Piece::Broken(at, Reject::Stray));
@@ -154,12 +162,20 @@ impl Splitter {
             let mut quoted = declaration[at..].split(|byte| matches!(byte, b'"' | b'\''));
             quoted.nth(1)
         });
-        head.encoding = Some(match declared.map(<[u8]>::to_ascii_uppercase).as_deref() {
-            _ if marked => Encoding::Utf8,
-            None | Some(b"UTF-8" | b"US-ASCII") => Encoding::Utf8,
-            Some(b"ISO-8859-1") => Encoding::Latin1,
-            Some(_) => return Err(ReadError::Encoding),
-        });
+        let Some(declared) = declared else {
+            return Ok(());
+        };
+        let (encoding, name) = match &declared.to_ascii_uppercase()[..] {
+            b"ISO-8859-1" => (Encoding::Latin1, "ISO-8859-1"),
+            b"WINDOWS-1252" | b"CP1252" => (Encoding::Latin1, "CP1252"),
+            b"UTF-8" | b"US-ASCII" => (Encoding::Utf8, "UTF-8"),
+            _ if marked || head.is_certain => (Encoding::Utf8, "UTF-16"),
+            _ => return Err(ReadError::Encoding),
+        };
+        head.declared = Some(name);
+        // A mark is part of the bytes, and tells more than what somebody wrote.
+        let is_certain = marked || head.is_certain;
+        head.encoding = Some(if is_certain { Encoding::Utf8 } else { encoding });
         Ok(())
     }
 
@@ -329,6 +345,22 @@ fn tag_end(data: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// What a tag outside the posts tells of what the file is.
+fn learn(tag: &Tag<'_>, head: &mut Head) {
+    if tag.closes {
+        return;
+    }
+    head.root = match (head.root, tag.name) {
+        (None, b"Navetavisering") => Some(Root::Avisering),
+        (None, b"Envelope") => Some(Root::Soap),
+        (None | Some(Root::Soap), b"PersonpostXMLResponse") => Some(Root::OnlineAnswer),
+        (Some(Root::Soap), b"Fault") => Some(Root::Fault),
+        (None, _) => Some(Root::Foreign),
+        (known, _) => known,
+    };
+    head.note(PARTS, tag.name);
 }
 
 /// What a tag says of itself.

@@ -1,7 +1,8 @@
 //! The text format: lines of a code and a value between `#POST_START` and `#POST_SLUT`.
 //!
-//! Characters are ISO-8859-1 unless the file begins with a UTF-8 mark or was announced to be UTF-8.
-//! Lines end with LF or CR LF; a space or a tab follows a tag and a code. Tags that are not known
+//! Characters are what the bytes of the whole file tell; without such a look, ISO-8859-1 unless the file
+//! begins with a UTF-8 mark. Lines end with LF or CR LF; spaces or tabs follow a tag and a code. Behind
+//! the end mark old systems leave Ctrl-Z or zeros. Tags that are not known
 //! are passed outside `#DATA_START` to `#DATA_SLUT`, where deliveries add their own.
 
 use std::io::{self, Read as Source};
@@ -55,14 +56,16 @@ impl Splitter {
         if self.section == Section::Start {
             self.section = Section::Around;
             if skip_mark(window)? {
-                head.encoding = Some(Encoding::Utf8);
+                (head.encoding, head.declared) = (Some(Encoding::Utf8), Some("UTF-8"));
             }
         }
         loop {
             let end = match window.line_end(0)? {
                 LineEnd::None => return Ok(Piece::End),
                 LineEnd::Beyond => {
-                    let (len, known) = (window.data().len(), self.in_line || self.passing);
+                    let data = window.data();
+                    let fills = head.ended && data.iter().all(|byte| is_filling(*byte));
+                    let (len, known) = (data.len(), fills || self.in_line || self.passing);
                     self.in_line = true;
                     if known {
                         window.advance(len);
@@ -136,7 +139,7 @@ impl Splitter {
 
     /// Takes a line outside every post; `false` when it has no place there.
     fn outside(&mut self, line: &[u8], head: &mut Head) -> bool {
-        if line.is_empty() {
+        if line.is_empty() || (head.ended && line.iter().all(|byte| is_filling(*byte))) {
             return true;
         }
         if self.passing {
@@ -152,6 +155,7 @@ impl Splitter {
             .unwrap_or(line.len());
         let (tag, value) = (&line[..at], line[at..].trim_ascii());
         let text = || std::str::from_utf8(value).ok();
+        head.note(PARTS, tag);
         match tag {
             b"#DATA_START" => self.section = Section::Data,
             b"#DATA_SLUT" => self.section = Section::Around,
@@ -172,6 +176,21 @@ impl Splitter {
 
 /// Bytes between posts that are looked at together.
 const BETWEEN: usize = 64 << 10;
+
+/// The parts that a file must have; the last is its count.
+pub(super) const PARTS: &[&str] = &[
+    "#INFO_START",
+    "#FILTYP",
+    "#INFO_SLUT",
+    "#DATA_START",
+    "#DATA_SLUT",
+    "#ANTAL_POSTER",
+];
+
+/// What may follow the end mark and says nothing: Ctrl-Z, and what fills a block.
+const fn is_filling(byte: u8) -> bool {
+    matches!(byte, 0 | 0x1a) || byte.is_ascii_whitespace()
+}
 
 /// The code that begins a reference.
 const REFERENCES: u16 = 1400;
@@ -234,7 +253,10 @@ pub(super) fn parse(post: &str, assembler: &mut Assembler<'_>, unknown: &mut Unk
 
 /// Code and value of a line.
 fn term_of(line: &str) -> Option<(u16, &str)> {
-    let rest = line.strip_prefix("#UP")?.strip_prefix([' ', '\t'])?;
+    let rest = line.strip_prefix("#UP")?;
+    let rest = rest
+        .strip_prefix([' ', '\t'])?
+        .trim_start_matches([' ', '\t']);
     let digits = rest.as_bytes().get(..5)?;
     let code = digits.iter().try_fold(0_u32, |sum, byte| {
         byte.is_ascii_digit()

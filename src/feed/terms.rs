@@ -175,7 +175,7 @@ const fn part_of(path: &str) -> Part {
         Part::Relation
     } else if begins(path, "Personpost/Medborgarskap/") {
         Part::Citizenship
-    } else if begins(path, "Personpost/Hanvisningar/Hanvisning/") {
+    } else if begins(path, "Personpost/Hanvisningar/Hanvisning") {
         Part::Reference
     } else if begins(path, "Historik/") {
         Part::History
@@ -232,6 +232,10 @@ pub static TERMS: &[Term] = &[
     date(1312, Seen, "Personpost/PersonId/Identitetsnivadatum", "identityLevelDate").place_assumed(),
     // The single reference came before the list: an entry with the status NY.
     term(1005, Seen, "Personpost/HanvisningsPersonNr", Rule::SingleReference).to("referredPersonalIdentities").only_read(),
+    // As answers of the online service have it.
+    term(1005, Seen, "Personpost/PersonId/Hanvisning", Rule::SingleReference).to("referredPersonalIdentities").only_read(),
+    term(1005, Inferred, "Personpost/PersonId/Hanvisningar/Hanvisning", Rule::SingleReference).to("referredPersonalIdentities").only_read(),
+    term(1401, Seen, "Personpost/Hanvisningar/Hanvisning", Rule::Identity).to("referredPersonalIdentities/referredPersonalIdentity").only_read(),
     plain(1402, Seen, "Personpost/Hanvisningar/Hanvisning/@status", "referredPersonalIdentities/referredPersonalIdentityStatus").place_assumed(),
     term(1401, Inferred, "Personpost/Hanvisningar/Hanvisning/HanvisningsPersonNr", Rule::Identity).to("referredPersonalIdentities/referredPersonalIdentity").place_assumed(),
     plain(1006, Seen, "Personpost/Avregistrering/AvregistreringsorsakKod", "deregistration/deregistrationReasonCode"),

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::field::Field;
 use super::identity::Identity;
-use super::schema::{Facet, Kind};
+use super::schema::{Content, Facet, Kind};
 use crate::base::time::{DateTime, PartialDate, Timestamp};
+use crate::base::unseen::holds_unseen;
 
 /// A value on its way into a record. Not `Debug`: it is personal data.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,6 +57,9 @@ pub enum ValueError {
     /// A character that XML cannot carry.
     #[error("a character that XML does not allow")]
     IllegalCharacter,
+    /// A control or direction character, a line break, a tab: nothing that anybody sees.
+    #[error("a control or direction character, a line break or a tab")]
+    UnseenCharacter,
     /// Not a well-formed identity under a known root.
     #[error("not a well-formed identity")]
     NotAnIdentity,
@@ -65,10 +69,15 @@ pub enum ValueError {
 }
 
 impl Value {
-    /// Reads text as a value of `field`.
+    /// Reads text as a value of `field`. Whoever brings text into a record comes this way, so no record
+    /// holds a character that nobody sees.
     pub fn parse(field: Field, text: &str) -> Result<Self, ValueError> {
         let info = field.info();
-        Self::parse_as(info.kind, info.facet, text)
+        let value = Self::parse_as(info.kind, info.facet, text)?;
+        if info.kind == Kind::Text && !is_binary(field) && holds_unseen(text) {
+            return Err(ValueError::UnseenCharacter);
+        }
+        Ok(value)
     }
 
     /// Reads text as a value of some kind, within what the type allows.
@@ -162,6 +171,11 @@ impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
+}
+
+/// Whether the field's text is bytes in Base64, which is broken into lines.
+fn is_binary(field: Field) -> bool {
+    matches!(&field.info().row.content, Content::Simple(of) if of.name == "xs:base64Binary")
 }
 
 fn text_within(facet: Facet, text: &str) -> Result<&str, ValueError> {
@@ -330,6 +344,19 @@ mod tests {
             error("name/surname", "a\u{1}b"),
             Some(ValueError::IllegalCharacter)
         );
+        for unseen in [
+            "a\tb",
+            "a\nb",
+            "a\u{85}b",
+            "\u{202e}ab",
+            "a\u{200b}b",
+            "a\u{7f}",
+        ] {
+            let refused = Some(ValueError::UnseenCharacter);
+            assert_eq!(error("name/surname", unseen), refused, "{unseen:?}");
+        }
+        let attachment = Field::all().find(|it| is_binary(*it)).unwrap();
+        assert_eq!(error(&attachment.path(), "QQ==\r\nQQ=="), None);
         assert_eq!(error("name", "x"), Some(ValueError::WrongShape));
         assert_eq!(
             error("personalIdentity", "x"),

@@ -24,6 +24,9 @@ pub enum Refusal {
     /// An identity of a message that cannot be one; the element's name.
     #[error("{0}: {1}")]
     Identity(&'static str, IdentityError),
+    /// A name of a message with characters that nobody sees; the element's name.
+    #[error("{0} holds a control or direction character")]
+    Unseen(&'static str),
     /// An identity that is not in the register; the element's name.
     #[error("{0} is not in the register")]
     Unknown(&'static str),

@@ -3,6 +3,7 @@
 
 use crate::base::limits;
 use crate::base::time::{Moment, Timestamp};
+use crate::base::unseen::holds_unseen;
 use crate::person::edit::{Group, Person};
 use crate::person::field::Field;
 use crate::person::form::Form;
@@ -140,6 +141,11 @@ impl Name {
     pub fn is_complete(&self) -> bool {
         !self.root.trim().is_empty() && !self.extension.trim().is_empty()
     }
+
+    /// Whether it has characters that nobody sees.
+    fn holds_unseen(&self) -> bool {
+        holds_unseen(&self.root) || holds_unseen(&self.extension)
+    }
 }
 
 /// Where the record keeps who changed a reserve identity.
@@ -174,6 +180,10 @@ impl Actor {
         }
         match &self.organization {
             Some(organization) if !organization.is_complete() => Err(Refusal::NoOrganization),
+            _ if self.id.holds_unseen() => Err(Refusal::Unseen("actor/id")),
+            Some(organization) if organization.holds_unseen() => {
+                Err(Refusal::Unseen("actor/professional/organizationId"))
+            }
             _ => Ok(()),
         }
     }

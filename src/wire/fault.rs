@@ -664,6 +664,9 @@ pub(super) fn reason(why: ValueError) -> String {
         ValueError::NotADate => "är inte ett datum".to_owned(),
         ValueError::NotATime => "är inte en tidpunkt".to_owned(),
         ValueError::IllegalCharacter => "innehåller ett otillåtet tecken".to_owned(),
+        ValueError::UnseenCharacter => {
+            "innehåller en radbrytning, en tabb eller ett annat tecken som inte syns".to_owned()
+        }
         ValueError::NotAnIdentity => "är inte en identitet".to_owned(),
         ValueError::WrongShape => "har fel form".to_owned(),
     }

@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::person::field::Field;
 use crate::person::identity::IdentityError;
 use crate::person::record::EncodeError;
+use crate::person::value::ValueError;
 use crate::register::refusal::{Refusal, Wrong};
 
 /// The text for a refusal.
@@ -19,6 +20,12 @@ pub fn text(refusal: Refusal) -> String {
         Refusal::TimeTold => "Tidpunkten (actor/updateTime) sätts av tjänsten och får inte anges.",
         Refusal::Identity(element, error) => {
             return format!("Identiteten i {element} {}.", of_identity(error));
+        }
+        Refusal::Unseen(element) => {
+            return format!(
+                "Uppgiften {element} {}.",
+                reason(ValueError::UnseenCharacter)
+            );
         }
         Refusal::Unknown(element) => {
             return format!("Identiteten i {element} finns inte i registret.");
@@ -143,13 +150,13 @@ fn of_value(wrong: Wrong) -> String {
 mod tests {
     use super::*;
     use crate::person::record::Damaged;
-    use crate::person::value::ValueError;
 
     /// One of every refusal.
     fn all() -> Vec<Refusal> {
         let field = Field::at("addressInformation/addressAbroad/countryCode");
         let wrongs = [
             Wrong::Type(ValueError::NotADate),
+            Wrong::Type(ValueError::UnseenCharacter),
             Wrong::Identity(IdentityError::UnknownRoot),
             Wrong::Identity(IdentityError::Malformed),
             Wrong::Missing,
@@ -171,6 +178,7 @@ mod tests {
             Refusal::TimeTold,
             Refusal::Identity("toIdentity", IdentityError::UnknownRoot),
             Refusal::Identity("toIdentity", IdentityError::Malformed),
+            Refusal::Unseen("actor/id"),
             Refusal::Unknown("personId"),
             Refusal::StaleVersion,
             Refusal::MissingVersion,

@@ -38,7 +38,7 @@ fn text(path: &Path) -> &str {
 
 /// The report of a file that was put away, when it is.
 #[track_caller]
-fn report(inbox: &Path, where_to: &str, name: &str) -> Value {
+pub fn report(inbox: &Path, where_to: &str, name: &str) -> Value {
     let path = inbox.join(where_to).join(format!("{name}.report.json"));
     let until = Instant::now() + Duration::from_secs(60);
     while !path.exists() || inbox.join(name).exists() {

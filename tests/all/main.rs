@@ -13,6 +13,9 @@ mod support;
 // The real program as a child process.
 mod program;
 
+// Files as they come from others.
+mod arrivals;
+
 // The attacks that once told where somebody is.
 mod attacks;
 // Addresses: one service to each, sockets that a service manager holds, and what it is told.

@@ -5,6 +5,7 @@
 use pu::base::time::Moment;
 use pu::person::field::Field;
 use pu::person::schema::Core;
+use pu::person::value::ValueError;
 use pu::register::refusal::{Refusal, Wrong};
 use pu::register::wish::{Actor, Name, Wish};
 use pu::wire::contract::{core_namespace, find};
@@ -41,6 +42,8 @@ const GET_CONTACT_U: &str = "GetPersonContactInformationUnrestricted";
 const UPDATE: &str = "UpdatePerson";
 const LINK: &str = "LinkPersonIdentity";
 const UNLINK: &str = "UnlinkPersonIdentity";
+
+const UNSEEN: Wrong = Wrong::Type(ValueError::UnseenCharacter);
 
 const MAIL: &str = "<p:contactType>email</p:contactType><p:value>a@example.org</p:value>";
 
@@ -602,6 +605,22 @@ fn updates_of_persons_that_break_a_rule_are_refused() {
         let made = update_person(&mut care, None, broken);
         assert!(!is_ok(&made) && !made.contains("HEMLIGT"), "{made}");
         assert!(made.contains("<p:resultText>Uppgiften "), "{made}");
+    }
+    // What nobody sees is in no record.
+    for unseen in [
+        "&#10;", "&#9;", "\u{7f}", "\u{85}", "\u{202e}", "\u{200b}", "&#x2028;",
+    ] {
+        let value = format!("Tolvan{unseen}sson");
+        let name = format!("<r:name><p:surname>{value}</p:surname></r:name>");
+        let made = update_person(&mut care, None, &name);
+        let refused = |element| Refusal::Value(Field::at(element), UNSEEN);
+        assert_refused(&made, refused("name/surname"));
+        let way = item("other", &value, "");
+        let made = update_contact(&mut care, UPDATE_CONTACT, CHILD, &way);
+        assert_refused(&made, refused("contactInformation/value"));
+        let signed = actor().replacen("</p:extension>", &format!("{unseen}x</p:extension>"), 1);
+        let made = answer(&mut care, UPDATE, 5, &signed);
+        assert_refused(&made, Refusal::Unseen("actor/id"));
     }
     // Against the schema: a fault, as for every other contract.
     for broken in [
