@@ -173,7 +173,7 @@ fn name_inside(archive: &Path, inner: &str, number: usize, into: &Path) -> Strin
     let name = format!("{archive}-{plain}");
     let is_unfinished = |it: &&str| Path::new(&name).extension().is_some_and(|end| end == *it);
     if plain.is_empty()
-        || super::inbox::UNFINISHED.iter().any(|it| is_unfinished(&it))
+        || super::inbox::UNFINISHED.iter().any(is_unfinished)
         || into.join(&name).exists()
     {
         return format!("{archive}-{number}-{plain}.file");
