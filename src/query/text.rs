@@ -9,7 +9,8 @@
 //!
 //! Slips are looked for only when fewer than a screen's first ten fit without. The best come first
 //! ([`grade`]): by how far one must reach, then by the sum of how well each word fits, then those who
-//! live and are registered, then the order of identities.
+//! live and are registered, then the order of identities. Where nobody bears the very words, every
+//! name that fits is shown once before one is shown twice.
 
 pub mod date;
 mod grade;
@@ -30,7 +31,7 @@ use crate::person::view::{Grant, Shield, View, restrict};
 use crate::store::search_keys::SearchKeys;
 use crate::store::state::State;
 use date::Span;
-use grade::{Grades, Rank};
+use grade::{Grades, Rank, in_order};
 use lookup::Lookup;
 use typing::{Reach, Typed};
 
@@ -163,13 +164,9 @@ impl Text {
                 Err(error) => return Err(error),
             }
         }
-        // Stable: those who fit as well stay in the order of identities.
-        hits.sort_by_key(|(rank, _)| *rank);
+        let mut hits = in_order(hits);
         hits.truncate(most);
-        Ok(Found {
-            hits: hits.into_iter().map(|(_, view)| view).collect(),
-            explanation,
-        })
+        Ok(Found { hits, explanation })
     }
 
     /// All who fit within a reach, in the order of identities.

@@ -127,6 +127,12 @@ fn name_of(person: &Person) -> Option<[String; 2]> {
         .then(|| name.map(str::to_owned))
 }
 
+/// Whether somebody bears a name: one of their given names, and a surname.
+fn bears(person: &Person, name: &[String; 2]) -> bool {
+    words(&person.given).any(|word| word == name[0])
+        && words(&person.surname).any(|word| word == name[1])
+}
+
 /// All names, and some of them misspelt: as often as they are borne.
 fn read(state: &State, count: usize, seed: u64) -> Result<(Names, Vec<Asked>), Failure> {
     let mut names = Names::new();
@@ -170,8 +176,7 @@ fn pu(state: &State, formats: &Formats, drawn: &[Asked], is_right: bool) -> Resu
         let hits = found.map(|found| found.hits).unwrap_or_default();
         let mut is_found = false;
         for view in hits.iter().take(FIRST) {
-            let person = person::of(view)?;
-            is_found |= name_of(&person).is_some_and(|name| name == asked.name);
+            is_found |= bears(&person::of(view)?, &asked.name);
         }
         score.note(asked, took, is_found);
     }

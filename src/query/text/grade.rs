@@ -16,12 +16,14 @@ use crate::person::value::ValueRef;
 use crate::person::view::{View, Visitor};
 use crate::query::work::{self, Meter};
 
-/// How well somebody fits: the least comes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// How well somebody fits.
+#[derive(Clone, Debug)]
 pub struct Rank {
     cost: Cost,
     /// Dead, emigrated, or gone otherwise, as far as that is shown.
     is_gone: bool,
+    /// The word that fits each typed one.
+    words: Box<[usize]>,
 }
 
 /// What the fit of one word or of all costs.
@@ -29,6 +31,36 @@ pub struct Rank {
 struct Cost {
     slips: Reach,
     sum: u32,
+    /// Whether a word does not stand there as it was typed, but for accents.
+    is_other: bool,
+}
+
+/// What the fit of a word costs, and which word of somebody it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fitting {
+    cost: Cost,
+    word: usize,
+}
+
+/// Those who fit in the order in which they are shown, the best first. Those who bear the very words
+/// come by themselves; of others, the first bearer of each name comes before the second of any, or
+/// the many who are called one thing would hide who was meant.
+pub fn in_order<T>(mut hits: Vec<(Rank, T)>) -> Vec<T> {
+    // Both sorts are stable: those who fit as well stay in the order of identities.
+    hits.sort_by_key(|(rank, _)| (rank.cost, rank.is_gone));
+    let mut bearers: HashMap<Box<[usize]>, usize> = HashMap::new();
+    let place = |(rank, hit): (Rank, T)| {
+        let mut nth = 1;
+        if rank.cost.is_other {
+            let bearers = bearers.entry(rank.words).or_default();
+            *bearers += 1;
+            nth = *bearers;
+        }
+        ((rank.cost.slips, nth, rank.cost, rank.is_gone), hit)
+    };
+    let mut placed: Vec<_> = hits.into_iter().map(place).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, hit)| hit).collect()
 }
 
 /// Where a word of a person stands.
@@ -62,6 +94,7 @@ impl Cost {
         Self {
             slips: fit.reach().max(Reach::Sounds),
             sum: fit.cost() + more,
+            is_other: !matches!(fit, Fit::Exact | Fit::Unaccented),
         }
     }
 
@@ -69,12 +102,15 @@ impl Cost {
         Self {
             slips: self.slips.max(other.slips),
             sum: self.sum + other.sum,
+            is_other: self.is_other || other.is_other,
         }
     }
 }
 
 /// How one word of somebody fits each word of the question.
 struct Fits {
+    /// What tells the word from others.
+    number: usize,
     /// The typed words, by token.
     typed: Box<[Option<Fit>]>,
     /// Those that are typed in two or three.
@@ -116,10 +152,11 @@ impl<'t> Grades<'t> {
         if grader.damaged {
             return Err(Damaged);
         }
-        let cost = grader.cost();
-        Ok(cost.map(|cost| Rank {
+        let best = grader.best();
+        Ok(best.map(|(cost, words)| Rank {
             cost,
             is_gone: grader.is_gone,
+            words,
         }))
     }
 
@@ -132,6 +169,7 @@ impl<'t> Grades<'t> {
         let begun = |typed: &Typed| Part::new(typed.sounds(), 0).end_of(&plain);
         let words = self.words.iter().map(Option::as_ref);
         let fits = Rc::new(Fits {
+            number: self.known.len() + 1,
             typed: words.clone().map(|word| word.and_then(fit)).collect(),
             joined: self.text.joined.iter().map(|it| fit(&it.typed)).collect(),
             begun: words
@@ -148,7 +186,7 @@ struct Grader<'g, 't> {
     grades: &'g mut Grades<'t>,
     meter: &'g mut Meter,
     /// What each token costs in each role; `None` where it does not fit.
-    costs: Vec<[Option<Cost>; ROLES]>,
+    costs: Vec<[Option<Fitting>; ROLES]>,
     /// What the order of two tokens costs that a hyphen joins, by the first.
     order: Vec<u32>,
     is_gone: bool,
@@ -156,15 +194,16 @@ struct Grader<'g, 't> {
 }
 
 impl Grader<'_, '_> {
-    fn note(&mut self, at: usize, role: Role, cost: Cost) {
+    fn note(&mut self, at: usize, role: Role, cost: Cost, word: usize) {
+        let fitting = Fitting { cost, word };
         let best = &mut self.costs[at][role as usize];
-        *best = Some(best.map_or(cost, |best| best.min(cost)));
+        *best = Some(best.map_or(fitting, |best| best.min(fitting)));
     }
 
     fn note_number(&mut self, is_it: impl Fn(&Number) -> bool) {
         for (at, token) in self.grades.text.tokens.iter().enumerate() {
             if matches!(token, Token::Number(number) if is_it(number)) {
-                self.note(at, Role::Number, Cost::new(Fit::Exact, 0));
+                self.note(at, Role::Number, Cost::new(Fit::Exact, 0), 0);
             }
         }
     }
@@ -174,20 +213,22 @@ impl Grader<'_, '_> {
         let words: Vec<&str> = swedish::words(text).collect();
         let fits: Vec<Rc<Fits>> = words.iter().map(|word| self.grades.fits(word)).collect();
         for (nth, fit) in fits.iter().enumerate() {
+            let word = fit.number;
             for at in 0..fit.typed.len() {
                 if let Some(fit) = fit.typed[at] {
-                    self.note(at, role, Cost::new(fit, more));
+                    self.note(at, role, Cost::new(fit, more), word);
                 }
                 if fit.begun[at] > 0
                     && let Some(fit) = self.apart(at, fit.begun[at], &words[nth..])
                 {
-                    let cost = Cost::new(fit, more);
-                    self.note(at, role, cost);
+                    self.note(at, role, Cost::new(fit, more), word);
                 }
             }
             for (number, fit) in fit.joined.iter().enumerate() {
                 if let Some(fit @ (Fit::Exact | Fit::Unaccented | Fit::Sound)) = *fit {
-                    self.in_one(number, role, fit.cost().max(LEAST_IN_ONE) + more);
+                    let cost = Cost::new(fit, 0);
+                    let sum = cost.sum.max(LEAST_IN_ONE) + more;
+                    self.in_one(number, role, Cost { sum, ..cost }, word);
                 }
             }
         }
@@ -195,12 +236,11 @@ impl Grader<'_, '_> {
     }
 
     /// Neighbouring tokens that are one word of the person.
-    fn in_one(&mut self, number: usize, role: Role, sum: u32) {
+    fn in_one(&mut self, number: usize, role: Role, cost: Cost, word: usize) {
         let Joined { from, many, .. } = self.grades.text.joined[number];
         for at in from..from + many {
-            let slips = Reach::Sounds;
-            let sum = if at == from { sum } else { 0 };
-            self.note(at, role, Cost { slips, sum });
+            let sum = if at == from { cost.sum } else { 0 };
+            self.note(at, role, Cost { sum, ..cost }, word);
             if at + 1 < from + many {
                 self.order[at] = self.order[at].min(NO_HYPHEN);
             }
@@ -244,8 +284,8 @@ impl Grader<'_, '_> {
         }
     }
 
-    /// What all tokens cost.
-    fn cost(&self) -> Option<Cost> {
+    /// What all tokens cost at best, and which words they are.
+    fn best(&self) -> Option<(Cost, Box<[usize]>)> {
         const ANYWHERE: &[Role] = &[Role::GivenName, Role::Surname, Role::Place, Role::Number];
         if !self.grades.text.has_comma {
             return self.sum(|_| ANYWHERE);
@@ -273,24 +313,26 @@ impl Grader<'_, '_> {
 
     /// What all tokens cost where words may only stand in the roles that follow from the commas
     /// before them.
-    fn sum(&self, roles: impl Fn(usize) -> &'static [Role]) -> Option<Cost> {
+    fn sum(&self, roles: impl Fn(usize) -> &'static [Role]) -> Option<(Cost, Box<[usize]>)> {
         let mut all = Cost::new(Fit::Exact, 0);
+        let mut words = Vec::with_capacity(self.costs.len());
         for (at, token) in self.grades.text.tokens.iter().enumerate() {
-            let cost = match token {
+            let fitting = match token {
                 Token::Number(_) => self.costs[at][Role::Number as usize],
                 Token::Word(word) => {
                     let roles = roles(word.commas).iter();
                     let costs = roles.filter_map(|role| self.costs[at][*role as usize]);
                     let order = if word.hyphen { self.order[at] } else { 0 };
-                    costs.min().map(|cost| Cost {
-                        sum: cost.sum + order,
-                        ..cost
+                    costs.min().map(|mut fitting| {
+                        fitting.cost.sum += order;
+                        fitting
                     })
                 }
-            };
-            all = all.and(cost?);
+            }?;
+            all = all.and(fitting.cost);
+            words.push(fitting.word);
         }
-        Some(all)
+        Some((all, words.into_boxed_slice()))
     }
 
     fn text(&mut self, index: Index, text: &str) {
