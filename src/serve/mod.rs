@@ -15,6 +15,7 @@ mod connection;
 pub mod descriptors;
 mod door;
 pub mod entrance;
+mod front;
 pub mod handed;
 pub mod health;
 pub mod host;

@@ -20,7 +20,7 @@ use super::page::{Answer, NO_STORE, answers, body, content_type, page, pass_over
 use super::patterns::hear;
 use super::peer::Peer;
 use super::record::{entry, record};
-use super::route::{document_of, hand_in, in_time};
+use super::route::{document_of, hand_in, in_time, without_slash};
 use super::used::Used;
 use crate::access::consumers::{Consumer, Why};
 use crate::query::search::SearchError;
@@ -207,14 +207,13 @@ enum Asked {
 }
 
 fn route(head: &Parts) -> Route {
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or("");
-    match path {
+    match within(head) {
         "persons" => Route::Persons,
         "reserve-identities" => Route::Reserve,
         "search" => Route::Search,
         "openapi.json" => Route::Description,
         "changes" => Route::Changes,
-        _ => match path.strip_prefix("persons/") {
+        path => match path.strip_prefix("persons/") {
             Some(rest) if rest.matches('/').count() == 1 && rest.ends_with(HISTORY) => {
                 Route::History
             }
@@ -224,14 +223,17 @@ fn route(head: &Parts) -> Route {
     }
 }
 
+/// The path after the prefix.
+fn within(head: &Parts) -> &str {
+    without_slash(head.uri.path().strip_prefix(PREFIX).unwrap_or(""))
+}
+
 /// Reads what is asked by path and query, when nothing speaks against it.
 fn ask(app: &App, head: &Parts, route: Route) -> Result<Ask, Trouble> {
     if route != Route::Other {
         gate(app, head, route)?;
     }
-    let path = head.uri.path();
-    let path = path.strip_prefix(PREFIX).unwrap_or("");
-    let identity = path.strip_prefix("persons/").unwrap_or("");
+    let identity = within(head).strip_prefix("persons/").unwrap_or("");
     let query = head.uri.query().unwrap_or("");
     match route {
         Route::Persons => Ok(Ask::Body),

@@ -1,5 +1,6 @@
 //! One HTTP request to one HTTP answer: which room it is for, and SOAP.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,14 +9,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dashmap::DashMap;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, VARY,
+};
+use hyper::{Method, Request, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::App;
 use super::coding::{self, Coding, pack};
 use super::entrance::{Admitted, CORRELATION, Standing, admit, deny, room, said};
+use super::front;
 use super::health::{self, Part, Reason};
 use super::host::names_a_host;
 use super::leaving::Line;
@@ -37,7 +42,7 @@ use crate::register::desk::Judged;
 use crate::register::wish::Wish;
 use crate::store::state::State;
 use crate::wire::describe::{Wanted, document};
-use crate::wire::fault::{HttpRefusal, Trouble};
+use crate::wire::fault::{HttpRefusal, Trouble, WHAT_A_CONTRACT_HAS};
 use crate::wire::multipart::{MessagePart, is_multipart, message_part};
 use crate::wire::request::RequestError;
 use crate::wire::search::Language;
@@ -121,18 +126,39 @@ pub async fn answer(
 
 /// Whether a page tells how the service is, and so is answered whatever else is.
 pub(super) fn tells_how_it_is(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/metrics")
+    matches!(without_slash(path), "/healthz" | "/readyz" | "/metrics")
+}
+
+/// A path without the slash that some clients put at its end.
+pub(super) fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// Path and query as they were meant: some clients (KDSoap) encode the question mark of a link once
+/// more, and what follows it. No path of ours has a question mark. Absolute links would not help: a
+/// proxy that changes host or scheme would make them wrong.
+fn meant(uri: &Uri) -> (&str, Cow<'_, str>) {
+    let path = uri.path();
+    let (path, query) = match (uri.query(), path.find("%3F").or_else(|| path.find("%3f"))) {
+        (None, Some(at)) => (&path[..at], &path[at + 3..]),
+        (query, _) => (path, query.unwrap_or("")),
+    };
+    let decoded = percent_decode_str(query).decode_utf8();
+    (without_slash(path), decoded.unwrap_or(Cow::Borrowed(query)))
 }
 
 /// Finds the room that a request is for.
 async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incoming>) -> Answer {
     let (peer, _) = from;
     let path = request.uri().path();
-    let answer = match path {
+    let (found, _) = meant(request.uri());
+    let answer = match found {
         _ if !names_a_host(&request) => refuse(app, HttpRefusal::NoHost),
         _ if matches!(peer, Peer::Local) && !app.hosts.has(&request) => {
             refuse(app, HttpRefusal::OtherHost)
         }
+        // The bare slash.
+        "" => get(app, &request, || front(app, peer, request.headers())),
         "/healthz" => get(app, &request, || page(StatusCode::OK, TEXT, "ok\n")),
         "/readyz" => get(app, &request, || ready(app)),
         // They name the consumers, and are the operator's.
@@ -140,7 +166,7 @@ async fn route(app: &Arc<App>, from: (&Peer, &Arc<Line>), request: Request<Incom
             app.metrics.observe(app);
             page(StatusCode::OK, METRICS, app.metrics.render(app))
         }),
-        _ => match app.soap.find(path) {
+        _ => match app.soap.find(found) {
             Some(service) => match *request.method() {
                 Method::POST => return post(app, from, service, request).await,
                 Method::GET | Method::HEAD => describe(app, peer, service, &request),
@@ -164,6 +190,23 @@ fn get(app: &App, request: &Request<Incoming>, page: impl FnOnce() -> Answer) ->
         Method::GET | Method::HEAD => page(),
         _ => refuse(app, HttpRefusal::Method("GET, HEAD")),
     }
+}
+
+/// The page that tells what there is, as HTML for a browser.
+fn front(app: &App, peer: &Peer, headers: &HeaderMap) -> Answer {
+    let is_operator = matches!(peer, Peer::Local | Peer::Socket);
+    let mut accepts = headers.get_all(ACCEPT).iter();
+    let is_html = accepts.any(|it| it.to_str().is_ok_and(|it| it.contains("text/html")));
+    let media = if is_html { front::HTML } else { TEXT };
+    let key = format!("/ {is_html} {is_operator}");
+    let make = || Some(Bytes::from(front::page(is_html, is_operator)));
+    let Some(mut answer) = document_of(app, headers, (&key, media), make) else {
+        return refuse(app, HttpRefusal::NoPage);
+    };
+    let headers = answer.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("accept"));
+    headers.insert(CONTENT_SECURITY_POLICY, front::NOTHING_ELSE);
+    answer
 }
 
 fn ready(app: &App) -> Answer {
@@ -190,11 +233,16 @@ fn ready(app: &App) -> Answer {
 
 /// A contract's WSDL or one of its schemas.
 fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incoming>) -> Answer {
-    let query = request.uri().query().unwrap_or("");
+    let (_, query) = meant(request.uri());
     let wanted = match query.split_once('=') {
+        // Who only looks whether somebody is there is told what there is.
+        None if query.is_empty() => {
+            return page(StatusCode::OK, TEXT, format!("{WHAT_A_CONTRACT_HAS}\n"));
+        }
         None if query.eq_ignore_ascii_case("wsdl") => Wanted::Wsdl,
+        None if query.eq_ignore_ascii_case("singlewsdl") => Wanted::SingleWsdl,
         Some((name, path)) if name.eq_ignore_ascii_case("xsd") => Wanted::Xsd(path),
-        _ => return refuse(app, HttpRefusal::Method("POST")),
+        _ => return refuse(app, HttpRefusal::NoDescription),
     };
     let host = request
         .headers()
@@ -211,7 +259,7 @@ fn describe(app: &App, peer: &Peer, service: &Service, request: &Request<Incomin
         Peer::Local | Peer::Socket => "http",
         Peer::Certified(_) => "https",
     };
-    let address = format!("{scheme}://{host}{}", request.uri().path());
+    let address = format!("{scheme}://{host}{}", service.endpoint.path());
     let key = format!("{address}?{query}");
     let make = || document(service.endpoint, wanted, &address).map(Bytes::from);
     document_of(app, request.headers(), (&key, XML), make)

@@ -75,6 +75,9 @@ pub enum HttpRefusal {
     /// A contract has no such schema.
     #[error("no such schema")]
     NoSchema,
+    /// A contract has no such description.
+    #[error("no such description")]
+    NoDescription,
     /// Another method; these are allowed.
     #[error("the method is not one of {0}")]
     Method(&'static str),
@@ -572,6 +575,10 @@ fn of_parameter(error: &ParameterError) -> (&'static Kind, String) {
     }
 }
 
+/// What there is to get at a contract's address.
+pub const WHAT_A_CONTRACT_HAS: &str = "Här finns ?wsdl (beskrivningen), ?singleWsdl (samma i en \
+     enda fil) och ?xsd=NAMN (ett schema i den); frågor ställs med POST.";
+
 fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
     let (kind, text) = match refusal {
         HttpRefusal::NoPage => (&NOT_FOUND, "Sidan finns inte."),
@@ -579,7 +586,11 @@ fn of_http(refusal: HttpRefusal) -> (&'static Kind, String) {
             &MISDIRECTED,
             "Tjänsten har inte det värdnamn som begäran anger.",
         ),
-        HttpRefusal::NoSchema => (&NOT_FOUND, "Schemat finns inte."),
+        HttpRefusal::NoSchema => (
+            &NOT_FOUND,
+            "Schemat finns inte. Schemanas adresser står i ?wsdl, och ?singleWsdl håller dem alla.",
+        ),
+        HttpRefusal::NoDescription => (&NOT_FOUND, WHAT_A_CONTRACT_HAS),
         HttpRefusal::Method(_) => (&METHOD_NOT_ALLOWED, "Metoden stöds inte här."),
         HttpRefusal::NotAcceptable(media) => {
             return (&NOT_ACCEPTABLE, format!("Svaret ges bara som {media}."));
@@ -941,7 +952,12 @@ mod tests {
                 "misdirected",
                 "Tjänsten har inte det värdnamn som begäran anger.",
             ),
-            (HttpRefusal::NoSchema, "not-found", "Schemat finns inte."),
+            (HttpRefusal::NoSchema, "not-found", "Schemat finns inte. "),
+            (
+                HttpRefusal::NoDescription,
+                "not-found",
+                "Här finns ?wsdl (beskrivningen), ",
+            ),
             (
                 HttpRefusal::Method("GET"),
                 "method-not-allowed",

@@ -449,7 +449,7 @@ fn what_is_not_soap_gets_a_plain_status() {
             404,
         ),
         ("GET", "/nowhere", vec![], 404),
-        ("GET", path.as_str(), vec![], 405),
+        ("PATCH", path.as_str(), vec![], 405),
         ("PUT", path.as_str(), vec![xml], 405),
         ("DELETE", "/metrics", vec![], 405),
         ("POST", "/healthz", vec![], 405),
@@ -536,6 +536,92 @@ fn slow_bodies_are_cut_off() {
 }
 
 #[test]
+fn a_contract_s_address_tells_what_there_is() {
+    let service = Service::start();
+    let path = good().path();
+    let told = "Här finns ?wsdl (beskrivningen), ?singleWsdl (samma i en enda fil) och ?xsd=NAMN \
+                (ett schema i den); frågor ställs med POST.\n";
+    for (query, status) in [
+        ("", 200),
+        ("/", 200),
+        ("?", 200),
+        ("?disco", 404),
+        ("?wsdl=1", 404),
+    ] {
+        let answer = service.get(&format!("{path}{query}"));
+        let media = answer.header("content-type");
+        assert_eq!(
+            (answer.status, media, answer.body.as_str()),
+            (status, Some("text/plain; charset=utf-8"), told),
+            "{query}"
+        );
+    }
+    // The numbers that others' services give their schemas.
+    for query in ["?xsd=1", "?xsd=xsd0"] {
+        let answer = service.get(&format!("{path}{query}"));
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (
+                404,
+                "Schemat finns inte. Schemanas adresser står i ?wsdl, och ?singleWsdl håller dem alla.\n"
+            )
+        );
+    }
+    let single = service.get(&format!("{path}?singleWsdl"));
+    assert_eq!(single.status, 200);
+    assert!(!single.body.contains("schemaLocation"), "{}", single.body);
+    assert!(single.body.contains(&format!("http://localhost{path}")));
+    assert_eq!(service.get(&format!("{path}?SINGLEWSDL")).body, single.body);
+}
+
+#[test]
+fn the_bare_slash_tells_what_there_is() {
+    let service = Service::start();
+    let text = service.get("/");
+    assert_eq!(text.status, 200);
+    assert_eq!(
+        text.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    let asked = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,*/*;q=0.8\r\n\r\n";
+    let mut browser = service.connect();
+    browser.send(asked);
+    let html = browser.receive().expect("an answer");
+    assert_eq!(
+        html.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!(
+        html.header("content-security-policy"),
+        Some("default-src 'none'; frame-ancestors 'none'")
+    );
+    assert!(
+        !html.body.contains("<script") && !html.body.contains("//"),
+        "{}",
+        html.body
+    );
+    // Every link leads somewhere, and the text names the same addresses.
+    let links: Vec<&str> = html
+        .body
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|it| it.split('"').next())
+        .collect();
+    assert_eq!(links.len(), 4 + 35, "{links:?}");
+    for link in links {
+        assert_eq!(service.get(link).status, 200, "{link}");
+        assert!(text.body.contains(&format!("  {link}")), "{link}");
+    }
+    for route in [
+        "GET /v1/persons/{identity}\n",
+        "POST /v1/persons\n",
+        "GET /v1/search\n",
+    ] {
+        assert!(text.body.contains(route), "{}", text.body);
+    }
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let service = Service::start();
     let mut connection = service.connect();
@@ -618,6 +704,22 @@ fn descriptions_are_served() {
     let by_path =
         "?xsd=../../core_components/strategicresourcemanagement_persons_person_ext_3.1.xsd";
     assert_eq!(service.get(&format!("{path}{by_path}")).status, 200);
+    // KDSoap encodes a link once more.
+    for encoded in [
+        schema.replace('?', "%3F"),
+        schema.replace('?', "%3f").replace('=', "%3D"),
+        schema.replace('.', "%2E"),
+        schema.replace('?', "/?"),
+    ] {
+        let again = service.get(&format!("{path}{encoded}"));
+        assert_eq!(
+            (again.status, &again.body),
+            (200, &answer.body),
+            "{encoded}"
+        );
+    }
+    assert_eq!(service.get(&format!("{path}%3Fxsd=x.xsd")).status, 404);
+    assert_eq!(service.get(&format!("{path}/?wsdl")).body, wsdl.body);
     for nothing in ["?xsd=../../../../etc/passwd", "?xsd=", "?xsd=x.xsd"] {
         assert_eq!(
             service.get(&format!("{path}{nothing}")).status,

@@ -198,12 +198,6 @@ fn what_is_wrong_with_a_request_is_a_problem() {
         ),
         ("/v1/".to_owned(), 404, "not-found", "Sidan finns inte."),
         (
-            "/v1/persons/".to_owned(),
-            404,
-            "not-found",
-            "Sidan finns inte.",
-        ),
-        (
             format!("/v1/persons/{CHILD}/x"),
             404,
             "not-found",
@@ -212,6 +206,22 @@ fn what_is_wrong_with_a_request_is_a_problem() {
     ] {
         problem(&service.get(&path), status, name, detail);
     }
+}
+
+#[test]
+fn a_slash_at_the_end_of_a_path_is_forgiven() {
+    let service = Service::over(register(persons()), |_| {});
+    for path in [
+        format!("/v1/persons/{CHILD}"),
+        "/v1/openapi.json".to_owned(),
+        "/healthz".to_owned(),
+    ] {
+        let (plain, slash) = (service.get(&path), service.get(&format!("{path}/")));
+        assert_eq!((plain.status, slash.status), (200, 200), "{path}");
+        assert_eq!(plain.body, slash.body, "{path}");
+        assert_eq!(service.get(&format!("{path}//")).status, 404, "{path}");
+    }
+    assert_eq!(service.get("/v1/persons/").status, 405);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An XML document under construction: elements with attributes, and elements in them.
 
 use quick_xml::Writer;
-use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, Event};
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use std::io;
 
 /// One element. There is no text in a WSDL or XSD.
@@ -9,6 +9,7 @@ use std::io;
 pub(super) struct Element {
     name: &'static str,
     attributes: Vec<(&'static str, String)>,
+    remark: Option<&'static str>,
     children: Vec<Element>,
 }
 
@@ -17,6 +18,7 @@ pub(super) fn element(name: &'static str) -> Element {
     Element {
         name,
         attributes: Vec::new(),
+        remark: None,
         children: Vec::new(),
     }
 }
@@ -25,6 +27,12 @@ impl Element {
     /// Adds an attribute.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.attributes.push((name, value.into()));
+        self
+    }
+
+    /// Says something to people before the first element in this one.
+    pub(super) fn remarking(mut self, remark: &'static str) -> Self {
+        self.remark = Some(remark);
         self
     }
 
@@ -62,6 +70,9 @@ impl Element {
             return out.write_event(Event::Empty(start));
         }
         out.write_event(Event::Start(start))?;
+        if let Some(remark) = self.remark {
+            out.write_event(Event::Comment(BytesText::new(remark)))?;
+        }
         for child in &self.children {
             child.write(out)?;
         }

@@ -11,6 +11,7 @@ mod element;
 mod wsdl;
 mod xsd;
 
+use self::element::Element;
 use super::contract::{ENDPOINTS, Endpoint, PATH_LAST};
 use crate::base::files;
 use crate::person::schema::{Core, Extension};
@@ -33,6 +34,8 @@ enum Links {
     Package,
     /// By the URL of the service.
     Served,
+    /// By namespace alone: everything is in one file.
+    Inline,
 }
 
 /// What a consumer may ask a service's URL for.
@@ -40,6 +43,8 @@ enum Links {
 pub enum Wanted<'a> {
     /// `?wsdl`
     Wsdl,
+    /// `?singleWsdl`: with every schema in it.
+    SingleWsdl,
     /// `?xsd=` with this name, or this path from the WSDL's folder in the package.
     Xsd(&'a str),
 }
@@ -58,6 +63,7 @@ pub struct WriteError {
 pub fn document(endpoint: &Endpoint, wanted: Wanted<'_>, address: &str) -> Option<Vec<u8>> {
     match wanted {
         Wanted::Wsdl => Some(wsdl::file(endpoint, Links::Served, address).to_bytes()),
+        Wanted::SingleWsdl => Some(wsdl::file(endpoint, Links::Inline, address).to_bytes()),
         Wanted::Xsd(path) => schemas(endpoint)
             .into_iter()
             .find(|schema| schema.name() == path || schema.relative_to_wsdl() == path)
@@ -161,6 +167,11 @@ impl Document<'_> {
     }
 
     fn to_bytes(self, links: Links) -> Vec<u8> {
+        self.root(links).to_bytes()
+    }
+
+    /// The root of the file.
+    fn root(self, links: Links) -> Element {
         match self {
             Self::Wsdl(endpoint) => wsdl::file(endpoint, links, wsdl::NO_ADDRESS),
             Self::Responder(endpoint) => xsd::responder(endpoint, links),
@@ -168,24 +179,25 @@ impl Document<'_> {
             Self::Extension(extension) => xsd::extension(extension, links),
             Self::Registry => xsd::registry(),
         }
-        .to_bytes()
     }
 }
 
 impl Links {
-    /// How a file in the WSDL's folder refers to `target`.
-    fn relative_to_wsdl(self, target: Document<'_>) -> String {
+    /// How a file in the WSDL's folder refers to `target`, when it has to say where that is.
+    fn relative_to_wsdl(self, target: Document<'_>) -> Option<String> {
         match self {
-            Self::Package => target.relative_to_wsdl(),
-            Self::Served => served(target),
+            Self::Package => Some(target.relative_to_wsdl()),
+            Self::Served => Some(served(target)),
+            Self::Inline => None,
         }
     }
 
     /// How a core component refers to another one.
-    fn relative_to_components(self, target: Document<'_>) -> String {
+    fn relative_to_components(self, target: Document<'_>) -> Option<String> {
         match self {
-            Self::Package => target.relative_to_components(),
-            Self::Served => served(target),
+            Self::Package => Some(target.relative_to_components()),
+            Self::Served => Some(served(target)),
+            Self::Inline => None,
         }
     }
 }
@@ -234,6 +246,39 @@ mod tests {
                 }
             }
             assert_eq!(seen.len(), schemas(endpoint).len(), "{}", endpoint.contract);
+        }
+    }
+
+    /// node-soap built the body out of the first part, which was the header's.
+    #[test]
+    fn a_served_wsdl_names_the_body_first_and_the_package_the_header() {
+        for endpoint in &ENDPOINTS {
+            let is_body_first = |text: &str| {
+                let header = text.find("<wsdl:part name=\"LogicalAddress\"").unwrap();
+                text.find("<wsdl:part name=\"parameters\"").unwrap() < header
+            };
+            let text = served(endpoint.contract, endpoint.major, Wanted::Wsdl).unwrap();
+            assert!(is_body_first(&text), "{text}");
+            assert!(text.contains("<!-- The official file"), "{text}");
+            let official = Document::Wsdl(endpoint).to_bytes(Links::Package);
+            let official = String::from_utf8(official).unwrap();
+            assert!(!is_body_first(&official), "{official}");
+            assert!(!official.contains("<!--"), "{official}");
+        }
+    }
+
+    #[test]
+    fn a_single_wsdl_holds_every_schema_and_looks_for_none() {
+        for endpoint in &ENDPOINTS {
+            let text = served(endpoint.contract, endpoint.major, Wanted::SingleWsdl).unwrap();
+            assert_eq!(locations(&text), Vec::<&str>::new());
+            let held: Vec<&str> = text.split("<xs:schema ").skip(1).collect();
+            assert_eq!(held.len(), schemas(endpoint).len(), "{}", endpoint.contract);
+            for import in text.split("<xs:import namespace=\"").skip(1) {
+                let wanted = format!("targetNamespace=\"{}\"", import.split('"').next().unwrap());
+                assert!(held.iter().any(|it| it.contains(&wanted)), "{wanted}");
+            }
+            assert!(text.contains("<!-- The official file"), "{text}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! The WSDL of an endpoint: one operation with a logical address in its SOAP header, and no
-//! declared faults. The structure and every prefix are those of the official files.
+//! declared faults. The structure and every prefix are those of the official files; what a service
+//! hands out names the body's part first, since some clients take the first part for the body.
 
 use super::super::contract::{Endpoint, Message, REGISTRY_NAMESPACE};
 use super::element::{Element, element};
-use super::{Document, Links};
+use super::xsd::import;
+use super::{Document, Links, schemas};
 
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
 const SOAP: &str = "http://schemas.xmlsoap.org/wsdl/soap/";
@@ -11,6 +13,10 @@ const SOAP_OVER_HTTP: &str = "http://schemas.xmlsoap.org/soap/http";
 
 /// The address in a package: there is no service yet.
 pub(super) const NO_ADDRESS: &str = "http://tempuri.org";
+
+/// What a served WSDL says of its one difference.
+const BODY_FIRST: &str = " The official file names LogicalAddress first. Some clients take the \
+                          first part for the body; the message is the same. ";
 
 pub(super) fn file(endpoint: &Endpoint, links: Links, address: &str) -> Element {
     let contract = endpoint.contract;
@@ -24,10 +30,7 @@ pub(super) fn file(endpoint: &Endpoint, links: Links, address: &str) -> Element 
         .with("name", format!("{contract}Interaction"))
         .with("targetNamespace", endpoint.wsdl_namespace())
         .holding(types(endpoint, links))
-        .holding(message(&format!("{contract}Request")).holding_all([
-            part("LogicalAddress", "itr:LogicalAddress".to_owned()),
-            parameters(endpoint, Message::Request),
-        ]))
+        .holding(request(endpoint, links))
         .holding(
             message(&format!("{contract}Response"))
                 .holding(parameters(endpoint, Message::Response)),
@@ -38,24 +41,35 @@ pub(super) fn file(endpoint: &Endpoint, links: Links, address: &str) -> Element 
 }
 
 fn types(endpoint: &Endpoint, links: Links) -> Element {
-    let import = |namespace: String, target| {
-        element("xs:import")
-            .with("namespace", namespace)
-            .with("schemaLocation", links.relative_to_wsdl(target))
-    };
-    element("wsdl:types").holding(
+    let types = element("wsdl:types");
+    if links == Links::Inline {
+        return types.holding_all(schemas(endpoint).into_iter().map(|it| it.root(links)));
+    }
+    let import = |namespace: &str, target| import(namespace, links.relative_to_wsdl(target));
+    types.holding(
         element("xs:schema")
             .with("targetNamespace", endpoint.wsdl_namespace())
             .holding(import(
-                endpoint.responder_namespace(),
+                &endpoint.responder_namespace(),
                 Document::Responder(endpoint),
             ))
-            .holding(import(REGISTRY_NAMESPACE.to_owned(), Document::Registry)),
+            .holding(import(REGISTRY_NAMESPACE, Document::Registry)),
     )
 }
 
 fn message(name: &str) -> Element {
     element("wsdl:message").with("name", name)
+}
+
+/// The message is the same whichever part is named first: the binding says which is the header.
+fn request(endpoint: &Endpoint, links: Links) -> Element {
+    let request = message(&format!("{}Request", endpoint.contract));
+    let header = part("LogicalAddress", "itr:LogicalAddress".to_owned());
+    let body = parameters(endpoint, Message::Request);
+    match links {
+        Links::Package => request.holding_all([header, body]),
+        Links::Served | Links::Inline => request.remarking(BODY_FIRST).holding_all([body, header]),
+    }
 }
 
 fn part(name: &str, of: String) -> Element {

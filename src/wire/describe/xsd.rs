@@ -173,10 +173,13 @@ fn schema(namespace: &str, version: &str) -> Element {
         .with("version", version)
 }
 
-fn import(namespace: &str, location: String) -> Element {
-    element("xs:import")
-        .with("namespace", namespace)
-        .with("schemaLocation", location)
+/// What a schema uses of another namespace, and where that is.
+pub(super) fn import(namespace: &str, location: Option<String>) -> Element {
+    let import = element("xs:import").with("namespace", namespace);
+    match location {
+        Some(location) => import.with("schemaLocation", location),
+        None => import,
+    }
 }
 
 /// The attribute that declares an extension namespace's prefix, `m1` for 3.1 and so on.
