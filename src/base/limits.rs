@@ -340,3 +340,6 @@ pub const READY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of the answer that `pu ready` reads.
 pub const READY_ANSWER_BYTES: u64 = 16 << 10;
+
+/// Entries of the usual data folder that are looked at for the only register below it.
+pub const FOLDERS_LOOKED_AT: usize = 1_000;
