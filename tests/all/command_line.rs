@@ -545,7 +545,7 @@ fn pu_in(folder: &Path, arguments: &[&str]) -> (bool, String, String) {
 fn the_only_register_below_the_usual_folder_is_found_and_several_are_named() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    let import = |data| assert!(pu_in(folder, &["import", TEXT, "--data", data]).0);
+    let import = |data| assert!(pu_in(folder, &["import", PERSONS, "--data", data]).0);
     import("snapshots/demo");
     let get = ["get", "201001012382", "--format", "table"];
     let (well, out, err) = pu_in(folder, &get);
