@@ -394,3 +394,6 @@ pub const BOUNDARY_BYTES: usize = 70;
 
 /// Bytes of the headers of a body's part.
 pub const PART_HEAD_BYTES: usize = 8 << 10;
+
+/// Entries of the usual data folder that are looked at for the only register below it.
+pub const FOLDERS_LOOKED_AT: usize = 1_000;

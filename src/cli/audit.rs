@@ -145,7 +145,7 @@ impl Audit {
 
 impl Which {
     fn folder(&self) -> Result<(PathBuf, Formats), Failure> {
-        let config = self.common.config()?;
+        let config = self.common.standing()?;
         let formats = config.formats()?;
         let folder = self.folder.clone();
         let folder = folder.unwrap_or_else(|| config.audit_folder());
@@ -161,7 +161,7 @@ impl Which {
 
     /// The ends of chains that the register's log knows; none of an audit that is looked at by itself.
     fn known_ends(&self) -> Result<Vec<Anchor>, Failure> {
-        let config = self.common.config()?;
+        let config = self.common.standing()?;
         if self.folder.is_some() || !config.data.is_dir() {
             return Ok(Vec::new());
         }

@@ -35,7 +35,7 @@ struct Counts {
 
 impl Check {
     pub fn run(&self) -> Result<(), Failure> {
-        let (config, written) = match self.common.written() {
+        let (mut config, written) = match self.common.written() {
             Ok(read) => read,
             Err(mistakes) => {
                 for mistake in &mistakes.0 {
@@ -44,6 +44,10 @@ impl Check {
                 return Err(failure(mistakes.0.len()));
             }
         };
+        if let Err(failure) = self.common.find_register(&mut config) {
+            row(Status::Wrong, "data folder", &failure.to_string())?;
+            return Err(self::failure(1));
+        }
         let findings = Findings::of(&config, &written, Extent::Whole);
         for finding in findings.all() {
             row(finding.status, finding.about, &finding.what)?;

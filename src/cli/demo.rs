@@ -15,7 +15,7 @@ use super::out::{of_file, say};
 use super::{Failure, logging, serve};
 use crate::base::{files, limits};
 use crate::feed::exchange;
-use crate::feed::generate::{base_day, demo_population, synthetic_population};
+use crate::feed::generate::{base_day, demo_population, synthetic_population, well_known_person};
 use crate::person::field::{Field, schema_hash};
 use crate::person::identity::Formats;
 use crate::person::record::RecordRef;
@@ -91,7 +91,7 @@ impl Demo {
     fn build(&self, formats: &Formats) -> Result<(), Failure> {
         let mark = self.data.join(MARK);
         let making = format!(
-            "# This folder is rebuilt by `pu demo` whenever these change.\nseed = {SEED}\npersons = {}\nschema = \"{:016x}\"\nversion = \"{}\"\n",
+            "# This folder is rebuilt by `pu demo` whenever these change.\nseed = {SEED}\nwell_known = true\npersons = {}\nschema = \"{:016x}\"\nversion = \"{}\"\n",
             self.persons,
             schema_hash(),
             env!("CARGO_PKG_VERSION"),
@@ -149,9 +149,11 @@ impl Demo {
         files::create_folder(&folder)?;
         let population = demo_population(formats, SEED);
         let mut files = Vec::new();
+        let well_known = well_known_person(formats, SEED);
         let base = folder.join("navet_base.xml.gz");
-        let count = population.len();
-        write_navet(population.posts(), count, base_day(), formats, &base)?;
+        let count = population.len() + well_known.len();
+        let posts = population.posts().chain(well_known.posts());
+        write_navet(posts, count, base_day(), formats, &base)?;
         files.push(base);
         if self.persons > 0 {
             let path = folder.join("navet_synthetic.txt.gz");
@@ -188,9 +190,11 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
         state.snapshot().len()
     )?;
     say!("  WSDL     {url}?wsdl")?;
-    say!("  REST     http://{address}/v1/persons/{extension}  /v1/search?name=  /v1/openapi.json")?;
+    say!("  REST     http://{address}/v1/openapi.json")?;
     say!("  health   http://{address}/healthz  /readyz  /metrics\n")?;
     say!("Ask for somebody:\n")?;
+    say!("curl -s 'http://{address}/v1/persons/191212121212'")?;
+    say!("curl -s 'http://{address}/v1/search?name=tolvansson'")?;
     say!(
         "curl -s '{url}' -H 'Content-Type: text/xml; charset=UTF-8' -d '<s:Envelope \
          xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header><LogicalAddress \

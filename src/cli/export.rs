@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::out::say;
 use super::record::{SHOWN, record};
-use super::{Common, Failure, progress};
+use super::{Common, Failure, no_register, progress};
 use crate::access::audit::Entry;
+use crate::base::time::Moment;
 use crate::feed::exchange::{Header, Writer};
 use crate::person::counties::Counties;
 use crate::person::view::{Grant, Shield, restrict};
@@ -39,11 +40,11 @@ impl Export {
             [] => Counties::ALL,
             codes => Counties::parse(codes).ok_or("a county is two digits")?,
         };
-        let config = self.common.config()?;
+        let config = self.common.standing()?;
         let formats = config.formats()?;
-        let state = state::open(&config.data, &formats)?
-            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
-        let header = Header::new(state.snapshot().created(), state.sequence(), &formats);
+        let state =
+            state::open(&config.data, &formats)?.ok_or_else(|| no_register(&config.data))?;
+        let header = Header::new(Moment::now().date_time, state.sequence(), &formats);
         let mut asked = match self.counties.as_slice() {
             [] => "every person".to_owned(),
             codes => format!("persons of the counties {}", codes.join(",")),

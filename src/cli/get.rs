@@ -1,18 +1,21 @@
 //! `pu get`: one lookup from the command line, through the same door as a SOAP request.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::record::{SHOWN, record};
 use super::register::Register;
-use super::{Common, Failure};
+use super::{Common, Failure, table};
 use crate::access::audit::Entry;
 use crate::person::identity::{Formats, Identity};
 use crate::person::json;
 use crate::person::view::Profile;
 use crate::query::lookup::{Follow, lookup};
 use crate::wire::disclosed::Disclosed;
+
+/// The contract version that is meant when none is named.
+const NEWEST: u8 = 5;
 
 /// Look persons up in a register that need not be served.
 #[derive(Args)]
@@ -23,23 +26,48 @@ pub struct Get {
     /// Profile: P1 to P5
     #[arg(long, default_value = "P3")]
     profile: String,
-    /// Contract version: 3, 4 or 5
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(3..=5))]
-    version: u8,
+    /// Contract version of the SOAP answer: 3, 4 or 5 [default: 5]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(3..=5))]
+    version: Option<u8>,
     /// As the Unrestricted contract: protected persons in full
     #[arg(long)]
     unrestricted: bool,
     /// The identity's own record, also when it is linked to a main identity
     #[arg(long)]
     ignore_referred_identity: bool,
-    /// JSON, one person a line, instead of the SOAP answer
-    #[arg(long)]
+    /// How persons are shown [default: table on a terminal, else xml]
+    #[arg(long, value_name = "FORM")]
+    format: Option<Form>,
+    /// As --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
     #[command(flatten)]
     common: Common,
 }
 
+/// How persons are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people: names and values
+    Table,
+    /// The SOAP answer
+    Xml,
+    /// One person a line
+    Json,
+}
+
 impl Get {
+    /// How to show persons: as asked for, else as it suits who reads. Whoever names a version wants
+    /// the answer that has one.
+    fn form(&self, is_terminal: bool) -> Form {
+        match self.format {
+            Some(form) => form,
+            None if self.json => Form::Json,
+            None if is_terminal && self.version.is_none() => Form::Table,
+            None => Form::Xml,
+        }
+    }
+
     pub fn run(self) -> Result<(), Failure> {
         let register = Register::open(&self.common)?;
         self.ask(&register)
@@ -59,7 +87,8 @@ impl Get {
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
         let asked = identities.clone();
         let mut out = std::io::stdout().lock();
-        if self.json {
+        let form = self.form(out.is_terminal());
+        if form != Form::Xml {
             let grant = register.grant(profile, self.unrestricted);
             let follow = if self.ignore_referred_identity {
                 Follow::Nothing
@@ -73,11 +102,16 @@ impl Get {
                 match lookup(&register.state, identity, &grant, follow)? {
                     Some(view) => {
                         disclosed.show(&view);
-                        json::write(&view, formats, &mut lines)?;
+                        match form {
+                            Form::Table => table::write(&view, formats, &mut lines)?,
+                            _ => json::write(&view, formats, &mut lines)?,
+                        }
+                        lines.push(b'\n');
                     }
-                    None => lines.extend_from_slice(b"null"),
+                    None if form == Form::Json => lines.extend_from_slice(b"null\n"),
+                    // Who is missing is told at the end, by place.
+                    None => {}
                 }
-                lines.push(b'\n');
             }
             record(&register.config, &disclosed, self.entry(profile, SHOWN))?;
             out.write_all(&lines)?;
@@ -86,7 +120,7 @@ impl Get {
         let answered = register.soap(
             "GetPersonsForProfile",
             self.unrestricted,
-            self.version,
+            self.version.unwrap_or(NEWEST),
             &self.message(&identities, formats),
         )?;
         let (disclosed, answer) = match answered {

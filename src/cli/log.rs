@@ -69,12 +69,12 @@ impl Log {
 
 impl Wanted {
     fn read(&self, limit: Option<u64>, goes_on: bool) -> Result<(), Failure> {
-        let config = self.common.config()?;
+        let config = self.common.standing()?;
         let formats = config.formats()?;
         let folder = log_folder(&config.data);
         let has_snapshot = crate::store::folder::newest(&config.data).is_ok_and(|it| it.is_some());
         if !has_snapshot && !folder.is_dir() {
-            return Err(format!("there is no register in {}", config.data.display()).into());
+            return Err(super::no_register(&config.data));
         }
         let identity = self.identity.as_deref().map(|it| formats.guess(it));
         let line = Line {

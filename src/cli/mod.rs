@@ -31,11 +31,13 @@ pub mod serve;
 pub mod settings;
 mod snapshot;
 mod systemd;
+mod table;
 mod user;
 mod witnesses;
 mod wsdl;
 
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,10 +45,13 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::base::limits;
 use crate::base::time::Moment;
 use crate::base::told::{Told, chain};
+use crate::store::folder;
 use crate::store::live::Live;
 use crate::store::lock::{DataLock, LockError};
+use crate::store::state::refuse_orphan;
 use config::Config;
 use out::{complain, say};
 use settings::{Mistakes, Written};
@@ -78,8 +83,8 @@ Examples:
   pu import base.xml changes.txt.gz --data D  Skatteverket's files into a register
   pu serve --config pu.toml                  serve a register
   pu get 191212121212 --profile P5 --version 4
-  pu search \"FROM PersonRecord WHERE name.surname = 'Testsson'\"
-  pu search --text 'anna lund' --json
+  pu search \"FROM PersonRecord WHERE name.surname = 'Tolvansson'\"
+  pu search --text 'tolvan tolvansson' --json
   pu export --data D --out backup.ndjson.zst  the register as NDJSON
   pu check --data D                          protected persons, and households that lead to them
   pu recover --data D                        what is left of a register that has lost something
@@ -150,6 +155,36 @@ impl Common {
         Ok(self.written()?.0)
     }
 
+    /// The configuration of a command that looks at a register and changes nothing in it.
+    fn standing(&self) -> Result<Config, Failure> {
+        let mut config = self.config()?;
+        self.find_register(&mut config)?;
+        Ok(config)
+    }
+
+    /// When nobody named a folder and the usual one holds no register, takes the only register one
+    /// level below it, which is where `pu demo` builds, and says so. Of several, it names them.
+    fn find_register(&self, config: &mut Config) -> Result<(), Failure> {
+        let is_named = self.config.is_some() || self.data.is_some();
+        if is_named || config.data != Config::default().data || !is_unused(&config.data) {
+            return Ok(());
+        }
+        let mut below = registers_below(&config.data)?;
+        match (below.pop(), below.is_empty()) {
+            (Some(only), true) => {
+                let usual = config.data.display();
+                complain!(
+                    "pu: no register in {usual}: this is {} (--data names another)",
+                    only.display()
+                );
+                config.data = only;
+                Ok(())
+            }
+            (Some(_), false) => Err(no_register(&config.data)),
+            (None, _) => Ok(()),
+        }
+    }
+
     /// The configuration, and where its settings stand.
     fn written(&self) -> Result<(Config, Written), Mistakes> {
         let (mut config, written) = Config::read(self.config.as_deref())?;
@@ -157,6 +192,45 @@ impl Common {
             config.data.clone_from(data);
         }
         Ok((config, written))
+    }
+}
+
+/// Whether a folder holds no register, nor what is left of one.
+fn is_unused(data: &Path) -> bool {
+    folder::newest(data).map_or(!data.exists(), |it| it.is_none()) && refuse_orphan(data).is_ok()
+}
+
+/// The folders right below one that hold registers, in order.
+fn registers_below(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries.take(limits::FOLDERS_LOOKED_AT) {
+        let path = entry?.path();
+        // A folder that may not be read is not one to choose.
+        if path.is_dir() && folder::newest(&path).is_ok_and(|it| it.is_some()) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Says that a folder holds no register, and which folders below it do.
+fn no_register(data: &Path) -> Failure {
+    let told = format!("there is no register in {}", data.display());
+    let below = registers_below(data).unwrap_or_default();
+    let named: Vec<_> = below.iter().map(|it| it.display().to_string()).collect();
+    match named.as_slice() {
+        [] => told.into(),
+        _ => format!(
+            "{told}, but in {}: name one with --data",
+            named.join(" and in ")
+        )
+        .into(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! a SOAP request.
 
 use super::config::Config;
-use super::{Common, Failure};
+use super::{Common, Failure, no_register};
 use crate::person::identity::Formats;
 use crate::person::view::{Grant, Profile};
 use crate::store::state::{self, State};
@@ -20,10 +20,10 @@ pub struct Register {
 
 impl Register {
     pub fn open(common: &Common) -> Result<Self, Failure> {
-        let config = common.config()?;
+        let config = common.standing()?;
         let formats = config.formats()?;
-        let state = state::open(&config.data, &formats)?
-            .ok_or_else(|| format!("there is no register in {}", config.data.display()))?;
+        let state =
+            state::open(&config.data, &formats)?.ok_or_else(|| no_register(&config.data))?;
         Ok(Self {
             config,
             formats,

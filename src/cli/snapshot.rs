@@ -62,7 +62,7 @@ impl Folder {
 fn path_of(named: Option<&PathBuf>, common: &Common) -> Result<PathBuf, Failure> {
     match named {
         Some(path) => Ok(path.clone()),
-        None => Ok(common.config()?.data),
+        None => Ok(common.standing()?.data),
     }
 }
 

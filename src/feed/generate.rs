@@ -31,7 +31,8 @@ use std::sync::LazyLock;
 
 use self::change::Events;
 pub use self::cores::in_order;
-use self::life::{Life, Subject, TODAY};
+use self::life::{Fate, Life, Subject, TODAY};
+use self::name::Name;
 use self::number::Numbers;
 use self::random::Random;
 use self::reserve::Amount;
@@ -146,6 +147,35 @@ pub fn demo_population(formats: &Formats, seed: u64) -> Village {
         lives,
     }
 }
+
+/// The person of the best-known test number, 19121212-1212, whom every example asks for: a village
+/// of its own, so that nobody else's life depends on it. Has an address and no protection.
+pub fn well_known_person(formats: &Formats, seed: u64) -> Village {
+    let mut subjects: Vec<Subject> = number::well_known(formats).into_iter().collect();
+    let mut random = Random::of(seed, purpose::LIVES, 0);
+    let mut lives = village::settle(&mut subjects, &mut random);
+    for life in &mut lives {
+        life.name = Name::told("Tolvan", "Tolvansson");
+        life.fate = Fate::Living;
+        life.protected = false;
+        life.protected_registration = false;
+    }
+    Village {
+        seed,
+        first_post: WELL_KNOWN_POST,
+        first_change: WELL_KNOWN_POST + 1,
+        events: [0; 5],
+        reserve: Amount {
+            national: 0,
+            local: 0,
+            telling: false,
+        },
+        lives,
+    }
+}
+
+/// The post of the well-known person: after those of the others in the demonstration register.
+const WELL_KNOWN_POST: u64 = 99_000_001;
 
 /// People of one village.
 const VILLAGE_SIZE: usize = 1_000;

@@ -538,3 +538,46 @@ fn a_line_that_says_nothing_new_changes_nothing() {
         [1, 1, 0, 0, 0]
     );
 }
+
+/// Runs `pu` in a folder, as somebody does who names no other.
+fn pu_in(folder: &Path, arguments: &[&str]) -> (bool, String, String) {
+    let mut command = crate::program::program();
+    let output = command
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    (output.status.success(), out, err)
+}
+
+#[test]
+fn the_only_register_below_the_usual_folder_is_found_and_several_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let import = |data| assert!(pu_in(folder, &["import", PERSONS, "--data", data]).0);
+    import("snapshots/demo");
+    let get = ["get", "201001012382", "--format", "table"];
+    let (well, out, err) = pu_in(folder, &get);
+    assert!(well && out.starts_with("personalIdentity  "), "{out}{err}");
+    assert!(err.contains("snapshots/demo"), "{err}");
+    for looks in [
+        &["check"][..],
+        &["log", "show"],
+        &["audit", "search"],
+        &["audit", "verify"],
+        &["export", "--out", "all.ndjson"],
+    ] {
+        let (well, out, err) = pu_in(folder, looks);
+        assert!(well, "{looks:?}: {out}{err}");
+    }
+    import("snapshots/other");
+    let (well, _, err) = pu_in(folder, &get);
+    assert!(
+        !well && err.contains("snapshots/demo and in snapshots/other"),
+        "{err}"
+    );
+    import("snapshots");
+    let (well, _, err) = pu_in(folder, &get);
+    assert!(well && err.is_empty(), "{err}");
+}

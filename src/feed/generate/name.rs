@@ -55,6 +55,19 @@ impl Surname {
 }
 
 impl Name {
+    /// One given name, by which the person is called, and one surname.
+    pub(super) fn told(given: &'static str, surname: &'static str) -> Self {
+        Self {
+            given: vec![given],
+            called: Some(0),
+            middle: None,
+            surname: Surname {
+                parts: vec![surname],
+                joint: "",
+            },
+        }
+    }
+
     pub(super) fn new(surname: Surname, male: bool, random: &mut Random) -> Self {
         let sex = usize::from(male);
         let count = random.pick_weighted(&[(1, 25), (2, 52), (3, 20), (4, 3)]);

@@ -24,27 +24,32 @@ const SERIALS: u16 = 499;
 const COORDINATION: usize = 600;
 const LONG_AGO: usize = 1_840;
 
+/// The number that guides, forms and this program's own examples use. It is on no official list.
+const WELL_KNOWN: &str = "191212121212";
+
 /// Gives out numbers, each once. Holds a counter per day and sex, whatever it has given out.
 pub(super) struct Numbers {
     formats: Formats,
     /// Personal numbers, then coordination numbers; women, then men; by day.
     used: [[Vec<u16>; 2]; 2],
-    official: BTreeSet<Identity>,
+    /// Those that the demonstration register has: the official ones, and the well-known one.
+    kept: BTreeSet<Identity>,
 }
 
 impl Numbers {
     pub(super) fn new(formats: &Formats) -> Self {
         let days = (TODAY.since(FIRST_DAY) + 1).unsigned_abs() as usize;
-        let official = personal_numbers()
+        let kept = personal_numbers()
             .map(|number| formats.parse(PNR, number))
             .chain(coordination_numbers().map(|number| formats.parse(SNR, number)))
+            .chain([formats.parse(PNR, WELL_KNOWN)])
             .filter_map(Result::ok)
             .collect();
         let counters = || [vec![0; days], vec![0; days]];
         Self {
             formats: formats.clone(),
             used: [counters(), counters()],
-            official,
+            kept,
         }
     }
 
@@ -66,7 +71,7 @@ impl Numbers {
                 let date = FIRST_DAY.plus(i32::try_from(day).unwrap_or(0));
                 let (root, number) = written(date, serial % 1_000, is_snr);
                 let identity = self.formats.with_check_digit(root, &number).ok();
-                if let Some(identity) = identity.filter(|it| !self.official.contains(it)) {
+                if let Some(identity) = identity.filter(|it| !self.kept.contains(it)) {
                     return Subject::of(identity, &self.formats).map(|subject| Subject {
                         municipality: Some(municipality),
                         ..subject
@@ -98,6 +103,12 @@ fn written(date: Day, serial: usize, is_snr: bool) -> (&'static str, String) {
     }
 }
 
+/// The person of the well-known number.
+pub(super) fn well_known(formats: &Formats) -> Option<Subject> {
+    let identity = formats.parse(PNR, WELL_KNOWN).ok()?;
+    Subject::of(identity, formats)
+}
+
 /// Everybody with an official test number.
 pub(super) fn official(formats: &Formats) -> Vec<Subject> {
     let personal = personal_numbers().map(|number| (PNR, number));
@@ -118,7 +129,7 @@ mod tests {
         let formats = Formats::standard();
         let mut numbers = Numbers::new(&formats);
         let mut random = Random::new(11);
-        let mut seen = numbers.official.clone();
+        let mut seen = numbers.kept.clone();
         for _ in 0..50_000 {
             let subject = numbers.subject(&mut random).unwrap();
             assert!(formats.check_is_right(subject.identity));
