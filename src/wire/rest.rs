@@ -556,6 +556,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plus_that_became_a_space_is_not_taken_for_a_minus() {
+        let found = |text: &str| rest().identity(None, text);
+        assert_eq!(found("121212 1212"), Err(IdentityError::Unclear));
+        assert_eq!(found("121212+1212"), found("191212121212"));
+        assert_eq!(found("700178-2395"), found("197001782395"));
+    }
+
+    #[test]
     fn a_person_is_asked_for_with_or_without_a_root() {
         let formats = Formats::standard();
         let pnr = "1.2.752.129.2.1.3.1";

@@ -236,9 +236,11 @@ impl Question<'_, '_> {
         let bare: String = text.chars().filter(|c| !separates(c)).collect();
         let bare = bare.to_ascii_uppercase();
         let is_known = |row: &FormatRow| self.formats.parse_as(row.number, &bare).is_ok();
-        let typed = match self.formats.rows().any(is_known) {
-            true => None,
-            false => self.formats.guess(text).ok(),
+        // What fits no format as it stands may be ten digits.
+        let typed = if self.formats.rows().any(is_known) {
+            None
+        } else {
+            self.formats.guess(text).ok()
         };
         self.formats
             .rows()
