@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::format::{Format, FormatError, FormatRow, Text, built_in};
-use crate::base::time::PartialDate;
+use super::typed;
+use crate::base::time::{Moment, PartialDate};
 
 /// A person's identity as one number: the format's number in the high byte, the value below it.
 /// Keys order as (format, characters). Only well-formed values become identities.
@@ -66,13 +67,19 @@ pub enum IdentityType {
 }
 
 impl IdentityType {
+    /// The number of the format of personal numbers.
+    const PNR_FORMAT: u8 = 1;
+
+    /// The number of the format of coordination numbers.
+    const SNR_FORMAT: u8 = 2;
+
     /// The number of the format of national reserve identities.
     pub const NRID_FORMAT: u8 = 3;
 
     pub(super) const fn of_number(number: u8) -> Self {
         match number {
-            1 => Self::Pnr,
-            2 => Self::Snr,
+            Self::PNR_FORMAT => Self::Pnr,
+            Self::SNR_FORMAT => Self::Snr,
             Self::NRID_FORMAT => Self::Nrid,
             _ => Self::Lrid,
         }
@@ -180,12 +187,21 @@ impl Formats {
 
     /// The identity that a bare value is, for people who do not write OIDs: the one format it fits,
     /// where a right check character and PNR, SNR, NRID before local formats decide between several.
+    /// Ten digits are a personal or coordination number of the century that today and the sign tell.
     pub fn guess(&self, value: &str) -> Result<Identity, IdentityError> {
-        let value: String = value
-            .chars()
-            .filter(|c| !matches!(c, '-' | ' '))
-            .collect::<String>()
-            .to_uppercase();
+        self.guess_on(value, || Moment::now().date)
+    }
+
+    /// As [`Formats::guess`], on another day. The day is asked only when the value needs one.
+    pub fn guess_on(
+        &self,
+        value: &str,
+        today: impl FnOnce() -> PartialDate,
+    ) -> Result<Identity, IdentityError> {
+        let value = typed::bare(value);
+        if let Some(identity) = self.of_ten_digits(&value, today) {
+            return Ok(identity);
+        }
         let fitting = || {
             self.formats
                 .iter()
@@ -202,6 +218,19 @@ impl Formats {
             (Some((_, identity)), Some(_)) if identity.kind() == IdentityType::Pnr => Ok(identity),
             _ => Err(IdentityError::Unclear),
         }
+    }
+
+    /// The number that ten digits stand for. Its check digit must be right: a telephone number is
+    /// typed by mistake more often than a number without its century that is old and wrong.
+    fn of_ten_digits(&self, bare: &str, today: impl FnOnce() -> PartialDate) -> Option<Identity> {
+        if !typed::is_short(bare) {
+            return None;
+        }
+        let value = typed::with_century(bare, today())?;
+        [IdentityType::PNR_FORMAT, IdentityType::SNR_FORMAT]
+            .into_iter()
+            .filter_map(|number| self.parse_as(number, &value).ok())
+            .find(|identity| self.check_is_right(*identity))
     }
 
     /// The keys between which every identity lies whose characters begin with `prefix`, and no
@@ -398,6 +427,35 @@ mod tests {
             assert_eq!(formats.root(identity), Some(root), "{value}");
         }
         assert_eq!(formats.guess("x"), Err(IdentityError::Unclear));
+    }
+
+    #[test]
+    fn ten_digits_are_a_number_of_the_nearest_century() {
+        let formats = Formats::standard();
+        let today = || PartialDate::parse("20261201").unwrap();
+        for (typed, root, value) in [
+            ("121212+1212", PNR, "191212121212"),
+            (" 121212 + 1212 ", PNR, "191212121212"),
+            ("700178-2395", SNR, "197001782395"),
+            ("7001782395", SNR, "197001782395"),
+            ("700178\u{2013}2395", SNR, "197001782395"),
+            ("19700178\u{a0}2395", SNR, "197001782395"),
+            ("150072+2390", SNR, "191500722390"),
+            ("150088+2392", SNR, "191500882392"),
+            ("150388+2399", SNR, "191503882399"),
+        ] {
+            let identity = formats.guess_on(typed, today).expect(typed);
+            assert_eq!(formats.text(identity).unwrap().as_str(), value, "{typed}");
+            assert_eq!(formats.root(identity), Some(root), "{typed}");
+        }
+        // The century is not tried until one fits: this is nobody born in 1912.
+        let young = formats.guess_on("121212-1212", today).unwrap();
+        assert_eq!(formats.text(young).unwrap().as_str(), "201212121212");
+        // Telephone numbers, universities' numbers, a plus that is not between date and number.
+        for typed in ["070961 2346", "121212-T121", "1212+121212", "19121212+1212"] {
+            let found = formats.guess_on(typed, today);
+            assert_eq!(found, Err(IdentityError::Unclear), "{typed}");
+        }
     }
 
     #[test]

@@ -447,6 +447,9 @@ impl Rest {
 
     fn identity(&self, root: Option<&str>, text: &str) -> Result<Identity, IdentityError> {
         match root {
+            // A plus in a query is read as a space: which of two people a hundred years apart is
+            // meant cannot be told.
+            None if may_have_lost_a_plus(text) => Err(IdentityError::Unclear),
             None => self.formats.guess(text),
             Some(root) => {
                 let plain: String = text.chars().filter(|c| *c != '-').collect();
@@ -454,6 +457,12 @@ impl Rest {
             }
         }
     }
+}
+
+/// Whether a space stands alone where the sign of the century stands.
+fn may_have_lost_a_plus(text: &str) -> bool {
+    let parts = text.trim().split_once(' ');
+    parts.is_some_and(|(date, rest)| date.len() == 6 && rest.len() == 4)
 }
 
 /// The parts of an identity in JSON: a text alone, or root and extension.
@@ -544,6 +553,14 @@ mod tests {
             Ok(_) => panic!("read without trouble"),
             Err(trouble) => trouble,
         }
+    }
+
+    #[test]
+    fn a_plus_that_became_a_space_is_not_taken_for_a_minus() {
+        let found = |text: &str| rest().identity(None, text);
+        assert_eq!(found("121212 1212"), Err(IdentityError::Unclear));
+        assert_eq!(found("121212+1212"), found("191212121212"));
+        assert_eq!(found("700178-2395"), found("197001782395"));
     }
 
     #[test]

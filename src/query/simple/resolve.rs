@@ -7,6 +7,7 @@ use super::parse::{Claim, Literal, Syntax, Tree};
 use super::{Bound, Condition, Pattern, Predicate, Query, Test};
 use crate::base::period::Period;
 use crate::base::swedish;
+use crate::person::format::FormatRow;
 use crate::person::identity::{Formats, Identity, IdentityType};
 use crate::person::schema::Kind;
 
@@ -228,14 +229,23 @@ impl Question<'_, '_> {
         spans.ok_or_else(|| self.wrong_literal(literal, holds))
     }
 
-    /// The identities that a value is: one for each format it is well-formed in.
+    /// The identities that a value is: one for each format it is well-formed in, and the number
+    /// that ten digits stand for.
     fn identities(&self, text: &str) -> Vec<Span> {
         let separates = |c: &char| *c == '-' || c.is_whitespace();
         let bare: String = text.chars().filter(|c| !separates(c)).collect();
         let bare = bare.to_ascii_uppercase();
+        let is_known = |row: &FormatRow| self.formats.parse_as(row.number, &bare).is_ok();
+        // What fits no format as it stands may be ten digits.
+        let typed = if self.formats.rows().any(is_known) {
+            None
+        } else {
+            self.formats.guess(text).ok()
+        };
         self.formats
             .rows()
             .filter_map(|row| self.formats.parse_as(row.number, &bare).ok())
+            .chain(typed)
             .map(|identity| span_of_keys((identity, identity)))
             .collect()
     }
