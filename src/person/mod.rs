@@ -15,6 +15,6 @@ pub mod json;
 pub mod keys;
 pub mod record;
 pub mod schema;
-mod typed;
+pub mod typed;
 pub mod value;
 pub mod view;

@@ -6,15 +6,40 @@ use crate::base::time::PartialDate;
 /// Characters of a personal number without its century.
 const SHORT: usize = 10;
 
+/// Digits from which on a beginning may be one without its century: a year and a month.
+const LEAST_OF_PREFIX: usize = 4;
+
 /// Where the sign stands.
 const SIGN_AT: usize = 6;
 
-/// What people type, without its spaces and dashes and in capitals. A plus stays: it tells the
-/// century, so nobody may lose it.
-pub(super) fn bare(value: &str) -> String {
+/// Centuries in which people with personal numbers were born.
+const CENTURIES: [&str; 3] = ["18", "19", "20"];
+
+/// What people type, without its spaces and dashes. A plus stays: it tells the century, so nobody
+/// may lose it.
+pub fn bare(value: &str) -> String {
     let kept = value.chars().filter(|&c| !(is_space(c) || is_dash(c)));
     let plain = kept.map(|c| if c == '\u{ff0b}' { '+' } else { c });
-    plain.collect::<String>().to_uppercase()
+    plain.collect()
+}
+
+/// The beginnings of twelve digits that the beginning of ten may stand for: with each century.
+pub(super) fn prefixes_with_century(bare: &str) -> Vec<String> {
+    let is_short = (LEAST_OF_PREFIX..=SHORT).contains(&bare.len());
+    // What begins with a century has it.
+    let has_century = CENTURIES.iter().any(|century| bare.starts_with(century));
+    if !is_short || has_century || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let whole = CENTURIES.iter().map(|century| format!("{century}{bare}"));
+    whole.collect()
+}
+
+/// Whether a space stands alone where the sign of the century stands: in a query it may have been a
+/// plus, and which of two people a hundred years apart is meant cannot be told.
+pub fn may_have_lost_a_plus(value: &str) -> bool {
+    let parts = value.trim().split_once(' ');
+    parts.is_some_and(|(date, rest)| date.len() == SIGN_AT && rest.len() == SHORT - SIGN_AT)
 }
 
 /// Whether a bare value has the length of a number without its century.

@@ -18,7 +18,7 @@ use crate::base::limits;
 use crate::base::swedish;
 use crate::base::time::PartialDate;
 use crate::person::field::{Field, FieldMask};
-use crate::person::identity::{Formats, Identity};
+use crate::person::identity::{Formats, Identity, IdentityType};
 use crate::person::keys::{INDEXES, Index, Shape};
 use crate::person::record::Damaged;
 use crate::person::value::ValueRef;
@@ -45,11 +45,15 @@ enum Token {
 /// What a number may be.
 struct Number {
     text: String,
-    identity: Option<Identity>,
+    /// Identities, as spans of keys.
+    identities: Vec<(Identity, Identity)>,
     /// Dates of birth, as spans of `YYYYMMDD`.
     born: Vec<(u32, u32)>,
     postal_code: Option<u32>,
 }
+
+/// Characters before the star from which on the beginning of an identity is looked for.
+const LEAST_OF_IDENTITY: usize = 4;
 
 const IDENTITY: Field = Field::at("personalIdentity");
 
@@ -61,9 +65,16 @@ impl Text {
         }
         let folded = swedish::fold(text);
         let mut tokens = Vec::new();
-        for piece in folded.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
+        let pieces = |c: char| c.is_whitespace() || matches!(c, ',' | ';');
+        let pieces: Vec<&str> = folded.split(pieces).filter(|it| !it.is_empty()).collect();
+        let mut at = 0;
+        while let Some(&piece) = pieces.get(at) {
             let begins_with_digit = piece.starts_with(|c: char| c.is_ascii_digit());
-            if begins_with_digit {
+            let spaced = spaced_identity(&pieces[at..], formats).filter(|_| begins_with_digit);
+            at += spaced.as_ref().map_or(1, |(_, pieces)| *pieces);
+            if let Some((number, _)) = spaced {
+                tokens.push(Token::Number(number));
+            } else if begins_with_digit {
                 tokens.push(Token::Number(Number::new(piece, formats)));
             } else {
                 let words = swedish::words(piece);
@@ -196,6 +207,33 @@ impl Text {
     }
 }
 
+/// Pieces that a personal number may be typed in: the date, the sign and the number.
+const PIECES: usize = 3;
+
+/// The personal or coordination number that pieces stand for which lie apart, and how many they are.
+/// Its check digit must be right: otherwise it is a date beside another number.
+fn spaced_identity(pieces: &[&str], formats: &Formats) -> Option<(Number, usize)> {
+    // A date of six or eight digits, with or without its sign.
+    let date = pieces.first()?.bytes().filter(u8::is_ascii_digit).count();
+    (2..=pieces.len().min(PIECES)).rev().find_map(|count| {
+        let text = pieces[..count].concat();
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let readings = formats.readings(&text);
+        let identity = *readings.first()?;
+        let is_number = matches!(identity.kind(), IdentityType::Pnr | IdentityType::Snr);
+        let is_whole = matches!(date, 6 | 8) && digits == date + 4;
+        (is_number && is_whole && formats.check_is_right(identity)).then(|| {
+            let number = Number {
+                text,
+                identities: vec![(identity, identity)],
+                born: Vec::new(),
+                postal_code: None,
+            };
+            (number, count)
+        })
+    })
+}
+
 impl Number {
     fn new(piece: &str, formats: &Formats) -> Self {
         let digits: String = piece.chars().filter(|&c| c != '-').collect();
@@ -212,8 +250,16 @@ impl Number {
             (4, Some(year @ 1850..2100)) => vec![(year * 10_000, year * 10_000 + 9_999)],
             _ => Vec::new(),
         };
+        let identities = match piece.strip_suffix('*') {
+            Some(begin) if begin.len() >= LEAST_OF_IDENTITY => formats.spans_of_typed_prefix(begin),
+            Some(_) => Vec::new(),
+            None => {
+                let readings = formats.readings(piece).into_iter();
+                readings.map(|identity| (identity, identity)).collect()
+            }
+        };
         Self {
-            identity: formats.guess(piece).ok(),
+            identities,
             postal_code: number.filter(|_| digits.len() == 5),
             born,
             text: piece.to_owned(),
@@ -229,8 +275,11 @@ impl Number {
             })
         };
         let mut any = Vec::new();
-        if let Some(identity) = self.identity {
-            any.push(Source::Identities(vec![(identity.key(), identity.key())]));
+        if !self.identities.is_empty() {
+            let keys = self.identities.iter();
+            let mut spans: Vec<_> = keys.map(|(from, to)| (from.key(), to.key())).collect();
+            spans.sort_unstable();
+            any.push(Source::Identities(spans));
         }
         if !self.born.is_empty() {
             let spans = self.born.iter().map(|(from, to)| {
@@ -348,7 +397,10 @@ impl Visitor for Grader<'_> {
             }
             ValueRef::Identity(identity) => {
                 for (at, token) in tokens {
-                    if matches!(token, Token::Number(number) if number.identity == Some(identity)) {
+                    let is_it =
+                        |(from, to): &(Identity, Identity)| (*from..=*to).contains(&identity);
+                    if matches!(token, Token::Number(number) if number.identities.iter().any(is_it))
+                    {
                         self.note(at, 0);
                     }
                 }
