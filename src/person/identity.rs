@@ -7,7 +7,7 @@ use super::typed;
 use crate::base::time::{Moment, PartialDate};
 
 /// A person's identity as one number: the format's number in the high byte, the value below it.
-/// Keys order as (format, length, characters). Only well-formed values become identities.
+/// Keys order as (format, alternative of its pattern, characters). Only well-formed values become identities.
 ///
 /// `Debug` shows no value: an identity is personal data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,10 +204,15 @@ impl Formats {
             .ok_or(IdentityError::Malformed)
     }
 
-    /// The one identity that a value can be which somebody typed; see [`Formats::readings`].
+    /// The identity that a value most likely is, for those who have no register to ask: the only one
+    /// that it can be, or the only one of several whose check digit is right. Whoever answers
+    /// questions asks the register about all [`Formats::readings`].
     pub fn guess(&self, value: &str) -> Result<Identity, IdentityError> {
         match self.readings(value).as_slice() {
             [one] => Ok(*one),
+            [first, second, ..] if self.is_checked(*first) && !self.is_checked(*second) => {
+                Ok(*first)
+            }
             _ => Err(IdentityError::Unclear),
         }
     }
@@ -233,12 +238,14 @@ impl Formats {
             all.extend(self.of_ten_digits(&value, today));
         }
         // A check digit that is right by chance is rarer than one that was meant.
-        let is_checked = |identity: &Identity| {
-            let format = self.of(*identity);
-            format.is_some_and(|it| it.row.check.is_some()) && self.check_is_right(*identity)
-        };
-        all.sort_by_key(|identity| !is_checked(identity));
+        all.sort_by_key(|identity| !self.is_checked(*identity));
         all
+    }
+
+    /// Whether it has a check digit, and the right one.
+    fn is_checked(&self, identity: Identity) -> bool {
+        let format = self.of(identity);
+        format.is_some_and(|it| it.row.check.is_some()) && self.check_is_right(identity)
     }
 
     /// What somebody typed under a root that they told; the value as in [`Formats::readings`].
@@ -533,7 +540,7 @@ mod tests {
         assert_eq!(found("17001111-K912"), "17001111K912");
         assert_eq!(found("17001111-a912"), "17001111A912");
         assert_eq!(formats.guess("x"), Err(IdentityError::Unclear));
-        assert_eq!(formats.guess("198108320014"), Err(IdentityError::Unclear));
+        assert_eq!(formats.guess("20200501AA8A"), Err(IdentityError::Unclear));
     }
 
     /// Keys are written into files: these were there before the later regions.
@@ -703,7 +710,10 @@ mod tests {
         }
         let all = formats.spans_of_prefix("");
         let alternatives = |row: FormatRow| row.pattern.split('|').count();
-        assert_eq!(all.len(), built_in().into_iter().map(alternatives).sum());
+        assert_eq!(
+            all.len(),
+            built_in().into_iter().map(alternatives).sum::<usize>()
+        );
         for (first, last) in all {
             let (least, most) = Identity::span_of_format(first.format_number());
             assert!(first >= least && last < most);
@@ -731,8 +741,11 @@ mod tests {
                 let written = formats.text(x).unwrap();
                 prop_assert_eq!(written.as_str(), a.as_str());
                 prop_assert_eq!(Identity::from_key(x.key()), x);
-                // A short value of a format that has longer ones as well comes first.
-                prop_assert_eq!(x.cmp(&y), a.len().cmp(&b.len()).then_with(|| a.cmp(&b)));
+                if built_in()[place].pattern.contains('|') {
+                    prop_assert_eq!(x == y, a == b);
+                } else {
+                    prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+                }
             }
         }
 
