@@ -112,7 +112,7 @@ mod tests {
             let today = PartialDate::parse(today).unwrap();
             let found = with_century(&bare(typed), today);
             // A dash where nobody's number may stand in full.
-            assert_eq!(found, Some(expected.replace('-', ""')), "{typed}");
+            assert_eq!(found, Some(expected.replace('-', "")), "{typed}");
         }
     }
 
