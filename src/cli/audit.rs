@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::out::{complain, say};
+use super::register::identities;
 use super::user::SystemUser;
 use super::{Common, Failure};
 use crate::access::audit::known;
@@ -245,10 +246,12 @@ impl Search {
         let (folder, formats) = self.which.folder()?;
         let persons = self.persons.iter().enumerate().map(|(place, text)| {
             // The message must not repeat an identity.
-            identity(text, &formats).map_err(|why| format!("person {}: {why}", place + 1))
+            identities(text, &formats).map_err(|why| format!("person {}: {why}", place + 1))
         });
+        let persons = persons.collect::<Result<Vec<_>, _>>()?;
         let wanted = Wanted {
-            persons: persons.collect::<Result<_, _>>()?,
+            // Who was shown under any of what the values can be is found.
+            persons: persons.concat(),
             asked: self.asked,
             consumer: self.consumer,
             service: self.service,
@@ -395,15 +398,6 @@ fn clean(text: &str) -> String {
     text.chars()
         .map(|it| if it.is_control() { '\u{fffd}' } else { it })
         .collect()
-}
-
-/// `ROOT:EXTENSION`, or a value whose format tells the root.
-fn identity(text: &str, formats: &Formats) -> Result<Identity, Failure> {
-    let identity = match text.split_once(':') {
-        Some((root, extension)) => formats.parse(root, extension)?,
-        None => formats.guess(text)?,
-    };
-    Ok(identity)
 }
 
 fn first_file(text: &str) -> Result<(u32, u64), String> {

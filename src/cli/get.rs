@@ -20,7 +20,7 @@ const NEWEST: u8 = 5;
 /// Look persons up in a register that need not be served.
 #[derive(Args)]
 pub struct Get {
-    /// Identities: 12 characters, or ROOT:EXTENSION
+    /// Identities: 12 characters, ten digits (YYMMDD-NNNN), or ROOT:EXTENSION
     #[arg(required = true, value_name = "ID")]
     identities: Vec<String>,
     /// Profile: P1 to P5
@@ -81,7 +81,9 @@ impl Get {
             .iter()
             .enumerate()
             .map(|(place, text)| {
-                identity(text, formats).map_err(|why| format!("identity {}: {why}", place + 1))
+                register
+                    .identity(text)
+                    .map_err(|why| format!("identity {}: {why}", place + 1))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let profile = Profile::parse(&self.profile).ok_or("the profile is P1, P2, P3, P4 or P5")?;
@@ -189,13 +191,4 @@ impl Get {
              <r:ignoreReferredIdentity>{ignore}</r:ignoreReferredIdentity>"
         )
     }
-}
-
-/// `ROOT:EXTENSION`, or a value whose format tells the root.
-fn identity(text: &str, formats: &Formats) -> Result<Identity, Failure> {
-    let identity = match text.split_once(':') {
-        Some((root, extension)) => formats.parse(root, extension)?,
-        None => formats.guess(text)?,
-    };
-    Ok(identity)
 }

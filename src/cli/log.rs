@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::out::say;
+use super::register::identities;
 use super::{Common, Failure};
 use crate::base::time::DateTime;
 use crate::person::field::schema_hash;
@@ -76,10 +77,10 @@ impl Wanted {
         if !has_snapshot && !folder.is_dir() {
             return Err(super::no_register(&config.data));
         }
-        let identity = self.identity.as_deref().map(|it| formats.guess(it));
+        let identities = self.identity.as_deref().map(|it| identities(it, &formats));
         let line = Line {
             formats: &formats,
-            identity: identity.transpose()?,
+            identities: identities.transpose()?,
             json: self.json,
             personal: self.personal,
         };
@@ -108,7 +109,8 @@ const HEAD: &str = "  sequence  time                           by               
 /// How entries are shown.
 struct Line<'f> {
     formats: &'f Formats,
-    identity: Option<Identity>,
+    /// Whom is asked for: what was typed can be any of these.
+    identities: Option<Vec<Identity>>,
     json: bool,
     personal: bool,
 }
@@ -119,11 +121,12 @@ impl Line<'_> {
         let mut records = Vec::new();
         for change in &entry.changes {
             let record = RecordRef::open(&change.record)?;
-            if self.identity.is_none_or(|it| it == record.identity()) {
+            let asked = self.identities.as_ref();
+            if asked.is_none_or(|them| them.contains(&record.identity())) {
                 records.push(record);
             }
         }
-        if self.identity.is_some() && records.is_empty() {
+        if self.identities.is_some() && records.is_empty() {
             return Ok(false);
         }
         let mut out = std::io::stdout().lock();

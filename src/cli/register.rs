@@ -3,7 +3,7 @@
 
 use super::config::Config;
 use super::{Common, Failure, no_register};
-use crate::person::identity::Formats;
+use crate::person::identity::{Formats, Identity, IdentityError};
 use crate::person::view::{Grant, Profile};
 use crate::store::state::{self, State};
 use crate::wire::contract::{Message, core_namespace, find};
@@ -29,6 +29,26 @@ impl Register {
             formats,
             state,
         })
+    }
+
+    /// The identity that somebody typed: of what it can be, the one that the register has.
+    pub fn identity(&self, text: &str) -> Result<Identity, Failure> {
+        let readings = identities(text, &self.formats)?;
+        let mut there = Vec::new();
+        for &identity in &readings {
+            if readings.len() == 1 || self.state.record(identity)?.is_some() {
+                there.push(identity);
+            }
+        }
+        match (there.as_slice(), readings.as_slice()) {
+            ([one], _) => Ok(*one),
+            ([], [likeliest, ..]) => Ok(*likeliest),
+            _ => {
+                let roots = there.iter().filter_map(|it| self.formats.root(*it));
+                let roots = roots.collect::<Vec<_>>().join(", ");
+                Err(format!("it is there under several roots, name one of {roots}: ROOT:ID").into())
+            }
+        }
     }
 
     /// What failed, and where the snapshot is damaged when that is why.
@@ -82,4 +102,16 @@ impl Register {
         let answered = soap.answer(service, &self.state, call, &mut scratch);
         Ok(answered.map(|()| (scratch.disclosed().clone(), scratch.answer().to_vec())))
     }
+}
+
+/// What an identity can be that somebody typed: `ROOT:EXTENSION`, or a value in any of its spellings.
+pub fn identities(text: &str, formats: &Formats) -> Result<Vec<Identity>, IdentityError> {
+    let readings = match text.split_once(':') {
+        Some((root, extension)) => vec![formats.typed(root, extension)?],
+        None => formats.readings(text),
+    };
+    if readings.is_empty() {
+        return Err(IdentityError::Unclear);
+    }
+    Ok(readings)
 }

@@ -2,7 +2,9 @@
 //! about birth and gender. Regions add rows by configuration (`identity_formats`).
 //!
 //! Sources: TKB 5.1 (roots of PNR, SNR, NRID), Inera's pages "Nationellt Reservidformat" and
-//! "Lokala Reservid"; Örebro's row from the public library `SwedishIdentifier`.
+//! "Lokala Reservid"; Örebro's row from the public library `SwedishIdentifier`; the regions from
+//! number 21 on from HL7 Sweden's base profile for Patient. Where none of them names a check rule,
+//! none is known.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,9 @@ pub struct FormatRow {
     pub short_name: String,
     /// Who issues the identity, for people.
     pub name: String,
-    /// The characters, position by position: `[0-9]`, `[A-HJ-NP]`, a literal, each with an optional
-    /// `{n}`.
+    /// The characters, position by position: `[0-9]`, `[A-HJ-NPk]`, a literal, each with an optional
+    /// `{n}`. Capitals and small letters are different letters. `|` stands between alternatives, of
+    /// which a value fits one at most.
     pub pattern: String,
     /// The check character rule, when there is one.
     #[serde(default)]
@@ -61,6 +64,8 @@ pub enum Birth {
     Unknown,
     /// The first eight digits are the date.
     Date,
+    /// The first eight digits are the date when they can be one; others are well-formed too.
+    DateIfReal,
     /// As [`Birth::Date`] with 60 added to the day; month 00 and day 60 stand for unknown.
     DatePlus60,
     /// The first six digits are year and month.
@@ -118,6 +123,17 @@ pub fn built_in() -> Vec<FormatRow> {
             lowest,
             highest,
         })
+    };
+    // Without a check rule; the first digits are a date of the centuries 18 to 21.
+    let dated = |number, root, short_name, name, rest: &str| FormatRow {
+        birth: Birth::Date,
+        ..row(
+            number,
+            root,
+            short_name,
+            name,
+            &format!("1[89][0-9]{{6}}{rest}|2[01][0-9]{{6}}{rest}"),
+        )
     };
     let any = u32::MAX;
     vec![
@@ -206,8 +222,88 @@ pub fn built_in() -> Vec<FormatRow> {
             "Region Örebro län",
             "[0-9]{8}T[0-9A-Z][0-9][0-9A-Z]",
         ),
+        row(
+            21,
+            "1.2.752.113.11.0.2.1.1.4",
+            "VGRG",
+            "Västra Götalandsregionen, gemensamt",
+            "[0-9]{8}[A-FHJ-NPR-Ykmx][0-9]{3}",
+        ),
+        row(
+            22,
+            "1.2.752.219.1.10.10.1",
+            "RSKA",
+            "Region Skåne",
+            "[0-9]{6}[DEF][A-Z][01][A-Z]|[0-9]{8}[DEF][A-Z][01][A-Z]",
+        ),
+        dated(
+            23,
+            "1.2.752.74.9.5",
+            "RB",
+            "Region Blekinge",
+            "[A-Z]{2}[0-9][A-Z]",
+        ),
+        dated(
+            24,
+            "1.2.752.269.1.1",
+            "RVN",
+            "Region Västernorrland",
+            "[0-9]{3}R",
+        ),
+        dated(
+            25,
+            "1.2.752.266.1.1.1",
+            "RSR",
+            "Region Sörmland, reserv",
+            "[A-Z]{2}[0-9][A-Z]",
+        ),
+        row(
+            26,
+            "1.2.752.266.1.1.2",
+            "RSK",
+            "Region Sörmland, katastrof",
+            // The date is a mark, and the numbers begin with 001.
+            "18[56]00101[KMNP]00[1-9]|18[56]00101[KMNP]0[1-9][0-9]|18[56]00101[KMNP][1-9][0-9]{2}",
+        ),
+        dated(
+            27,
+            "1.2.752.74.9.7",
+            "RV",
+            "Region Västerbotten",
+            "[AEKR][0-9]{3}",
+        ),
+        FormatRow {
+            birth: Birth::Month,
+            ..row(
+                28,
+                "1.2.752.74.9.6",
+                "RH",
+                "Region Halland",
+                "1[7-9][0-9]{4}[3-5][0-9]{5}|20[0-9]{4}[3-5][0-9]{5}",
+            )
+        },
+        FormatRow {
+            birth: Birth::DateIfReal,
+            ..row(
+                29,
+                "1.2.752.74.9.9",
+                "RG",
+                "Region Gävleborg",
+                "[0-9]{10}[KMX][0-9]",
+            )
+        },
+        dated(
+            30,
+            "1.2.752.74.9.8",
+            "RD",
+            "Region Dalarna",
+            "[A-Z][0-9]{3}",
+        ),
     ]
 }
+
+/// Alternatives of one pattern.
+const MOST_ALTERNATIVES: usize = 8;
 
 /// Longest value of any format.
 pub const MAX_LEN: usize = 16;
@@ -224,6 +320,14 @@ pub enum FormatError {
         /// Short name of the row.
         short_name: String,
         /// Position in the pattern, from 0.
+        at: usize,
+    },
+    /// Two alternatives have a value in common.
+    #[error("identity format {short_name}: alternative {at} has values of one before it")]
+    Alternatives {
+        /// Short name of the row.
+        short_name: String,
+        /// Which alternative, from 1.
         at: usize,
     },
     /// More values than a packed key holds.
@@ -260,9 +364,19 @@ pub enum FormatError {
 #[derive(Clone, Debug)]
 pub(super) struct Format {
     pub(super) row: FormatRow,
+    shapes: Vec<ValueShape>,
+    letters: [u8; 26],
+}
+
+/// One alternative of a pattern.
+#[derive(Clone, Debug)]
+struct ValueShape {
     alphabets: Vec<Alphabet>,
     digits_only: bool,
-    letters: [u8; 26],
+    /// The number of its first value: the values of the alternatives before it have the lower ones.
+    first: u64,
+    /// How many values it has.
+    count: u64,
 }
 
 /// The characters allowed at one position, in ASCII order.
@@ -276,23 +390,49 @@ struct Alphabet {
 impl Format {
     pub(super) fn compile(row: FormatRow) -> Result<Self, FormatError> {
         let short_name = || row.short_name.clone();
-        let alphabets = parse_pattern(&row.pattern).map_err(|at| FormatError::Pattern {
+        let parsed = parse_patterns(&row.pattern).map_err(|at| FormatError::Pattern {
             short_name: short_name(),
             at,
         })?;
-        let values = alphabets.iter().try_fold(1_u64, |product, alphabet| {
-            product.checked_mul(alphabet.chars.len() as u64)
-        });
-        if alphabets.len() > MAX_LEN || values.is_none_or(|count| count > 1 << VALUE_BITS) {
-            return Err(FormatError::TooWide {
+        let too_wide = || FormatError::TooWide {
+            short_name: short_name(),
+        };
+        let mut shapes: Vec<ValueShape> = Vec::with_capacity(parsed.len());
+        let mut first = 0_u64;
+        for alphabets in parsed {
+            let count = alphabets.iter().try_fold(1_u64, |product, alphabet| {
+                product.checked_mul(alphabet.chars.len() as u64)
+            });
+            let count = count.filter(|_| alphabets.len() <= MAX_LEN);
+            let count = count.ok_or_else(too_wide)?;
+            let next = first.checked_add(count).ok_or_else(too_wide)?;
+            let digits_only = alphabets.iter().all(Alphabet::is_digits);
+            shapes.push(ValueShape {
+                alphabets,
+                digits_only,
+                first,
+                count,
+            });
+            first = next;
+        }
+        if first > 1 << VALUE_BITS {
+            return Err(too_wide());
+        }
+        if let Some(at) = ambiguous(&shapes) {
+            return Err(FormatError::Alternatives {
                 short_name: short_name(),
+                at,
             });
         }
-        let len = alphabets.len();
+        let len = shapes
+            .iter()
+            .map(|it| it.alphabets.len())
+            .min()
+            .unwrap_or(0);
         let digits = |from: usize, to: usize| {
-            alphabets.get(from..to).is_some_and(|all| {
-                all.iter()
-                    .all(|one| one.chars.iter().all(u8::is_ascii_digit))
+            shapes.iter().all(|shape| {
+                let places = shape.alphabets.get(from..to);
+                places.is_some_and(|all| all.iter().all(Alphabet::is_digits))
             })
         };
         let letters = row
@@ -311,20 +451,20 @@ impl Format {
             .is_none_or(|it| it.from < it.to && it.to <= len);
         let birth_fits = match row.birth {
             Birth::Unknown => true,
-            Birth::Month => digits(0, 6),
+            Birth::Month => digits(0, 8),
             Birth::DateWhenF => digits(0, 8) && len > 9,
-            Birth::Date | Birth::DatePlus60 | Birth::NationalReserve => digits(0, 8),
+            Birth::Date | Birth::DateIfReal | Birth::DatePlus60 | Birth::NationalReserve => {
+                digits(0, 8)
+            }
         };
         if !(check_fits && parity_fits && birth_fits) {
             return Err(FormatError::Rule {
                 short_name: short_name(),
             });
         }
-        let digits_only = digits(0, len);
         Ok(Self {
             row,
-            alphabets,
-            digits_only,
+            shapes,
             letters,
         })
     }
@@ -337,60 +477,22 @@ impl Format {
     /// part can be one.
     pub(super) fn pack(&self, text: &str) -> Option<u64> {
         let bytes = text.as_bytes();
-        if bytes.len() != self.alphabets.len() {
-            return None;
-        }
-        let mut value = 0;
-        for (&byte, alphabet) in bytes.iter().zip(&self.alphabets) {
-            let rank = *alphabet.rank.get(usize::from(byte))?;
-            if rank == u8::MAX {
-                return None;
-            }
-            value = value * alphabet.chars.len() as u64 + u64::from(rank);
-        }
+        let value = self.shapes.iter().find_map(|shape| shape.pack(bytes))?;
         self.dates_can_be(bytes).then_some(value)
     }
 
-    /// The smallest and the largest number of values that begin with `prefix`, whether or not their
-    /// dates can be; `None` when no value begins so.
-    pub(super) fn span_of_prefix(&self, prefix: &str) -> Option<(u64, u64)> {
-        let mut given = prefix.bytes();
-        let mut span = (0, 0);
-        for alphabet in &self.alphabets {
-            let radix = alphabet.chars.len() as u64;
-            let (least, most) = match given.next() {
-                Some(byte) => {
-                    let rank = *alphabet.rank.get(usize::from(byte))?;
-                    let rank = (rank != u8::MAX).then_some(u64::from(rank))?;
-                    (rank, rank)
-                }
-                None => (0, radix - 1),
-            };
-            span = (span.0 * radix + least, span.1 * radix + most);
-        }
-        given.next().is_none().then_some(span)
+    /// The smallest and the largest number of values that begin with `prefix`, in capitals or small
+    /// letters, whether or not their dates can be: a pair for each way they can begin so.
+    pub(super) fn spans_of_prefix(&self, prefix: &str) -> Vec<(u64, u64)> {
+        self.shapes
+            .iter()
+            .flat_map(|shape| shape.spans_of_prefix(prefix))
+            .collect()
     }
 
     /// The characters of a packed value; `None` when the number is beyond the format.
-    pub(super) fn unpack(&self, mut value: u64) -> Option<Text> {
-        let mut out = Text {
-            bytes: [b'0'; MAX_LEN],
-            len: self.alphabets.len() as u8,
-        };
-        let places = out.bytes[..self.alphabets.len()].iter_mut().rev();
-        if self.digits_only && self.alphabets.iter().all(|one| one.chars.len() == 10) {
-            for place in places {
-                *place = b'0' + (value % 10) as u8;
-                value /= 10;
-            }
-        } else {
-            for (place, alphabet) in places.zip(self.alphabets.iter().rev()) {
-                let radix = alphabet.chars.len() as u64;
-                *place = alphabet.chars[(value % radix) as usize];
-                value /= radix;
-            }
-        }
-        (value == 0).then_some(out)
+    pub(super) fn unpack(&self, value: u64) -> Option<Text> {
+        self.shapes.iter().find_map(|shape| shape.unpack(value))
     }
 
     /// The check character the value should have; `None` when the format has no check rule.
@@ -427,6 +529,9 @@ impl Format {
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
         match self.row.birth {
             Birth::Date => PartialDate::new(year, month, day),
+            Birth::DateIfReal => {
+                PartialDate::new(year, month, day).filter(|date| date.is_complete())
+            }
             Birth::DatePlus60 => {
                 let day = day.checked_sub(60)?;
                 PartialDate::new(year, month, if month == 0 { 0 } else { day })
@@ -456,7 +561,7 @@ impl Format {
     fn dates_can_be(&self, bytes: &[u8]) -> bool {
         let pair = |at: usize| (bytes[at] - b'0') * 10 + bytes[at + 1] - b'0';
         match self.row.birth {
-            Birth::Unknown | Birth::DateWhenF => true,
+            Birth::Unknown | Birth::DateWhenF | Birth::DateIfReal => true,
             Birth::Date => (1..=12).contains(&pair(4)) && (1..=31).contains(&pair(6)),
             Birth::DatePlus60 => pair(4) <= 12 && (60..=91).contains(&pair(6)),
             Birth::Month => (1..=12).contains(&pair(4)) && (32..=59).contains(&pair(6)),
@@ -470,6 +575,97 @@ impl Format {
     }
 }
 
+impl ValueShape {
+    fn pack(&self, bytes: &[u8]) -> Option<u64> {
+        if bytes.len() != self.alphabets.len() {
+            return None;
+        }
+        let mut value = 0;
+        for (&byte, alphabet) in bytes.iter().zip(&self.alphabets) {
+            value = value * alphabet.chars.len() as u64 + alphabet.rank_of(byte)?;
+        }
+        Some(self.first + value)
+    }
+
+    fn unpack(&self, value: u64) -> Option<Text> {
+        let mut value = value
+            .checked_sub(self.first)
+            .filter(|&value| value < self.count)?;
+        let mut out = Text {
+            bytes: [b'0'; MAX_LEN],
+            len: self.alphabets.len() as u8,
+        };
+        let places = out.bytes[..self.alphabets.len()].iter_mut().rev();
+        if self.digits_only && self.alphabets.iter().all(|one| one.chars.len() == 10) {
+            for place in places {
+                *place = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        } else {
+            for (place, alphabet) in places.zip(self.alphabets.iter().rev()) {
+                let radix = alphabet.chars.len() as u64;
+                *place = alphabet.chars[(value % radix) as usize];
+                value /= radix;
+            }
+        }
+        Some(out)
+    }
+
+    fn spans_of_prefix(&self, prefix: &str) -> Vec<(u64, u64)> {
+        if prefix.len() > self.alphabets.len() {
+            return Vec::new();
+        }
+        let mut given = prefix.bytes();
+        let mut spans = vec![(0, 0)];
+        for alphabet in &self.alphabets {
+            let radix = alphabet.chars.len() as u64;
+            let ends: Vec<(u64, u64)> = match given.next() {
+                Some(byte) => {
+                    let mut cases = vec![byte.to_ascii_uppercase(), byte.to_ascii_lowercase()];
+                    cases.dedup();
+                    let ranks = cases.into_iter().filter_map(|case| alphabet.rank_of(case));
+                    ranks.map(|rank| (rank, rank)).collect()
+                }
+                None => vec![(0, radix - 1)],
+            };
+            let longer = |&(least, most): &(u64, u64)| {
+                let ends = ends.iter();
+                ends.map(move |end| (least * radix + end.0, most * radix + end.1))
+            };
+            spans = spans.iter().flat_map(longer).collect();
+        }
+        let moved = |(least, most)| (self.first + least, self.first + most);
+        spans.into_iter().map(moved).collect()
+    }
+}
+
+impl Alphabet {
+    fn rank_of(&self, byte: u8) -> Option<u64> {
+        let rank = *self.rank.get(usize::from(byte))?;
+        (rank != u8::MAX).then_some(u64::from(rank))
+    }
+
+    fn is_digits(&self) -> bool {
+        self.chars.iter().all(u8::is_ascii_digit)
+    }
+}
+
+/// The place of an alternative, from 1, that has a value of one before it: its key would depend on
+/// which is tried first.
+fn ambiguous(shapes: &[ValueShape]) -> Option<usize> {
+    let meets = |one: &ValueShape, other: &ValueShape| {
+        let places = one.alphabets.iter().zip(&other.alphabets);
+        let common =
+            |(a, b): (&Alphabet, &Alphabet)| a.chars.iter().any(|&byte| b.rank_of(byte).is_some());
+        one.alphabets.len() == other.alphabets.len() && places.into_iter().all(common)
+    };
+    let later = shapes.iter().enumerate();
+    later
+        .filter(|(at, shape)| shapes[..*at].iter().any(|before| meets(before, shape)))
+        .map(|(at, _)| at + 1)
+        .next()
+}
+
 /// The characters of one identity, held without allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text {
@@ -478,7 +674,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// The characters. They are ASCII digits and capitals, so they need no escaping anywhere.
+    /// The characters. They are ASCII digits and letters, so they need no escaping anywhere.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -489,7 +685,21 @@ impl Text {
     }
 }
 
-/// Reads a pattern; the error is the position of what does not fit.
+/// Reads a pattern's alternatives; the error is the position of what does not fit.
+fn parse_patterns(pattern: &str) -> Result<Vec<Vec<Alphabet>>, usize> {
+    let mut begins = 0;
+    let mut all = Vec::new();
+    for alternative in pattern.split('|') {
+        if all.len() == MOST_ALTERNATIVES {
+            return Err(begins);
+        }
+        all.push(parse_pattern(alternative).map_err(|at| begins + at)?);
+        begins += alternative.len() + 1;
+    }
+    Ok(all)
+}
+
+/// Reads one alternative; the error is the position of what does not fit.
 fn parse_pattern(pattern: &str) -> Result<Vec<Alphabet>, usize> {
     let bytes = pattern.as_bytes();
     let mut alphabets: Vec<Alphabet> = Vec::new();
@@ -535,10 +745,7 @@ fn class(members: &[u8]) -> Option<Alphabet> {
     }
     chars.sort_unstable();
     chars.dedup();
-    let plain = !chars.is_empty()
-        && chars
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let plain = !chars.is_empty() && chars.iter().all(u8::is_ascii_alphanumeric);
     plain.then(|| {
         let mut rank = [u8::MAX; 128];
         for (place, &byte) in chars.iter().enumerate() {

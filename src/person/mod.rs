@@ -15,5 +15,6 @@ pub mod json;
 pub mod keys;
 pub mod record;
 pub mod schema;
+pub mod typed;
 pub mod value;
 pub mod view;

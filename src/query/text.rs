@@ -25,7 +25,7 @@ use super::work::{self, Meter};
 use crate::base::limits;
 use crate::base::swedish;
 use crate::person::field::{Field, FieldMask};
-use crate::person::identity::{Formats, Identity};
+use crate::person::identity::{Formats, Identity, IdentityType};
 use crate::person::keys::{Index, Shape};
 use crate::person::view::{Grant, Shield, View, restrict};
 use crate::store::search_keys::SearchKeys;
@@ -73,11 +73,15 @@ const MOST_JOINED: usize = 3;
 /// What a number may be.
 struct Number {
     text: String,
-    identity: Option<Identity>,
+    /// Identities, as spans of keys.
+    identities: Vec<(Identity, Identity)>,
     /// Dates of birth.
     born: Vec<Span>,
     postal_code: Option<u32>,
 }
+
+/// Characters before the star from which on the beginning of an identity is looked for.
+const LEAST_OF_IDENTITY: usize = 4;
 
 const IDENTITY: Field = Field::at("personalIdentity");
 
@@ -217,9 +221,16 @@ fn tokens(folded: &str, formats: &Formats) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let (Some(&piece), Some(&commas)) = (pieces.get(at), commas_before.get(at)) {
+        let begins_with_digit = piece.starts_with(|c: char| c.is_ascii_digit());
+        let spaced = spaced_identity(&pieces[at..], formats).filter(|_| begins_with_digit);
+        if let Some((number, taken)) = spaced {
+            tokens.push(Token::Number(number));
+            at += taken;
+            continue;
+        }
         let date = date::read(&pieces[at..]);
         let taken = date.as_ref().map_or(1, |(_, taken)| *taken);
-        if date.is_some() || piece.starts_with(|c: char| c.is_ascii_digit()) {
+        if date.is_some() || begins_with_digit {
             let text = pieces[at..at + taken].join(" ");
             let born = date.map_or_else(Vec::new, |(born, _)| born);
             tokens.push(Token::Number(Number::new(text, born, formats)));
@@ -262,12 +273,47 @@ fn joined(tokens: &[Token]) -> Vec<Joined> {
     joined
 }
 
+/// Pieces that a personal number may be typed in: the date, the sign and the number.
+const PIECES: usize = 3;
+
+/// The personal or coordination number that pieces stand for which lie apart, and how many they are.
+/// Its check digit must be right: otherwise it is a date beside another number.
+fn spaced_identity(pieces: &[&str], formats: &Formats) -> Option<(Number, usize)> {
+    // A date of six or eight digits, with or without its sign.
+    let date = pieces.first()?.bytes().filter(u8::is_ascii_digit).count();
+    (2..=pieces.len().min(PIECES)).rev().find_map(|count| {
+        let text = pieces[..count].concat();
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let readings = formats.readings(&text);
+        let identity = *readings.first()?;
+        let is_number = matches!(identity.kind(), IdentityType::Pnr | IdentityType::Snr);
+        let is_whole = matches!(date, 6 | 8) && digits == date + 4;
+        (is_number && is_whole && formats.check_is_right(identity)).then(|| {
+            let number = Number {
+                text,
+                identities: vec![(identity, identity)],
+                born: Vec::new(),
+                postal_code: None,
+            };
+            (number, count)
+        })
+    })
+}
+
 impl Number {
     fn new(text: String, born: Vec<Span>, formats: &Formats) -> Self {
         let digits: String = text.chars().filter(|&c| c != '-').collect();
         let all_digits = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let identities = match text.strip_suffix('*') {
+            Some(begin) if begin.len() >= LEAST_OF_IDENTITY => formats.spans_of_typed_prefix(begin),
+            Some(_) => Vec::new(),
+            None => {
+                let readings = formats.readings(&text).into_iter();
+                readings.map(|identity| (identity, identity)).collect()
+            }
+        };
         Self {
-            identity: formats.guess(&text).ok(),
+            identities,
             postal_code: digits.parse().ok().filter(|_| all_digits),
             born,
             text,
@@ -283,8 +329,11 @@ impl Number {
             })
         };
         let mut any = Vec::new();
-        if let Some(identity) = self.identity {
-            any.push(Source::Identities(vec![(identity.key(), identity.key())]));
+        if !self.identities.is_empty() {
+            let keys = self.identities.iter();
+            let mut spans: Vec<_> = keys.map(|(from, to)| (from.key(), to.key())).collect();
+            spans.sort_unstable();
+            any.push(Source::Identities(spans));
         }
         if !self.born.is_empty() {
             let spans = self.born.iter().map(|(from, to)| {

@@ -329,7 +329,7 @@ mod tests {
             ("191212121212", Refusal::NotReserve),
             ("197001782395", Refusal::NotReserve),
             (NRID, Refusal::NotIssued),
-            ("19810829M072", Refusal::CheckCharacter),
+            ("991981000011", Refusal::CheckCharacter),
         ] {
             assert_eq!(care.update(Some(value), None, Form::new()), Err(refusal));
         }

@@ -549,6 +549,9 @@ fn of_parameter(error: &ParameterError) -> (&'static Kind, String) {
             &UNKNOWN_PERSON,
             "Identiteten finns inte i registret.".to_owned(),
         ),
+        ParameterError::SeveralFormats(place) => invalid(format!(
+            "Identitet nummer {place} finns i flera format. Ange vilket som avses med root."
+        )),
         ParameterError::ExplanationOff => (
             &EXPLANATION_OFF,
             "Förklaringar av sökningar lämnas inte ut av denna tjänst.".to_owned(),
@@ -929,6 +932,11 @@ mod tests {
                 "Meddelandet har fel form: x ska vara y.",
             ),
             (P::UnknownPerson, "unknown-person", "Identiteten finns inte"),
+            (
+                P::SeveralFormats(2),
+                "invalid-parameter",
+                "Identitet nummer 2 finns i flera format.",
+            ),
             (P::ExplanationOff, "explanation-off", "Förklaringar"),
             (P::HistoryOff, "history-off", "Ändringshistorik lämnas"),
             (

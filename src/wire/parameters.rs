@@ -4,6 +4,7 @@
 use super::rest::ParameterError;
 use crate::base::swedish;
 use crate::person::schema::{Facet, Kind};
+use crate::person::typed;
 use crate::person::value::Value;
 use crate::query::search::SearchError;
 
@@ -229,7 +230,9 @@ impl Form {
     /// What a value must look like, as a regular expression.
     pub const fn pattern(self) -> &'static str {
         match self {
-            Self::Identity => "^([0-9A-Za-z]{8}-?[0-9A-Za-z]{4}|[0-9A-Za-z]{2,11}[*])$",
+            Self::Identity => {
+                "^([0-9A-Za-z]{8}-?[0-9A-Za-z]{4}|[0-9]{6}[-+]?[0-9]{4}|[0-9]{6}[A-Za-z]{2}[01][A-Za-z]|[0-9A-Za-z]{2,11}[*])$"
+            }
             // Something beside the star, to begin with.
             Self::Words | Self::Text => "^[0-9A-Za-z\u{c5}\u{c4}\u{d6}\u{e5}\u{e4}\u{f6}]",
             Self::Date => {
@@ -262,13 +265,19 @@ fn condition(row: &Row, value: &str) -> Option<String> {
     let prefix = value.strip_suffix('*');
     match row.form {
         Form::Identity => {
-            let plain: String = value.chars().filter(|c| *c != '-').collect();
+            let plain = typed::bare(prefix.unwrap_or(value));
             let letters = |text: &str| text.bytes().all(|it| it.is_ascii_alphanumeric());
+            // The plus of a number without its century, in its place.
+            let unsigned = match plain.split_once('+') {
+                Some((date, rest)) if date.len() == 6 && rest.len() == 4 => format!("{date}{rest}"),
+                _ => plain.clone(),
+            };
             match prefix {
-                Some(begin) if (2..12).contains(&begin.len()) && letters(begin) => {
-                    Some(any(&|node| format!("{node} LIKE {}", beginning(begin))))
+                Some(_) if (2..12).contains(&plain.len()) && letters(&plain) => {
+                    Some(any(&|node| format!("{node} LIKE {}", beginning(&plain))))
                 }
-                None if plain.len() == 12 && letters(&plain) => {
+                None if typed::may_have_lost_a_plus(value) => None,
+                None if matches!(unsigned.len(), 10 | 12) && letters(&unsigned) => {
                     Some(any(&|node| format!("{node} = {}", literal(&plain))))
                 }
                 _ => None,
@@ -427,6 +436,26 @@ mod tests {
             ),
             (
                 "identity",
+                "700178\u{2013}2395",
+                "personalIdentity.extension = '7001782395'",
+            ),
+            (
+                "identity",
+                "121212+1212",
+                "personalIdentity.extension = '121212+1212'",
+            ),
+            (
+                "identity",
+                "20200501-AA8A",
+                "personalIdentity.extension = '20200501AA8A'",
+            ),
+            (
+                "identity",
+                "700178-*",
+                "personalIdentity.extension LIKE '700178%'",
+            ),
+            (
+                "identity",
                 "1912*",
                 "personalIdentity.extension LIKE '1912%'",
             ),
@@ -520,7 +549,16 @@ mod tests {
         for (name, values) in [
             (
                 "identity",
-                ["1912", "191212121212*", "1*", "19121212121å"].as_slice(),
+                [
+                    "1912",
+                    "191212121212*",
+                    "1*",
+                    "19121212121å",
+                    "121212 1212",
+                    "1212+121212",
+                    "19121212+1212",
+                ]
+                .as_slice(),
             ),
             ("name", &["", " ", "*", "- *", "a\u{0}b"]),
             ("city", &["", "*"]),

@@ -89,6 +89,9 @@ pub enum ParameterError {
     /// Nobody has the identity.
     #[error("nobody has this identity")]
     UnknownPerson,
+    /// A value that is an identity in several formats; its place among those asked for, from 1.
+    #[error("identity {0} is there in several formats")]
+    SeveralFormats(usize),
     /// Explanations are not configured.
     #[error("explanations are not served")]
     ExplanationOff,
@@ -175,12 +178,46 @@ impl Page {
     }
 }
 
+/// Whom a request asks for as people type identities, of which only a register knows what they are.
+pub struct Typing {
+    /// For each that was typed, what it can be.
+    each: Vec<Vec<Identity>>,
+    profile: Profile,
+    follow: Follow,
+}
+
+impl Typing {
+    /// Whom it asks for, in order: of what each can be, the one that the register has.
+    fn identities(&self, state: &State) -> Result<Vec<Identity>, Trouble> {
+        let each = self.each.iter().enumerate();
+        each.map(|(at, readings)| there(state, at + 1, readings))
+            .collect()
+    }
+}
+
+/// Of what was typed, the identity that the register has; the likeliest when it has none.
+fn there(state: &State, place: usize, readings: &[Identity]) -> Result<Identity, Trouble> {
+    match readings {
+        [] => Err(Refusal::MalformedIdentity(place).into()),
+        [one] => Ok(*one),
+        [likeliest, ..] => {
+            let mut found = None;
+            for &identity in readings {
+                if state.record(identity)?.is_some() && found.replace(identity).is_some() {
+                    return Err(ParameterError::SeveralFormats(place).into());
+                }
+            }
+            Ok(found.unwrap_or(*likeliest))
+        }
+    }
+}
+
 /// A request that was read, to be performed on one state.
 pub enum Wanted {
     /// One person.
-    Person(Wish),
+    Person(Typing),
     /// Persons by identity.
-    Persons(Wish),
+    Persons(Typing),
     /// Persons by a search.
     Search {
         /// The search.
@@ -190,8 +227,8 @@ pub enum Wanted {
         /// Whether to tell how it went.
         explain: bool,
     },
-    /// Who changed a person, and when.
-    History(Identity),
+    /// Who changed a person, and when: what was typed can be any of these.
+    History(Vec<Identity>),
     /// Who changed since when.
     Changes(Following),
 }
@@ -205,14 +242,14 @@ impl Wanted {
     /// What is remembered of it when it is done.
     pub fn noted(&self) -> Noted {
         match self {
-            Self::Person(wish) | Self::Persons(wish) => Noted {
-                asked: wish.identities.clone(),
-                ..Noted::of(wish.profile)
+            Self::Person(typing) | Self::Persons(typing) => Noted {
+                asked: typing.each.concat(),
+                ..Noted::of(typing.profile)
             },
             Self::Search { search, .. } => Noted::of_search(search),
             Self::Changes(following) => Noted::of(following.profile),
-            Self::History(identity) => Noted {
-                asked: vec![*identity],
+            Self::History(readings) => Noted {
+                asked: readings.clone(),
                 ..Noted::default()
             },
         }
@@ -232,7 +269,7 @@ impl Rest {
 
     /// Reads a request for the person whose identity is a part of the path.
     pub fn person(&self, identity: &str, query: &str) -> Result<Wanted, Trouble> {
-        let identity = decoded(identity)?;
+        let identity = decoded_path(identity)?;
         let mut root = None;
         let mut profile = DEFAULT_PROFILE;
         let mut follow = Follow::MainIdentity;
@@ -243,11 +280,11 @@ impl Rest {
                 _ => follow = read_follow(read_flag(name, &value)?),
             }
         }
-        let identity = self
-            .identity(root.as_deref(), &identity)
+        let readings = self
+            .readings(root.as_deref(), &identity)
             .map_err(|error| Refusal::of_identity(1, error))?;
-        Ok(Wanted::Person(Wish {
-            identities: vec![identity],
+        Ok(Wanted::Person(Typing {
+            each: vec![readings],
             profile,
             follow,
         }))
@@ -258,12 +295,12 @@ impl Rest {
         if !self.offered.history {
             return Err(ParameterError::HistoryOff.into());
         }
-        let identity = decoded(identity)?;
+        let identity = decoded_path(identity)?;
         let root = once(query, &["root"])?.pop().map(|(_, root)| root);
-        let identity = self
-            .identity(root.as_deref(), &identity)
+        let readings = self
+            .readings(root.as_deref(), &identity)
             .map_err(|error| Refusal::of_identity(1, error))?;
-        Ok(Wanted::History(identity))
+        Ok(Wanted::History(readings))
     }
 
     /// Reads a request for several persons.
@@ -300,16 +337,16 @@ impl Rest {
             let (root, text) = identity_in(named).ok_or(form(
                 "en identitet ska vara en text, eller ett objekt med root och extension",
             ))?;
-            let identity = self.identity(root, text);
-            identity.map_err(|error| Trouble::from(Refusal::of_identity(at + 1, error)))
+            let readings = self.readings(root, text);
+            readings.map_err(|error| Trouble::from(Refusal::of_identity(at + 1, error)))
         };
-        let identities = named
+        let each = named
             .iter()
             .enumerate()
             .map(one)
             .collect::<Result<_, Trouble>>()?;
-        Ok(Wanted::Persons(Wish {
-            identities,
+        Ok(Wanted::Persons(Typing {
+            each,
             profile,
             follow,
         }))
@@ -364,26 +401,34 @@ impl Rest {
     ) -> Result<(), Trouble> {
         let state = sources.state;
         match wanted {
-            Wanted::History(identity) => {
+            Wanted::History(readings) => {
                 let rule = self.rules;
-                let told = history(sources, *identity, rule, &self.formats)?;
-                out.disclosed.asked.push(*identity);
-                out.disclosed.shown.push(*identity);
+                let identity = there(state, 1, readings)?;
+                let told = history(sources, identity, rule, &self.formats)?;
+                out.disclosed.asked.push(identity);
+                out.disclosed.shown.push(identity);
                 out.bytes.extend_from_slice(told.to_string().as_bytes());
                 Ok(())
             }
             Wanted::Changes(following) => self.write_changes(sources, following, out),
-            Wanted::Person(wish) => {
-                let grant = Grant::restricted(wish.profile, self.rules);
-                for &identity in &wish.identities {
+            Wanted::Person(typing) => {
+                let grant = Grant::restricted(typing.profile, self.rules);
+                for identity in typing.identities(state)? {
                     out.disclosed.asked.push(identity);
-                    let view = lookup(state, identity, &grant, wish.follow)?
+                    let view = lookup(state, identity, &grant, typing.follow)?
                         .ok_or(ParameterError::UnknownPerson)?;
                     out.show(&view, &self.formats)?;
                 }
                 Ok(())
             }
-            Wanted::Persons(wish) => Ok(self.write_persons(state, wish, out)?),
+            Wanted::Persons(typing) => {
+                let wish = Wish {
+                    identities: typing.identities(state)?,
+                    profile: typing.profile,
+                    follow: typing.follow,
+                };
+                Ok(self.write_persons(state, &wish, out)?)
+            }
             Wanted::Search {
                 search,
                 built,
@@ -456,14 +501,16 @@ impl Rest {
         Ok(())
     }
 
-    fn identity(&self, root: Option<&str>, text: &str) -> Result<Identity, IdentityError> {
-        match root {
-            None => self.formats.guess(text),
-            Some(root) => {
-                let plain: String = text.chars().filter(|c| *c != '-').collect();
-                self.formats.parse(root, &plain)
-            }
+    /// What an identity can be that somebody typed.
+    fn readings(&self, root: Option<&str>, text: &str) -> Result<Vec<Identity>, IdentityError> {
+        let readings = match root {
+            None => self.formats.readings(text),
+            Some(root) => vec![self.formats.typed(root, text)?],
+        };
+        if readings.is_empty() {
+            return Err(IdentityError::Unclear);
         }
+        Ok(readings)
     }
 }
 
@@ -529,7 +576,13 @@ pub(super) fn once<'q>(
     Ok(found)
 }
 
-/// Text as it was before it was percent-encoded.
+/// A part of a path as it was before it was percent-encoded. A plus is a plus there.
+fn decoded_path(text: &str) -> Result<Cow<'_, str>, ParameterError> {
+    let read = percent_decode_str(text).decode_utf8();
+    read.map_err(|_| ParameterError::Encoding)
+}
+
+/// A part of a query as it was before it was percent-encoded.
 fn decoded(text: &str) -> Result<Cow<'_, str>, ParameterError> {
     let read = if text.contains('+') {
         let spaced = text.replace('+', " ");
@@ -558,6 +611,33 @@ mod tests {
     }
 
     #[test]
+    fn identities_are_read_as_people_type_them() {
+        let found = |path: &str, query: &str| match rest().person(path, query) {
+            Ok(Wanted::Person(typing)) => typing.each.concat(),
+            _ => panic!("{path}?{query}"),
+        };
+        let pnr = found("191212121212", "");
+        assert_eq!(found("121212+1212", ""), pnr);
+        assert_eq!(found("121212%2B1212", "root=1.2.752.129.2.1.3.1"), pnr);
+        let snr = found("197001782395", "");
+        for typed in [
+            "700178-2395",
+            "7001782395",
+            "700178%202395",
+            "700178%E2%80%932395",
+        ] {
+            assert_eq!(found(typed, ""), snr, "{typed}");
+        }
+        // Who names no root may mean any of several.
+        assert_eq!(found("20200501-AA8A", "").len(), 2);
+        assert_eq!(found("20200501-AA8A", "root=1.2.752.74.9.5").len(), 1);
+        assert_eq!(
+            error(rest().person("070961-2346", "")),
+            Refusal::MalformedIdentity(1).into()
+        );
+    }
+
+    #[test]
     fn a_person_is_asked_for_with_or_without_a_root() {
         let formats = Formats::standard();
         let pnr = "1.2.752.129.2.1.3.1";
@@ -570,7 +650,7 @@ mod tests {
             let Ok(Wanted::Person(wish)) = rest().person(path, query) else {
                 panic!("{path}?{query}")
             };
-            assert_eq!(wish.identities, [wanted]);
+            assert_eq!(wish.each.concat(), [wanted]);
             let asked = query.starts_with("profile");
             assert_eq!(wish.profile, if asked { Profile::P5 } else { Profile::P3 });
             assert_eq!(wish.follow == Follow::Nothing, asked);
@@ -621,7 +701,7 @@ mod tests {
         let Ok(Wanted::Persons(wish)) = rest().persons(body.as_bytes()) else {
             panic!("{body}")
         };
-        assert_eq!((wish.identities.len(), wish.profile), (2, Profile::P1));
+        assert_eq!((wish.each.len(), wish.profile), (2, Profile::P1));
         for (body, place) in [
             (
                 r#"{"identities":["191212121212","1912"]}"#,

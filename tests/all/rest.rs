@@ -398,3 +398,122 @@ fn rest_requests_are_counted() {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
 }
+
+#[test]
+fn identities_are_understood_as_people_write_them() {
+    let service = Service::start();
+    let old = "191500722390";
+    let extension = |person: &Value| person["personalIdentity"]["extension"].clone();
+    for (typed, expected) in [
+        ("100101-2382", CHILD),
+        ("1001012382", CHILD),
+        ("100101%202382", CHILD),
+        ("100101%C2%A0%E2%80%93%C2%A02382", CHILD),
+        ("20100101%E2%88%922382", CHILD),
+        ("150072+2390", old),
+        ("150072%2B2390", old),
+        ("19150072-2390", old),
+    ] {
+        let person = good(&service.get(&format!("/v1/persons/{typed}")));
+        assert_eq!(extension(&person), expected, "{typed}");
+    }
+    let found = |query: &str| {
+        let found = good(&service.get(&format!("/v1/search?{query}")));
+        let persons = found["personRecord"].as_array().unwrap().clone();
+        persons.iter().map(extension).collect::<Vec<_>>()
+    };
+    let simple = "q=FROM%20PersonRecord%20WHERE%20personalIdentity.extension%20";
+    for (query, expected) in [
+        ("identity=100101-2382".to_owned(), CHILD),
+        ("identity=150072%2B2390".to_owned(), old),
+        ("identity=100101*".to_owned(), CHILD),
+        ("identity=100101-23*".to_owned(), CHILD),
+        ("text=100101-2382".to_owned(), CHILD),
+        ("text=100101%202382".to_owned(), CHILD),
+        ("text=20100101+-+2382".to_owned(), CHILD),
+        ("text=150072%2B2390".to_owned(), old),
+        ("text=1500*".to_owned(), old),
+        (format!("{simple}=%20'100101%E2%80%932382'"), CHILD),
+        (format!("{simple}IN%20('150072%2B2390')"), old),
+        (format!("{simple}LIKE%20'1500%25'"), old),
+        (format!("{simple}LIKE%20'100101-2%25'"), CHILD),
+    ] {
+        assert_eq!(found(&query), [expected], "{query}");
+    }
+    let body = json!({"identities": ["100101-2382", "150072+2390"], "profile": "P1"});
+    let rows = good(&post(&service, &body.to_string()))["requestedPersonRecord"].take();
+    for (row, expected) in rows.as_array().unwrap().iter().zip([CHILD, old]) {
+        assert_eq!(row["requestedPersonalIdentity"]["extension"], expected);
+        assert_eq!(extension(&row["personRecord"]), expected);
+    }
+    // A telephone number is nobody, and neither are a student's number and the child in 1910.
+    for (typed, status) in [
+        ("0709612346", 400),
+        ("121212-T121", 400),
+        ("20121212-T121", 404),
+        ("100101+2382", 404),
+    ] {
+        let answer = service.get(&format!("/v1/persons/{typed}"));
+        assert_eq!(answer.status, status, "{typed} {}", answer.body);
+    }
+    // Where a plus may have become a space, nobody is guessed at.
+    assert_eq!(service.get("/v1/search?identity=150072+2390").status, 400);
+}
+
+/// Of the formats that a value fits, those count that the register has.
+#[test]
+fn a_value_of_several_formats_is_the_one_that_is_there() {
+    let (rb, rsr) = ("1.2.752.74.9.5", "1.2.752.266.1.1.1");
+    let line = |root: &str, value: &str| {
+        let line = json!({
+            "personalIdentity": {"root": root, "extension": value},
+            "protectedPersonIndicator": false, "testIndicator": true, "primaryIdentity": true,
+            "version": "20241128091233",
+        });
+        format!("{line}\n")
+    };
+    let lines = [
+        line(rb, "20200501AA8A"),
+        line(rsr, "20200501AA8A"),
+        line(rsr, "19600606AA1G"),
+        line("1.2.752.113.11.0.2.1.1.4", "17001111k912"),
+        line("1.2.752.219.1.10.10.1", "810829DA1B"),
+    ];
+    let service = Service::over(register(&lines.concat()), |_| {});
+    let root = |path: &str| {
+        let person = good(&service.get(path));
+        person["personalIdentity"]["root"].clone()
+    };
+    assert_eq!(root("/v1/persons/19600606-AA1G"), rsr);
+    assert_eq!(root("/v1/persons/19600606aa1g"), rsr);
+    assert_eq!(root(&format!("/v1/persons/20200501-AA8A?root={rb}")), rb);
+    assert_eq!(root(&format!("/v1/persons/20200501aa8a?root={rsr}")), rsr);
+    problem(
+        &service.get("/v1/persons/20200501-AA8A"),
+        400,
+        "invalid-parameter",
+        "Identitet nummer 1 finns i flera format. Ange vilket som avses med root.",
+    );
+    root("/v1/persons/810829-DA1B");
+    root("/v1/persons/17001111-k912");
+    // Letter case carries meaning there.
+    assert_eq!(service.get("/v1/persons/17001111-K912").status, 404);
+    for (query, count) in [
+        ("identity=20200501-AA8A", 2),
+        ("text=20200501-AA8A", 2),
+        ("identity=810829DA1B", 1),
+        ("identity=20200501*", 2),
+        ("identity=17001111k*", 1),
+        (
+            "q=FROM%20PersonRecord%20WHERE%20personalIdentity.extension%20=%20'20200501-aa8a'",
+            2,
+        ),
+        (
+            "q=FROM%20PersonRecord%20WHERE%20personalIdentity.type%20=%20'RSR'",
+            2,
+        ),
+    ] {
+        let found = good(&service.get(&format!("/v1/search?{query}")));
+        assert_eq!(found["count"], count, "{query}");
+    }
+}

@@ -589,7 +589,7 @@ fn is_wrong_prefix(claim: &Claim, formats: &Formats) -> bool {
         .map_or("", |it| it.trim_end_matches('%'));
     claim.field.kind() == Kind::Identity
         && claim.operator.ends_with("LIKE")
-        && formats.spans_of_prefix(prefix).is_empty()
+        && formats.spans_of_typed_prefix(prefix).is_empty()
 }
 
 #[test]

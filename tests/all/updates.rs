@@ -722,3 +722,40 @@ fn anonymous_identities_are_issued_in_bulk_and_never_twice() {
     }
     assert_eq!(issued.len(), 200);
 }
+
+/// Every region's own numbers are registered alike; the contract names the root, and is strict.
+#[test]
+fn reserve_numbers_of_every_region_are_registered() {
+    let mut care = Care::start();
+    let born = |date_of_birth: &str| {
+        let birth = date("dateOfBirth", date_of_birth);
+        format!("<r:name><p:surname>Testsson</p:surname></r:name><r:birth>{birth}</r:birth>")
+    };
+    for (root, value, date_of_birth) in [
+        ("1.2.752.113.11.0.2.1.1.4", "17001111A912", "1980-01-02"),
+        ("1.2.752.113.11.0.2.1.1.4", "17001111k912", "1980-01-02"),
+        ("1.2.752.219.1.10.10.1", "810829DA1B", "1981-08-29"),
+        ("1.2.752.219.1.10.10.1", "19810829DA1B", "1981-08-29"),
+        ("1.2.752.74.9.5", "20200501AA8A", "2020-05-01"),
+        ("1.2.752.269.1.1", "20100101014R", "2010-01-01"),
+        ("1.2.752.266.1.1.1", "20200501AA8A", "2020-05-01"),
+        ("1.2.752.266.1.1.2", "18500101N123", "1980-01-02"),
+        ("1.2.752.74.9.7", "19890715R910", "1989-07-15"),
+        ("1.2.752.74.9.6", "201905355622", "2019-05-03"),
+        ("1.2.752.74.9.9", "1965120701M1", "1965-12-07"),
+        ("1.2.752.74.9.8", "19010105Y202", "1901-01-05"),
+    ] {
+        let made = update_person(&mut care, Some((root, value)), &born(date_of_birth));
+        assert!(is_ok(&made), "{root} {value}: {made}");
+        assert_eq!(identity(&made), value);
+        assert!(made.contains(&format!("<p:root>{root}</p:root>")), "{made}");
+    }
+    for (root, value) in [
+        ("1.2.752.74.9.5", "20200501-AA8A"),
+        ("1.2.752.74.9.5", "20200501aa8a"),
+        ("1.2.752.266.1.1.2", "18500101N000"),
+    ] {
+        let made = update_person(&mut care, Some((root, value)), &born("2020-05-01"));
+        assert!(!is_ok(&made), "{root} {value}: {made}");
+    }
+}

@@ -9,6 +9,7 @@ use crate::base::period::Period;
 use crate::base::swedish;
 use crate::person::identity::{Formats, Identity, IdentityType};
 use crate::person::schema::Kind;
+use crate::person::typed;
 
 /// Resolves a query.
 pub fn resolve(syntax: &Syntax<'_>, formats: &Formats) -> Result<Query, QueryError> {
@@ -127,8 +128,11 @@ impl Question<'_, '_> {
         };
         // Digits and identities are kept without what people put between them.
         let bare = |text: &str| -> String {
-            let kept = |c: &char| !(c.is_whitespace() || identity && *c == '-');
-            text.chars().filter(kept).collect()
+            if identity {
+                typed::bare(text)
+            } else {
+                text.chars().filter(|c| !c.is_whitespace()).collect()
+            }
         };
         let pattern = Pattern::parse(&literal.text, |text| bare(text).to_lowercase());
         if pattern.literal().is_some() {
@@ -143,10 +147,9 @@ impl Question<'_, '_> {
         if !identity || !pattern.is_prefix() {
             return Ok(Test::Like(pattern));
         }
-        let prefix = pattern.prefix().to_ascii_uppercase();
         let spans: Vec<Span> = self
             .formats
-            .spans_of_prefix(&prefix)
+            .spans_of_typed_prefix(pattern.prefix())
             .into_iter()
             .map(span_of_keys)
             .collect();
@@ -228,14 +231,12 @@ impl Question<'_, '_> {
         spans.ok_or_else(|| self.wrong_literal(literal, holds))
     }
 
-    /// The identities that a value is: one for each format it is well-formed in.
+    /// The identities that a value is: one for each format it is well-formed in, or the number that
+    /// ten digits stand for.
     fn identities(&self, text: &str) -> Vec<Span> {
-        let separates = |c: &char| *c == '-' || c.is_whitespace();
-        let bare: String = text.chars().filter(|c| !separates(c)).collect();
-        let bare = bare.to_ascii_uppercase();
         self.formats
-            .rows()
-            .filter_map(|row| self.formats.parse_as(row.number, &bare).ok())
+            .readings(text)
+            .into_iter()
             .map(|identity| span_of_keys((identity, identity)))
             .collect()
     }

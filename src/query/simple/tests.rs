@@ -32,8 +32,8 @@ fn spans(claim: &str) -> Vec<(i64, i64)> {
 fn errors_say_where_and_what() {
     const OPERATOR: &str =
         "en operator (=, !=, <, <=, >, >=, LIKE, BETWEEN, IN eller IS) förväntades efter noden";
-    const KNOWN: &str =
-        "identitetstypen är okänd; de kända är PNR, SNR, NRID, LRID, SLL, VGRL, LIV, CLNK, ROL";
+    const KNOWN: &str = "identitetstypen är okänd; de kända är PNR, SNR, NRID, LRID, SLL, VGRL, LIV, CLNK, ROL, VGRG, \
+         RSKA, RB, RVN, RSR, RSK, RV, RH, RG, RD";
     const QUOTE: &str =
         "citattecknet är typografiskt; skriv värden inom raka citattecken, ' eller \"";
     const CITY: &str = "noden är inte entydig; skriv addressInformation.residentialAddress.city, addressInformation.specialPostalAddress.city eller addressInformation.givenAddress.city";
@@ -558,7 +558,7 @@ fn identities_are_spans_of_keys() {
         ),
         ("personalIdentity.type = 'pnr'", vec![whole(1, 1)]),
         ("personalIdentity.TYPE IN ('Snr', 'PNR')", vec![whole(1, 2)]),
-        ("personalIdentity.type = 'LRID'", vec![whole(16, 20)]),
+        ("personalIdentity.type = 'LRID'", vec![whole(16, 30)]),
         ("personalIdentity.type = 'LiV'", vec![whole(18, 18)]),
         (
             "personalIdentity.root = '1.2.752.74.9.1'",

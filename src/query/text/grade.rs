@@ -10,6 +10,7 @@ use super::typing::{Fit, Part, Reach, Typed};
 use super::{Joined, Number, Text, Token};
 use crate::base::swedish::{self, skeleton};
 use crate::person::field::Field;
+use crate::person::identity::Identity;
 use crate::person::keys::Index;
 use crate::person::record::Damaged;
 use crate::person::value::ValueRef;
@@ -387,7 +388,8 @@ impl Visitor for Grader<'_, '_> {
                 self.note_number(|number| number.born.iter().any(within));
             }
             ValueRef::Identity(identity) => {
-                self.note_number(|number| number.identity == Some(identity));
+                let holds = |(from, to): &(Identity, Identity)| (*from..=*to).contains(&identity);
+                self.note_number(|number| number.identities.iter().any(holds));
             }
             _ => {}
         }
