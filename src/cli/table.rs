@@ -1,6 +1,5 @@
 //! A person as people read it: a line for each value, indented below the groups that it stands in.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::person::field::{Field, FieldMask, Wrap};
@@ -14,7 +13,7 @@ pub fn write(view: &View<'_>, formats: &Formats, out: &mut Vec<u8>) -> Result<()
     static EVERYTHING: LazyLock<FieldMask> = LazyLock::new(|| FieldMask::of(|_| true));
     let mut lines = Lines {
         formats,
-        lines: Vec::new(),
+        rows: Vec::new(),
         damaged: false,
     };
     view.walk(&EVERYTHING, &mut lines)?;
@@ -22,8 +21,8 @@ pub fn write(view: &View<'_>, formats: &Formats, out: &mut Vec<u8>) -> Result<()
         return Err(Damaged);
     }
     let width = |(name, _): &(String, String)| name.chars().count();
-    let widest = lines.lines.iter().map(width).max().unwrap_or(0);
-    for (name, value) in &lines.lines {
+    let widest = lines.rows.iter().map(width).max().unwrap_or(0);
+    for (name, value) in &lines.rows {
         let line = format!("{name:widest$}  {value}");
         out.extend_from_slice(line.trim_end().as_bytes());
         out.push(b'\n');
@@ -34,21 +33,21 @@ pub fn write(view: &View<'_>, formats: &Formats, out: &mut Vec<u8>) -> Result<()
 /// Names with their indents, and values; groups have none.
 struct Lines<'f> {
     formats: &'f Formats,
-    lines: Vec<(String, String)>,
+    rows: Vec<(String, String)>,
     damaged: bool,
 }
 
 impl Lines<'_> {
     fn line(&mut self, field: Field, name: &str, value: String) {
         let depth = usize::from(field.info().depth).saturating_sub(1);
-        self.lines
+        self.rows
             .push((format!("{:1$}{name}", "", 2 * depth), value));
     }
 
     fn written(&self, value: ValueRef<'_>) -> Result<String, Damaged> {
         let written = |ascii: &[u8]| String::from_utf8_lossy(ascii).into_owned();
         Ok(match value {
-            ValueRef::Text(text) => harmless(text.plain()?),
+            ValueRef::Text(text) => harmless(&text.plain()?),
             ValueRef::Boolean(truth) => truth.to_string(),
             ValueRef::Date(date) | ValueRef::PartialDate(date) => {
                 let (ascii, len) = date.written();
@@ -65,7 +64,7 @@ impl Lines<'_> {
 }
 
 /// Text in which nothing moves a terminal's cursor.
-fn harmless(text: Cow<'_, str>) -> String {
+fn harmless(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
@@ -143,9 +142,6 @@ mod tests {
 
     #[test]
     fn no_value_moves_the_cursor() {
-        assert_eq!(
-            harmless("a\u{1b}[2Jb\u{9b}".into()),
-            "a\u{fffd}[2Jb\u{fffd}"
-        );
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}"), "a\u{fffd}[2Jb\u{fffd}");
     }
 }

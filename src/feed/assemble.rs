@@ -243,9 +243,8 @@ impl<'f> Assembler<'f> {
                 let spelled = spellings.iter().find(|(navets, _)| *navets == text);
                 put(self, plain(term, spelled.map_or(text, |(_, ours)| ours))?);
             }
-            Rule::PositiveNumber if is_zero(text) => self.clear(term),
+            Rule::PositiveNumber | Rule::Date if is_zero(text) => self.clear(term),
             Rule::Plain | Rule::PositiveNumber => put(self, plain(term, text)?),
-            Rule::Date if is_zero(text) => self.clear(term),
             Rule::Date => {
                 if let Some(date) = self.date(term, text)? {
                     put(self, Value::PartialDate(date));

@@ -58,9 +58,12 @@ fn latin1(text: &str) -> Vec<u8> {
 }
 
 fn utf16(text: &str, little: bool) -> Vec<u8> {
-    let order = |unit: u16| match little {
-        true => unit.to_le_bytes(),
-        false => unit.to_be_bytes(),
+    let order = |unit: u16| {
+        if little {
+            unit.to_le_bytes()
+        } else {
+            unit.to_be_bytes()
+        }
     };
     let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
     units

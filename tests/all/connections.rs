@@ -271,7 +271,7 @@ fn a_request_in_the_moment_of_an_end_is_answered_or_sees_the_end() {
         })
         .collect();
     // They were asked on one after the other, and so end; what is asked now comes just about then.
-    sleep(Duration::from_millis(1_000).saturating_sub(began.elapsed()));
+    sleep(Duration::from_secs(1).saturating_sub(began.elapsed()));
     let fates = Arc::new([const { AtomicU64::new(0) }; 4]);
     let half = idle.split_off(CONNECTIONS / 2);
     let ask = |mut idle: Vec<TcpStream>, fates: Arc<[AtomicU64; 4]>| {

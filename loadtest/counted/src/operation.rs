@@ -14,6 +14,7 @@ use pu::query::lookup::{Follow, lookup};
 use pu::query::search::{Question, search};
 use pu::register::import::Import;
 use pu::register::merge::{self, Outcome};
+use pu::register::persons::Nobody;
 use pu::register::post::Post;
 use pu::store::state::{State, open_newest};
 use pu::wire::contract::{LOGICAL_ADDRESS_NATIONAL, core_namespace, find};
@@ -99,9 +100,9 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     operation("apply_notification", 300, |on, turn| {
         let (post, person) = &on.posts[turn % on.posts.len()];
-        match merge::apply(post, Some(person), &on.formats, &on.at) {
-            Outcome::Applied(person) => person.to_record().map(drop).map_err(Failure::from),
-            Outcome::NotNewer | Outcome::Unchanged => Err("nothing was changed".into()),
+        match merge::apply(post, Some(person), &Nobody, &on.formats, &on.at) {
+            Ok(Outcome::Applied(person)) => person.to_record().map(drop).map_err(Failure::from),
+            Ok(Outcome::NotNewer | Outcome::Unchanged) => Err("nothing was changed".into()),
         }
     }),
 ];
@@ -185,8 +186,8 @@ impl Prepared {
                 let record =
                     RecordRef::open(snapshot.find(post.subject.key(), is_it).ok()??).ok()?;
                 let person = Person::from_record(record).ok()?;
-                let applied = merge::apply(&post, Some(&person), &formats, &at);
-                matches!(applied, Outcome::Applied(_)).then_some((post, person))
+                let applied = merge::apply(&post, Some(&person), &Nobody, &formats, &at);
+                matches!(applied, Ok(Outcome::Applied(_))).then_some((post, person))
             })
             .collect();
         let rule = ProtectionRules::STANDARD;
