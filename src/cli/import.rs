@@ -667,13 +667,19 @@ mod tests {
         State::clone(&state)
     }
 
+    /// Any seed, and one that was found: there an entry parts a chain in three, and the parts were
+    /// taken for changed by somebody else.
+    fn any_seed() -> impl Strategy<Value = u64> {
+        prop_oneof![1 => Just(14_178_196_128_668_483_196), 20 => any::<u64>()]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(150))]
 
         /// A file has the same result in a register that stands still and in one at work: records,
         /// links, protection and versions.
         #[test]
-        fn a_file_has_the_same_result_offline_and_served(seed: u64) {
+        fn a_file_has_the_same_result_offline_and_served(seed in any_seed()) {
             let formats = Formats::standard();
             let mut dice = Dice(seed);
             let folder = tempfile::tempdir().unwrap();

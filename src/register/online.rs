@@ -442,13 +442,16 @@ fn settled<P: Persons<Error = Damaged>>(
 ) -> Result<Change, Refusal> {
     let (mut done, mut waits) = (BTreeSet::new(), Vec::new());
     let (mut changed, mut longest_chain) = (BTreeMap::new(), 0);
+    // Chains that come apart are gathered one after another: what the first is shown as from now on is
+    // nothing that the next one has seen.
+    let as_left = file.clone();
     for start in starts {
         if done.contains(&start) {
             continue;
         }
         let entries = Entries {
             persons,
-            file: &*file,
+            file: &as_left,
             subject,
         };
         let Gathered {
