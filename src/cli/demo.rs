@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -21,6 +21,7 @@ use crate::person::identity::Formats;
 use crate::person::record::RecordRef;
 use crate::person::view::{Grant, Profile, ProtectionRules, Shield, restrict};
 use crate::serve::App;
+use crate::serve::readiness::Phase;
 use crate::store::folder;
 use crate::store::state::{log_folder, refuse_orphan};
 use crate::wire::contract::find;
@@ -81,6 +82,10 @@ impl Demo {
         let signals = serve::Signals::hear()?;
         let (app, running) = serve::begin(&config)?;
         lock.tell_inbox(&config.inbox())?;
+        // What is printed can be tried at once.
+        while matches!(app.readiness.phase(), Phase::Verifying) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         welcome(&app, running.address)?;
         signals.until_told(&app);
         running.stop();
@@ -189,6 +194,7 @@ fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
         "{} persons, served on http://{address}",
         state.snapshot().len()
     )?;
+    say!("  all      http://{address}/")?;
     say!("  WSDL     {url}?wsdl")?;
     say!("  REST     http://{address}/v1/openapi.json")?;
     say!("  health   http://{address}/healthz  /readyz  /metrics\n")?;
