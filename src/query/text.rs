@@ -7,8 +7,7 @@
 //! ([`date`]), a postal code, or a number in a street address. With a comma behind the first words they
 //! are a surname and the next a given name.
 //!
-//! Slips are looked for only when fewer than a screen's first ten are filled without: by those who bear
-//! the very words, and by names that fit otherwise. The best come first
+//! Slips are looked for only when fewer than a screen's first ten fit without. The best come first
 //! ([`grade`]): by how far one must reach, then by the sum of how well each word fits, then those who
 //! live and are registered, then the order of identities. Where nobody bears the very words, every
 //! name that fits is shown once before one is shown twice.
@@ -156,7 +155,7 @@ impl Text {
             hits => (hits?, false),
         };
         let forgives = |token: &Token| token.word().is_some_and(|word| word.typed.is_forgiving());
-        let enough = grade::names(&hits) >= most.min(limits::HITS_ENOUGH);
+        let enough = hits.len() >= most.min(limits::HITS_ENOUGH);
         if !is_cut && !enough && self.tokens.iter().any(forgives) {
             let wider = match within(Reach::Slips) {
                 Err(SearchError::TooWide) => within(Reach::Slip),

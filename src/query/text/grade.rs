@@ -2,7 +2,7 @@
 //! it, what the fit of each word costs and where it stands (a surname before a middle name, a name
 //! before a place), and whether they live and are registered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::lookup::MOST_PARTS;
@@ -41,13 +41,6 @@ struct Cost {
 struct Fitting {
     cost: Cost,
     word: usize,
-}
-
-/// How many fill the first places: all who bear the very words, and of others each name once.
-pub fn names<T>(hits: &[(Rank, T)]) -> usize {
-    let (others, bearers): (Vec<_>, Vec<_>) = hits.iter().partition(|(rank, _)| rank.cost.is_other);
-    let others: HashSet<&[usize]> = others.iter().map(|(rank, _)| &*rank.words).collect();
-    bearers.len() + others.len()
 }
 
 /// Those who fit in the order in which they are shown, the best first. Those who bear the very words
