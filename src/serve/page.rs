@@ -20,6 +20,7 @@ use super::readiness::Phase;
 use crate::access::usage::Usage;
 use crate::base::limits;
 use crate::wire::fault::{HttpRefusal, Told, Trouble};
+use crate::wire::multipart::parameter;
 
 /// An answer.
 pub type Answer = Response<Leaving>;
@@ -191,11 +192,8 @@ pub fn content_type(headers: &HeaderMap) -> Option<ContentType<'_>> {
             charset: Some("utf-8"),
         });
     }
-    let mut parts = content?.split(';');
-    let media = parts.next().unwrap_or("").trim();
-    let charset = parts
-        .filter_map(|part| part.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
-        .map(|(_, value)| value.trim().trim_matches('"'));
+    let content = content?;
+    let media = content.split(';').next().unwrap_or("").trim();
+    let charset = parameter(content, "charset");
     Some(ContentType { media, charset })
 }
